@@ -1,0 +1,1 @@
+"""Small cryptographic pieces over pyca/cryptography; verification raises, secrets never show in a repr."""
