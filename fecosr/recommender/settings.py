@@ -1,0 +1,130 @@
+"""What decides the model, as plain values. Imports nothing heavy: the coordinator reads it too."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+_CLOSED = {"extra": "forbid"}
+"""Pydantic then refuses unknown keys, wherever these classes are sections of a plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class SemanticsSettings:
+    """Fix the public function from an item's text to its semantic vector, the same in every market.
+
+    Attributes:
+        kind: how text becomes a vector; hashed character n-grams need neither weights nor a network.
+        dimension: Z, a multiple of 8.
+        ngram_min: shortest n-gram, in characters.
+        ngram_max: longest n-gram, in characters.
+        buckets: how many different n-grams are told apart.
+        seed: of the random signs; markets with different seeds live in unrelated spaces.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _CLOSED
+
+    kind: Literal["hashed_ngrams"] = "hashed_ngrams"
+    dimension: int = 256
+    ngram_min: int = 3
+    ngram_max: int = 5
+    buckets: int = 65536
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _require(self.kind == "hashed_ngrams", "kind must be 'hashed_ngrams'")
+        _require(8 <= self.dimension <= 4096, "dimension must be in 8 .. 4096")
+        _require(self.dimension % 8 == 0, "dimension must be a multiple of 8")
+        _require(1 <= self.ngram_min <= self.ngram_max <= 16, "need 1 <= ngram_min <= ngram_max <= 16")
+        _require(256 <= self.buckets <= 1 << 22, "buckets must be in 256 .. 4194304")
+        _require(0 <= self.seed < 1 << 63, "seed must be in 0 .. 2^63 - 1")
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSettings:
+    """Fix the shape of everything the markets share: the causal encoder and the projector in front of it.
+
+    Attributes:
+        dimension: D.
+        num_blocks: attention blocks.
+        num_heads: H, divides `dimension`.
+        feed_forward_dimension: hidden width of a block's feed-forward part.
+        projector_dimension: hidden width of the projector from semantic vectors to item inputs.
+        max_length: positions the encoder can tell apart; only the latest that many items of a user are read.
+        dropout: in training, on inputs and on each residual branch.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _CLOSED
+
+    dimension: int = 64
+    num_blocks: int = 2
+    num_heads: int = 2
+    feed_forward_dimension: int = 128
+    projector_dimension: int = 128
+    max_length: int = 50
+    dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.dimension <= 4096, "dimension must be in 1 .. 4096")
+        _require(1 <= self.num_blocks <= 64, "num_blocks must be in 1 .. 64")
+        _require(
+            self.num_heads >= 1 and self.dimension % self.num_heads == 0,
+            "num_heads must be at least 1 and divide dimension",
+        )
+        _require(self.feed_forward_dimension >= 1, "feed_forward_dimension must be at least 1")
+        _require(self.projector_dimension >= 1, "projector_dimension must be at least 1")
+        _require(1 <= self.max_length <= 4096, "max_length must be in 1 .. 4096")
+        _require(0.0 <= self.dropout < 1.0, "dropout must be at least 0 and below 1")
+
+
+@dataclass(frozen=True, slots=True)
+class S2CESettings:
+    """Fix the Semantic Soft Cross-Entropy.
+
+    Attributes:
+        alpha: how much of each target is spread over semantic neighbours; 0 is plain cross-entropy.
+        tau: temperature of the spread; towards 0 it falls back onto the target itself.
+        num_neighbours: K, the target included; a smaller catalogue is used whole.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _CLOSED
+
+    alpha: float = 0.2
+    tau: float = 0.2
+    num_neighbours: int = 16
+
+    def __post_init__(self) -> None:
+        _require(0.0 <= self.alpha <= 1.0, "alpha must be in 0 .. 1")
+        _require(1e-6 <= self.tau <= 1e6, "tau must be in 1e-6 .. 1e6")
+        _require(1 <= self.num_neighbours <= 1024, "num_neighbours must be in 1 .. 1024")
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterSettings:
+    """Fix what a market adds to the shared model and keeps to itself.
+
+    Attributes:
+        bottleneck: hidden width of the adapter from semantic vectors to corrections of item inputs.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _CLOSED
+
+    bottleneck: int = 16
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.bottleneck <= 4096, "bottleneck must be in 1 .. 4096")
+
+
+def _require(condition: bool, rule: str) -> None:
+    if not condition:
+        raise ValueError(rule)

@@ -1,0 +1,113 @@
+"""What decides training, as plain values. Imports nothing heavy: the coordinator reads it too."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+_CLOSED = {"extra": "forbid"}
+"""Pydantic then refuses unknown keys, wherever these classes are sections of a plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalTrainingSettings:
+    """Fix what a market does with the shared parameters in one round.
+
+    Attributes:
+        epochs: passes over the market's own sequences.
+        batch_size: sequences in a batch.
+        learning_rate: of AdamW, which starts afresh in every round.
+        weight_decay: of AdamW.
+        loss: "s2ce", or "ce" for plain cross-entropy.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _CLOSED
+
+    epochs: int = 1
+    batch_size: int = 128
+    learning_rate: float = 0.002
+    weight_decay: float = 0.0
+    loss: Literal["s2ce", "ce"] = "s2ce"
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.epochs <= 1000, "epochs must be in 1 .. 1000")
+        _require(1 <= self.batch_size <= 65536, "batch_size must be in 1 .. 65536")
+        _require(0.0 < self.learning_rate <= 10.0, "learning_rate must be above 0 and at most 10")
+        _require(0.0 <= self.weight_decay <= 10.0, "weight_decay must be in 0 .. 10")
+        _require(self.loss in ("s2ce", "ce"), "loss must be 's2ce' or 'ce'")
+
+
+@dataclass(frozen=True, slots=True)
+class FineTuningSettings:
+    """Fix how a market adapts the final shared model to itself, with plain cross-entropy.
+
+    Attributes:
+        max_epochs: most passes over the market's own sequences; 0 keeps the shared model as it is.
+        patience: epochs without a better validation NDCG@10 before it stops.
+        batch_size: sequences in a batch.
+        learning_rate: of AdamW on adapter, gate and local item embedding.
+        weight_decay: of AdamW.
+        encoder: "frozen" leaves the shared parameters untouched, "slow" trains them at `encoder_learning_rate`.
+        encoder_learning_rate: of AdamW on the shared parameters, when `encoder` is "slow".
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _CLOSED
+
+    max_epochs: int = 30
+    patience: int = 4
+    batch_size: int = 128
+    learning_rate: float = 0.001
+    weight_decay: float = 0.0
+    encoder: Literal["frozen", "slow"] = "slow"
+    encoder_learning_rate: float = 0.0003
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.max_epochs <= 10000, "max_epochs must be in 0 .. 10000")
+        _require(self.patience >= 1, "patience must be at least 1")
+        _require(1 <= self.batch_size <= 65536, "batch_size must be in 1 .. 65536")
+        _require(0.0 < self.learning_rate <= 10.0, "learning_rate must be above 0 and at most 10")
+        _require(0.0 <= self.weight_decay <= 10.0, "weight_decay must be in 0 .. 10")
+        _require(self.encoder in ("frozen", "slow"), "encoder must be 'frozen' or 'slow'")
+        _require(
+            0.0 < self.encoder_learning_rate <= 10.0, "encoder_learning_rate must be above 0 and at most 10"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LocalBaselineSettings:
+    """Fix how a market trains the same model alone, from its own start: the method FeCoSR has to beat.
+
+    Attributes:
+        max_epochs: most passes over the market's own sequences.
+        patience: epochs without a better validation NDCG@10 before it stops.
+        batch_size: sequences in a batch.
+        learning_rate: of AdamW on every parameter.
+        weight_decay: of AdamW.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _CLOSED
+
+    max_epochs: int = 40
+    patience: int = 5
+    batch_size: int = 128
+    learning_rate: float = 0.002
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.max_epochs <= 10000, "max_epochs must be in 1 .. 10000")
+        _require(self.patience >= 1, "patience must be at least 1")
+        _require(1 <= self.batch_size <= 65536, "batch_size must be in 1 .. 65536")
+        _require(0.0 < self.learning_rate <= 10.0, "learning_rate must be above 0 and at most 10")
+        _require(0.0 <= self.weight_decay <= 10.0, "weight_decay must be in 0 .. 10")
+
+
+def _require(condition: bool, rule: str) -> None:
+    if not condition:
+        raise ValueError(rule)
