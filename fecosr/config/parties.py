@@ -1,0 +1,120 @@
+"""The files that differ from party to party: roster, coordinator and node."""
+
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, Field
+
+from fecosr.config.toml import Section, load
+from fecosr.crypto.signatures import SigningKey
+from fecosr.data.settings import DataSettings
+from fecosr.errors import ConfigError
+from fecosr.federation.cohort import PUBLIC_KEY_BYTES, Roster
+from fecosr.federation.policy import NodePolicy
+from fecosr.ids import NodeId, node_id
+
+SEED_BYTES = 32
+Address = Annotated[str, Field(pattern=r"^[A-Za-z0-9.\-]+:\d{1,5}$")]
+PublicKeyHex = Annotated[str, Field(pattern=rf"^[0-9a-f]{{{2 * PUBLIC_KEY_BYTES}}}$")]
+MarketName = Annotated[str, AfterValidator(node_id)]
+
+
+class TlsSection(Section):
+    """Name the PEM files of mutual TLS, relative to the file they are written in."""
+
+    ca: Path = Path("tls/ca.pem")
+    certificate: Path = Path("tls/certificate.pem")
+    key: Path = Path("tls/key.pem")
+
+    def under(self, folder: Path) -> "TlsSection":
+        """Return the same files as paths from `folder`."""
+        return TlsSection(ca=folder / self.ca, certificate=folder / self.certificate, key=folder / self.key)
+
+
+class CoordinatorConfig(Section):
+    """Hold the whole of coordinator.toml."""
+
+    listen: Address
+    plan: Path = Path("plan.toml")
+    roster: Path = Path("roster.toml")
+    identity: Path = Path("identity.key")
+    initial_model: Path = Path("initial_model.safetensors")
+    storage: Path = Path("state")
+    tls: TlsSection = TlsSection()
+
+
+class ReportSection(Section):
+    """Say what a node measures for its own operator when the run is over; nothing of it leaves the market."""
+
+    popularity: bool = True
+    local: bool = True
+
+
+class NodeConfig(Section):
+    """Hold the whole of node.toml."""
+
+    market: MarketName
+    coordinator: Address
+    data: DataSettings
+    policy: NodePolicy
+    report: ReportSection = ReportSection()
+    num_threads: int = Field(default=1, ge=1, le=256)
+    plan: Path = Path("plan.toml")
+    roster: Path = Path("roster.toml")
+    identity: Path = Path("identity.key")
+    storage: Path = Path("state")
+    tls: TlsSection = TlsSection()
+
+
+class _RosterFile(Section):
+    coordinator: PublicKeyHex
+    nodes: dict[MarketName, PublicKeyHex] = Field(min_length=2)
+
+
+_Config = TypeVar("_Config", CoordinatorConfig, NodeConfig)
+
+
+def load_coordinator(path: Path) -> CoordinatorConfig:
+    """Return coordinator.toml with every path resolved from the folder it stands in."""
+    return _resolved(load(path, CoordinatorConfig), path.parent)
+
+
+def load_node(path: Path) -> NodeConfig:
+    """Return node.toml with every path resolved from the folder it stands in."""
+    return _resolved(load(path, NodeConfig), path.parent)
+
+
+def load_roster(path: Path) -> Roster:
+    """Return the pinned identities.
+
+    Raises:
+        ConfigError: a name or key is malformed, or two parties share a key.
+    """
+    entries = load(path, _RosterFile)
+    nodes = {NodeId(name): bytes.fromhex(public) for name, public in entries.nodes.items()}
+    if len({entries.coordinator, *entries.nodes.values()}) != len(nodes) + 1:
+        raise ConfigError("two parties share one identity", remedy="provision again", source=str(path))
+    return Roster(bytes.fromhex(entries.coordinator), nodes)
+
+
+def load_identity(path: Path) -> SigningKey:
+    """Return the private identity kept at `path` (32 raw bytes, readable by its owner only).
+
+    Raises:
+        ConfigError: the file is missing, has another size, or others may read it.
+    """
+    try:
+        seed = path.read_bytes()
+        readable_by_others = path.stat().st_mode & 0o077
+    except OSError:
+        raise ConfigError("cannot be read", remedy="restore it from the kit", source=str(path)) from None
+    if readable_by_others:
+        raise ConfigError("others may read this private key", remedy=f"chmod 600 {path}", source=str(path))
+    if len(seed) != SEED_BYTES:
+        raise ConfigError("is not an identity key", remedy="restore it from the kit", source=str(path))
+    return SigningKey(seed)
+
+
+def _resolved(config: _Config, folder: Path) -> _Config:
+    paths = {name: folder / value for name, value in config if isinstance(value, Path)}
+    return config.model_copy(update={**paths, "tls": config.tls.under(folder)})

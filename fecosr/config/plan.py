@@ -1,0 +1,125 @@
+"""The federation plan: every setting that all parties must share, and its hash."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from fecosr.config.toml import Section, load
+from fecosr.crypto.labels import sha256
+from fecosr.federation.plan import FederationPlan
+from fecosr.ids import RunId, run_id
+from fecosr.recommender.settings import EncoderSettings, S2CESettings, SemanticsSettings
+from fecosr.secagg.messages import Phase
+from fecosr.training.settings import FineTuningSettings, LocalTrainingSettings
+
+Seconds = Annotated[float, Field(gt=0, le=7 * 24 * 3600)]
+
+
+class RunSection(Section):
+    """Name the run and say how long it is."""
+
+    name: Annotated[str, AfterValidator(run_id)]
+    rounds: int = Field(ge=1, le=100_000)
+    seed: int = Field(ge=0, lt=2**63)
+    max_attempts: int = Field(default=5, ge=1, le=100)
+
+
+class CohortSection(Section):
+    """Say how many markets must be present, and how many are assumed to collude. Nothing here has a default."""
+
+    n_min: int = Field(ge=2, le=64)
+    max_colluding: int = Field(ge=0, le=62)
+
+
+class DeadlineSection(Section):
+    """Bound every wait of the coordinator."""
+
+    join_seconds: Seconds = 60.0
+    training_seconds: Seconds = 3600.0
+    phase_seconds: Seconds = 60.0
+    finish_seconds: Seconds = 600.0
+
+
+class AggregationSection(Section):
+    """Say how updates are bounded, weighted and applied.
+
+    A market with n users weighs `min(1, n / reference_num_users) ** weight_exponent`; the exponent below 1
+    keeps a large market from drowning a small one.
+    """
+
+    clip_norm: float = Field(gt=0, le=1e6, allow_inf_nan=False)
+    max_loss: float = Field(default=20.0, gt=0, le=1e6, allow_inf_nan=False)
+    reference_num_users: int = Field(default=10_000, ge=1)
+    weight_exponent: float = Field(default=0.5, ge=0, le=1)
+    server_learning_rate: float = Field(default=1.0, gt=0, le=10)
+
+
+class PrivacySection(Section):
+    """State the privacy mode in so many words; there is no default.
+
+    `none`: the exact sum of the cohort's updates is opened each round. Secure aggregation hides the single
+    update, but nothing bounds what the sum or the model says about one customer.
+    """
+
+    mode: Literal["none"]
+
+
+class Plan(Section):
+    """Hold the whole of plan.toml."""
+
+    run: RunSection
+    cohort: CohortSection
+    privacy: PrivacySection
+    aggregation: AggregationSection
+    deadlines: DeadlineSection = DeadlineSection()
+    semantics: SemanticsSettings
+    encoder: EncoderSettings
+    s2ce: S2CESettings
+    local_training: LocalTrainingSettings
+    fine_tuning: FineTuningSettings
+
+    @model_validator(mode="after")
+    def _hides_somebody(self) -> "Plan":
+        if self.cohort.n_min < self.cohort.max_colluding + 2:
+            raise ValueError("cohort.n_min must be at least cohort.max_colluding + 2, or the sum hides nobody")
+        return self
+
+    def canonical(self) -> str:
+        """Return the one JSON text of this plan: sorted keys, defaults written out."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+    def hash(self) -> bytes:
+        """Return the 32 bytes that stand for this plan in every manifest and in the ledger."""
+        return sha256(self.canonical().encode("ascii"))
+
+    def federation(self) -> FederationPlan:
+        """Return the part the protocol acts upon."""
+        phases = {phase: self.deadlines.phase_seconds for phase in Phase}
+        phases[Phase.ADVERTISE_KEYS] = self.deadlines.training_seconds
+        return FederationPlan(
+            run=RunId(self.run.name),
+            rounds=self.run.rounds,
+            max_attempts=self.run.max_attempts,
+            text=self.canonical(),
+            n_min=self.cohort.n_min,
+            max_colluding=self.cohort.max_colluding,
+            clip_norm=self.aggregation.clip_norm,
+            max_loss=self.aggregation.max_loss,
+            reference_num_users=self.aggregation.reference_num_users,
+            weight_exponent=self.aggregation.weight_exponent,
+            server_learning_rate=self.aggregation.server_learning_rate,
+            join_seconds=self.deadlines.join_seconds,
+            finish_seconds=self.deadlines.finish_seconds,
+            phase_seconds=phases,
+        )
+
+
+def load_plan(path: Path) -> Plan:
+    """Return the plan at `path`.
+
+    Raises:
+        ConfigError: it cannot be used; the message names file, line and remedy.
+    """
+    return load(path, Plan)

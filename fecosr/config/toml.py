@@ -1,0 +1,83 @@
+"""Load a TOML file into a pydantic model, turning every defect into one line with file, line and remedy."""
+
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from fecosr.errors import ConfigError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Section(BaseModel):
+    """Be the base of every section: unknown keys refused, values frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def load(path: Path, model: type[Model]) -> Model:
+    """Return the file at `path` as a `model`.
+
+    Raises:
+        ConfigError: the file is missing, not TOML, or does not fit; the message names file and line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            "cannot be read", remedy=f"check the path and its permissions ({type(error).__name__})", source=str(path)
+        ) from None
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"is not valid TOML: {error}", remedy="correct the syntax", source=str(path)) from None
+    return validate(values, model, source=str(path), text=text)
+
+
+def validate(values: dict[str, Any], model: type[Model], *, source: str, text: str = "") -> Model:
+    """Return `values` as a `model`, or name the first value that does not fit."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        keys = [str(part) for part in first["loc"]]
+        dotted = ".".join(keys) or "the file"
+        line = _line_of(text, keys)
+        raise ConfigError(
+            f"{dotted}: {_sentence(first['type'], first['msg'])}",
+            remedy=_remedy(first["type"]),
+            source=f"{source}:{line}" if line else source,
+        ) from None
+
+
+def _sentence(kind: str, message: str) -> str:
+    sentences = {"extra_forbidden": "unknown key", "unexpected_keyword_argument": "unknown key", "missing": "is missing"}
+    return sentences.get(kind, message.removeprefix("Value error, "))
+
+
+def _remedy(kind: str) -> str:
+    if kind in {"extra_forbidden", "unexpected_keyword_argument"}:
+        return "remove it or correct its spelling"
+    return "add it" if kind == "missing" else "correct the value"
+
+
+def _line_of(text: str, keys: list[str]) -> int:
+    """Return the 1-based line where the last of `keys` that is written stands; 0 when none is.
+
+    tomllib keeps no positions, so the file is scanned for the section header and then for the key.
+    """
+    section = ""
+    best = 0
+    for number, raw in enumerate(text.splitlines(), start=1):
+        line = raw.strip()
+        if line.startswith("["):
+            section = line.strip("[] ")
+            if section == ".".join(keys[: section.count(".") + 1]) and section:
+                best = number
+            continue
+        name = line.split("=", 1)[0].strip().strip('"')
+        if "=" in line and ".".join(filter(None, [section, name])) == ".".join(keys):
+            return number
+    return best

@@ -1,0 +1,190 @@
+"""What the coordinator and the market nodes say to each other around a secure aggregation.
+
+Everything a node acts upon is signed by the coordinator's pinned identity and hashes what it speaks of, so a node
+never has to trust the connection it came through.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fecosr.crypto.labels import Label, encode, sha256
+from fecosr.ids import RunId
+from fecosr.secagg.messages import ClientMessage, ServerMessage
+
+
+@dataclass(frozen=True, slots=True)
+class RoundManifest:
+    """Fix everything about one attempt at one round before anybody trains.
+
+    Attributes:
+        run: the run this round belongs to.
+        round: from 1.
+        attempt: from 1 within a round; rises by one for every retry, so that no two sessions share a context.
+        plan_hash: SHA-256 of the canonical federation plan every party was provisioned with.
+        model_hash: SHA-256 of the shared parameters the round starts from (float32, little endian).
+        num_parameters: length of the shared parameter vector.
+        clip_norm: L2 bound on each node's update.
+        num_summands: the most updates the encoding leaves room for (the size of the roster).
+        n_min: fewest survivors whose sum may be opened.
+        max_colluding: nodes assumed to collude with the coordinator.
+    """
+
+    run: RunId
+    round: int
+    attempt: int
+    plan_hash: bytes
+    model_hash: bytes
+    num_parameters: int
+    clip_norm: float
+    num_summands: int
+    n_min: int
+    max_colluding: int
+
+    def signed_bytes(self) -> bytes:
+        """Return the one encoding of this manifest that is hashed and signed."""
+        return encode(
+            Label.ROUND_MANIFEST,
+            self.run.encode(),
+            self.round.to_bytes(8, "big"),
+            self.attempt.to_bytes(8, "big"),
+            self.plan_hash,
+            self.model_hash,
+            self.num_parameters.to_bytes(8, "big"),
+            self.clip_norm.hex().encode(),
+            self.num_summands.to_bytes(8, "big"),
+            self.n_min.to_bytes(8, "big"),
+            self.max_colluding.to_bytes(8, "big"),
+        )
+
+    def context(self) -> bytes:
+        """Return the 32 bytes every key, mask and signature of this attempt is bound to."""
+        return sha256(self.signed_bytes())
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """State the coordinator's ledger at one size, signed: what a node keeps to notice a rewritten history.
+
+    Attributes:
+        run: the run whose ledger this is.
+        size: number of records.
+        head: hash of the last record, 32 bytes.
+        signature: the coordinator's Ed25519 identity over all of the above, 64 bytes.
+    """
+
+    run: RunId
+    size: int
+    head: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Introduce a node after it connected (node -> coordinator).
+
+    Attributes:
+        run: the run it was provisioned for.
+        plan_hash: SHA-256 of its copy of the plan; semantics, model and training settings are part of the plan.
+        version: its FeCoSR version.
+        finished: whether it already holds the final model and its fine-tuned one.
+    """
+
+    run: RunId
+    plan_hash: bytes
+    version: str
+    finished: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTask:
+    """Ask a node to train for one round (coordinator -> node). The model itself is fetched by its hash."""
+
+    manifest: RoundManifest
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FromClient:
+    """Carry a secure-aggregation message from a node, tied to the attempt it belongs to."""
+
+    round: int
+    attempt: int
+    body: ClientMessage
+
+
+@dataclass(frozen=True, slots=True)
+class FromServer:
+    """Carry a secure-aggregation message to a node, tied to the attempt it belongs to."""
+
+    round: int
+    attempt: int
+    body: ServerMessage
+
+
+class Outcome(StrEnum):
+    """Say how an attempt at a round ended."""
+
+    RELEASED = "released"
+    ABORTED = "aborted"
+
+
+@dataclass(frozen=True, slots=True)
+class RoundClosed:
+    """Tell a node that an attempt is over (coordinator -> node).
+
+    Attributes:
+        round: the round.
+        attempt: the attempt that ended.
+        outcome: whether a sum was released.
+        reason: why it was aborted; empty when released.
+        checkpoint: the ledger after the record of this ending.
+    """
+
+    round: int
+    attempt: int
+    outcome: Outcome
+    reason: str
+    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class RunClosed:
+    """Hand over the final model by its hash and end the run (coordinator -> node).
+
+    Attributes:
+        run: the run.
+        rounds: rounds released.
+        model_hash: SHA-256 of the final shared parameters.
+        checkpoint: the ledger after its last record.
+        signature: the coordinator's Ed25519 identity over run, rounds and model_hash, 64 bytes.
+    """
+
+    run: RunId
+    rounds: int
+    model_hash: bytes
+    checkpoint: Checkpoint
+    signature: bytes
+
+    def signed_bytes(self) -> bytes:
+        """Return the bytes the coordinator signs."""
+        return encode(
+            Label.RUN_CLOSED, self.run.encode(), self.rounds.to_bytes(8, "big"), self.model_hash
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Report that the node holds the final model and will not come back (node -> coordinator)."""
+
+    model_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Refuse a node for a named reason; it should not reconnect before an operator acted (coordinator -> node)."""
+
+    reason: str
+
+
+NodeMessage = Hello | FromClient | Finished
+CoordinatorMessage = RoundTask | FromServer | RoundClosed | RunClosed | Rejected

@@ -1,0 +1,49 @@
+"""The part of the federation plan that the protocol itself acts upon."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from fecosr.crypto.labels import sha256
+from fecosr.ids import RunId
+from fecosr.secagg.messages import Phase
+
+
+@dataclass(frozen=True, slots=True)
+class FederationPlan:
+    """Hold what all parties agreed on before the run.
+
+    Attributes:
+        run: the run's name.
+        rounds: rounds to release.
+        max_attempts: attempts at one round before the run is given up.
+        text: canonical JSON of the whole plan; its SHA-256 stands for the plan in every manifest.
+        n_min: fewest survivors whose sum may be opened.
+        max_colluding: nodes assumed to collude with the coordinator.
+        clip_norm: L2 bound on a node's update.
+        max_loss: a reported training loss is cut to this, so that it fits the encoding.
+        reference_num_users: a market of this many users or more has weight 1.
+        weight_exponent: see `fecosr.federation.aggregation.weight_of`.
+        server_learning_rate: step length of the server optimiser.
+        join_seconds: how long a round waits for missing nodes once n_min are connected.
+        finish_seconds: how long the end of the run waits for nodes to fetch the final model.
+        phase_seconds: deadline of each secure-aggregation phase; AdvertiseKeys covers the training.
+    """
+
+    run: RunId
+    rounds: int
+    max_attempts: int
+    text: str = field(repr=False)
+    n_min: int
+    max_colluding: int
+    clip_norm: float
+    max_loss: float
+    reference_num_users: int
+    weight_exponent: float
+    server_learning_rate: float
+    join_seconds: float
+    finish_seconds: float
+    phase_seconds: Mapping[Phase, float]
+
+    def hash(self) -> bytes:
+        """Return the 32 bytes that stand for this plan."""
+        return sha256(self.text.encode("ascii"))

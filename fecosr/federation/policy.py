@@ -1,0 +1,56 @@
+"""What a market accepts from a federation; its own operator writes it and nobody else can change it."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fecosr.errors import ProtocolViolation
+from fecosr.federation.messages import RoundManifest
+
+
+@dataclass(frozen=True, slots=True)
+class NodePolicy:
+    """Bound the manifests a node takes part in.
+
+    Attributes:
+        n_min: fewest survivors this market insists on.
+        max_colluding: how many colluding nodes the federation must at least withstand.
+        max_rounds: rounds this market will ever train.
+        max_clip_norm: largest clip norm it accepts; a huge one is no bound at all.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    n_min: int
+    max_colluding: int
+    max_rounds: int
+    max_clip_norm: float
+
+    def __post_init__(self) -> None:
+        if self.max_colluding < 0 or self.n_min < self.max_colluding + 2:
+            raise ValueError("n_min must be at least max_colluding + 2, or the sum hides nobody")
+        if self.max_rounds < 1:
+            raise ValueError("max_rounds must be at least 1")
+        if not 0 < self.max_clip_norm < float("inf"):
+            raise ValueError("max_clip_norm must be positive and finite")
+
+    def check(self, manifest: RoundManifest) -> None:
+        """Refuse a manifest outside the accepted ranges.
+
+        Raises:
+            ProtocolViolation: names the value and both numbers.
+        """
+        rules = {
+            f"n_min {manifest.n_min} is below this market's {self.n_min}": manifest.n_min < self.n_min,
+            f"max_colluding {manifest.max_colluding} is below this market's {self.max_colluding}": (
+                manifest.max_colluding < self.max_colluding
+            ),
+            f"round {manifest.round} is beyond this market's {self.max_rounds}": (
+                manifest.round > self.max_rounds
+            ),
+            f"clip_norm {manifest.clip_norm} is above this market's {self.max_clip_norm}": (
+                manifest.clip_norm > self.max_clip_norm
+            ),
+        }
+        for rule, broken in rules.items():
+            if broken:
+                raise ProtocolViolation("coordinator", "round_task", rule)
