@@ -1,0 +1,265 @@
+"""The record bodies: one frozen dataclass per kind of event in the life of a run.
+
+Order in a ledger: `RunOpened`; then, for each attempt at a round, `RoundOpened`, `CohortFixed`,
+`SurvivorsFixed` and `RoundReleased` (or `RoundAborted` any time after `RoundOpened`); `RunCompleted` last.
+A coordinator that comes back appends `CoordinatorRestarted` before anything else.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final, Literal
+
+from fecosr.errors import LedgerError, MisuseError
+from fecosr.ids import NodeId, RunId
+from fecosr.ledger.schema import Digest, PublicKey, SchemaError, Signature, from_json, to_json
+
+
+@dataclass(frozen=True, slots=True)
+class PrivacyTerms:
+    """State what is promised about one member of the privacy unit.
+
+    Attributes:
+        mode: "none": the exact sum of the survivors' updates is opened, so epsilon is unbounded.
+        privacy_unit: whose data two neighbouring data sets differ in.
+        neighboring_relation: how they differ.
+        clip_norm: L2 bound on the update of one node, not of one user.
+    """
+
+    mode: Literal["none"]
+    privacy_unit: Literal["user"]
+    neighboring_relation: Literal["add_or_remove_one"]
+    clip_norm: float
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestFields:
+    """Repeat the fields of the signed round manifest (see `fecosr.federation.messages.RoundManifest`)."""
+
+    run: RunId
+    round: int
+    attempt: int
+    plan_hash: Digest
+    model_hash: Digest
+    num_parameters: int
+    clip_norm: float
+    num_summands: int
+    n_min: int
+    max_colluding: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedAdvert:
+    """Repeat a client's signed key advert (see `fecosr.secagg.messages.KeyAdvert`); all of it is public."""
+
+    client: NodeId
+    channel_public: PublicKey
+    mask_public: PublicKey
+    seed_commitment: Digest
+    signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSignature:
+    """Repeat one client's signature of the survivor list."""
+
+    client: NodeId
+    signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class RunOpened:
+    """Open a run: what was agreed, by whom, and where the shared model starts.
+
+    Attributes:
+        run: the run's name.
+        plan_hash: SHA-256 of `plan_json`.
+        plan_json: canonical text of the federation plan.
+        roster: identity public key of every node.
+        coordinator: identity public key of the coordinator.
+        version: the coordinator's FeCoSR version.
+        initial_model_hash: SHA-256 of the shared parameters before round 1.
+        num_parameters: length of the shared parameter vector.
+        privacy: what is promised to a user.
+    """
+
+    run: RunId
+    plan_hash: Digest
+    plan_json: str
+    roster: Mapping[NodeId, PublicKey]
+    coordinator: PublicKey
+    version: str
+    initial_model_hash: Digest
+    num_parameters: int
+    privacy: PrivacyTerms
+
+
+@dataclass(frozen=True, slots=True)
+class RoundOpened:
+    """Open one attempt at a round.
+
+    Attributes:
+        manifest: what every node was told, and `manifest_signature` the coordinator's over it.
+        expected: the nodes that were asked, sorted.
+    """
+
+    round: int
+    attempt: int
+    manifest: ManifestFields
+    manifest_signature: Signature
+    expected: tuple[NodeId, ...]
+
+    def __post_init__(self) -> None:
+        _require_sorted("expected", self.expected)
+
+
+@dataclass(frozen=True, slots=True)
+class CohortFixed:
+    """Fix who takes part, by the key adverts they signed, sorted by client."""
+
+    round: int
+    attempt: int
+    session: Digest
+    adverts: tuple[RecordedAdvert, ...]
+
+    def __post_init__(self) -> None:
+        _require_sorted("adverts", tuple(advert.client for advert in self.adverts))
+
+
+@dataclass(frozen=True, slots=True)
+class SurvivorsFixed:
+    """Fix whose masked vectors are in the sum, before anything is unmasked, and why the others are not."""
+
+    round: int
+    attempt: int
+    session: Digest
+    survivors: tuple[NodeId, ...]
+    dropouts: Mapping[NodeId, str]
+
+    def __post_init__(self) -> None:
+        _require_sorted("survivors", self.survivors)
+
+
+@dataclass(frozen=True, slots=True)
+class RoundReleased:
+    """Release the sum of one round and the model made from it.
+
+    Attributes:
+        survivors: whose updates are in the sum, sorted.
+        consistency_signatures: the quorum that signed this survivor list, sorted by client.
+        total_hash: SHA-256 of the opened sum (uint32, little endian).
+        model_in: hash of the parameters the round started from.
+        model_out: hash of the parameters after the server optimiser.
+        privacy_event: what the release costs; "non_private" has no finite cost.
+    """
+
+    round: int
+    attempt: int
+    session: Digest
+    survivors: tuple[NodeId, ...]
+    consistency_signatures: tuple[RecordedSignature, ...]
+    total_hash: Digest
+    model_in: Digest
+    model_out: Digest
+    privacy_event: Literal["non_private"]
+
+    def __post_init__(self) -> None:
+        _require_sorted("survivors", self.survivors)
+        signers = tuple(signature.client for signature in self.consistency_signatures)
+        _require_sorted("consistency_signatures", signers)
+
+
+@dataclass(frozen=True, slots=True)
+class RoundAborted:
+    """End an attempt without a release.
+
+    Attributes:
+        reason: the typed reason as one word.
+        detail: one sentence for the operator; never a value that came from a node's data.
+        unmasked: whether the coordinator may have opened the sum all the same.
+    """
+
+    round: int
+    attempt: int
+    reason: str
+    detail: str
+    unmasked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunCompleted:
+    """End the run after `rounds` released rounds with the model whose hash this is."""
+
+    rounds: int
+    final_model_hash: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class CoordinatorRestarted:
+    """Say that the coordinator came back; `round` and `attempt` are the last that were opened, or 0."""
+
+    round: int
+    attempt: int
+
+
+Body = (
+    RunOpened
+    | RoundOpened
+    | CohortFixed
+    | SurvivorsFixed
+    | RoundReleased
+    | RoundAborted
+    | RunCompleted
+    | CoordinatorRestarted
+)
+
+KINDS: Final[Mapping[str, type[Body]]] = {
+    "run_opened": RunOpened,
+    "round_opened": RoundOpened,
+    "cohort_fixed": CohortFixed,
+    "survivors_fixed": SurvivorsFixed,
+    "round_released": RoundReleased,
+    "round_aborted": RoundAborted,
+    "run_completed": RunCompleted,
+    "coordinator_restarted": CoordinatorRestarted,
+}
+"""Every kind a ledger may hold; anything else is refused."""
+
+_KIND_OF: Final = {body_type: kind for kind, body_type in KINDS.items()}
+
+
+def kind_of(body: Body) -> str:
+    """Return the name under which `body` stands in a ledger."""
+    return _KIND_OF[type(body)]
+
+
+def body_to_json(body: Body) -> dict[str, object]:
+    """Return `body` as a JSON object that names its kind."""
+    fields = to_json(body)
+    assert isinstance(fields, dict)  # noqa: S101 - a dataclass becomes an object
+    return {"kind": kind_of(body), **fields}
+
+
+def body_from_json(value: object, record: int) -> Body:
+    """Return the body that stands in the JSON object `value`.
+
+    Raises:
+        LedgerError: unknown kind, unknown or missing key, wrong type, or a list out of order.
+    """
+    if not isinstance(value, dict):
+        raise LedgerError(record, "schema", "the body is not an object")
+    kind = value.get("kind")
+    body_type = KINDS.get(kind) if isinstance(kind, str) else None
+    if body_type is None:
+        raise LedgerError(record, "schema", "unknown kind of record")
+    fields = {name: part for name, part in value.items() if name != "kind"}
+    try:
+        body: Body = from_json(body_type, fields, str(kind))
+    except SchemaError as error:
+        raise LedgerError(record, "schema", str(error)) from None
+    return body
+
+
+def _require_sorted(name: str, nodes: tuple[NodeId, ...]) -> None:
+    if any(left >= right for left, right in pairwise(nodes)):
+        raise MisuseError(f"{name} must be sorted by node, each once")
