@@ -3,7 +3,7 @@
     hash_i = SHA-256(encode(LEDGER_RECORD, canonical(entry_i without its signature)))
 
 A chain shows that nothing inside it was changed, dropped or reordered. It cannot show that its end was
-cut off or that the coordinator signed two histories: nodes keep checkpoints (`fecosr.ledger.checkpoint`) for that.
+cut off, or that the coordinator signed two histories: the checkpoints that nodes keep show that.
 """
 
 from collections.abc import Iterable

@@ -1,0 +1,1 @@
+"""What bounds the influence of one contribution."""

@@ -1,0 +1,62 @@
+"""Bound the L2 norm of an update, exactly."""
+
+import math
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from fecosr.errors import MisuseError
+
+_CHUNK: Final = 1 << 16
+_MARGIN: Final = 1.0 - 2.0**-30
+"""Wider than the rounding error of any float64 sum of 2^22 squares, narrower than one float32 rounding."""
+
+
+def clip(update: npt.NDArray[np.float32], clip_norm: float) -> npt.NDArray[np.float32]:
+    """Return `update`, scaled down where needed so that its L2 norm is at most `clip_norm`.
+
+    Args:
+        update: float32 [P].
+        clip_norm: positive and finite.
+
+    Returns:
+        float32 [P], a new array; equal to `update` when that is within the bound.
+
+    Raises:
+        MisuseError: not a float32 vector, a value that is not finite, or a useless `clip_norm`.
+
+    Guarantees:
+        Sensitivity: `||result||_2 <= clip_norm`, whatever the order in which float64 adds the squares up.
+        Scaled coordinates are rounded toward zero, because rounding to nearest could carry the norm past the
+        bound. The squares of float32 values, denormal or huge, are normal float64 numbers, so none is lost.
+    """
+    if update.dtype != np.float32 or update.ndim != 1:
+        raise MisuseError("an update is a float32 vector")
+    if not (math.isfinite(clip_norm) and clip_norm > 0):
+        raise MisuseError("clip_norm must be positive and finite")
+    norm = _norm(update)
+    if not math.isfinite(norm):
+        raise MisuseError("an update holds only finite values")
+    if norm <= clip_norm * _MARGIN:
+        return update.copy()
+    return _scale_toward_zero(update, clip_norm / norm * _MARGIN * _MARGIN)
+
+
+def _norm(update: npt.NDArray[np.float32]) -> float:
+    total = 0.0
+    for start in range(0, update.size, _CHUNK):
+        chunk = update[start : start + _CHUNK].astype(np.float64)
+        total += float(np.dot(chunk, chunk))
+    return math.sqrt(total)
+
+
+def _scale_toward_zero(update: npt.NDArray[np.float32], factor: float) -> npt.NDArray[np.float32]:
+    result = np.empty_like(update)
+    for start in range(0, update.size, _CHUNK):
+        exact = update[start : start + _CHUNK].astype(np.float64) * factor
+        nearest = exact.astype(np.float32)
+        too_far = np.abs(nearest) > np.abs(exact)
+        nearest[too_far] = np.nextafter(nearest[too_far], np.float32(0))
+        result[start : start + _CHUNK] = nearest
+    return result
