@@ -1,4 +1,4 @@
-"""Domain separation: every byte string that is hashed, signed or fed to a key derivation names its purpose."""
+"""Domain separation: every byte string that is hashed, signed or fed to a derivation names its purpose."""
 
 import hashlib
 from enum import StrEnum
@@ -33,8 +33,8 @@ def encode(label: Label, *parts: bytes) -> bytes:
     """Return one byte string that stands for `label` and `parts` and for nothing else.
 
     Guarantees:
-        Injective: label and every part carry an 8-byte big-endian length, so no two different calls encode alike,
-        and no encoding is a prefix of another with as many parts.
+        Injective: label and every part carry an 8-byte big-endian length, so no two different calls encode
+        alike, and no encoding is a prefix of another with as many parts.
     """
     pieces = (label.value.encode(), *parts)
     return b"".join(len(piece).to_bytes(LENGTH_BYTES, "big") + piece for piece in pieces)
