@@ -32,8 +32,8 @@ def split(secret: bytes, threshold: int, num_shares: int, entropy: bytes) -> tup
         MisuseError: an argument is not as described.
 
     Guarantees:
-        Uniformity: a coefficient is 384 keystream bits modulo a 257-bit prime, so its distance from uniform is
-        below 2^-127 and no number of shares a deployment could make would show it.
+        Uniformity: a coefficient is 384 keystream bits modulo a 257-bit prime, so its distance from uniform
+        is below 2^-127 and no number of shares a deployment could make would show it.
 
     Reference: Shamir 1979, "How to share a secret".
     """
