@@ -1,4 +1,4 @@
-"""The sequence model: encoder, semantics, projector, adapter, losses and metrics. Knows no market but its own.
+"""The sequence model: encoder, semantics, projector, adapter, losses and metrics.
 
 Shapes are written `[B, L, D]` with these letters, here and in `fecosr.training`:
 
@@ -8,6 +8,6 @@ Shapes are written `[B, L, D]` with these letters, here and in `fecosr.training`
     K  semantic neighbours of an item   U  users
     H  attention heads                  P  shared parameters, flattened
 
-Items are numbered 0 .. V-1 inside a market. There is no padding item: sequences are padded on the right, and which
-positions are real is known from their lengths alone.
+Items are numbered 0 .. V-1 inside a market. There is no padding item: sequences are padded on the right, and
+which positions are real is known from their lengths alone.
 """

@@ -1,1 +1,1 @@
-"""One market's work: training in a round, fine-tuning after the last one, and evaluation. Nothing here talks to anyone."""
+"""One market's work: training in a round, fine-tuning after the last one, and evaluation."""

@@ -1,7 +1,9 @@
 """What decides training, as plain values. Imports nothing heavy: the coordinator reads it too."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
+
+from fecosr.recommender.settings import AdapterSettings, EncoderSettings, S2CESettings, SemanticsSettings
 
 _CLOSED = {"extra": "forbid"}
 """Pydantic then refuses unknown keys, wherever these classes are sections of a plan."""
@@ -48,7 +50,7 @@ class FineTuningSettings:
         batch_size: sequences in a batch.
         learning_rate: of AdamW on adapter, gate and local item embedding.
         weight_decay: of AdamW.
-        encoder: "frozen" leaves the shared parameters untouched, "slow" trains them at `encoder_learning_rate`.
+        encoder: "frozen" leaves the shared parameters alone, "slow" trains them at `encoder_learning_rate`.
         encoder_learning_rate: of AdamW on the shared parameters, when `encoder` is "slow".
 
     Raises:
@@ -106,6 +108,31 @@ class LocalBaselineSettings:
         _require(1 <= self.batch_size <= 65536, "batch_size must be in 1 .. 65536")
         _require(0.0 < self.learning_rate <= 10.0, "learning_rate must be above 0 and at most 10")
         _require(0.0 <= self.weight_decay <= 10.0, "weight_decay must be in 0 .. 10")
+
+
+@dataclass(frozen=True, slots=True)
+class LearningSettings:
+    """Gather what decides model and training; the first four must be the same in every market.
+
+    Attributes:
+        semantics: from item text to semantic vectors.
+        encoder: the shared model.
+        s2ce: the loss of pretraining.
+        local_training: one round in one market.
+        adapter: what a market adds.
+        fine_tuning: after the last round.
+        local_baseline: the method without other markets.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _CLOSED
+
+    semantics: SemanticsSettings = field(default_factory=SemanticsSettings)
+    encoder: EncoderSettings = field(default_factory=EncoderSettings)
+    s2ce: S2CESettings = field(default_factory=S2CESettings)
+    local_training: LocalTrainingSettings = field(default_factory=LocalTrainingSettings)
+    adapter: AdapterSettings = field(default_factory=AdapterSettings)
+    fine_tuning: FineTuningSettings = field(default_factory=FineTuningSettings)
+    local_baseline: LocalBaselineSettings = field(default_factory=LocalBaselineSettings)
 
 
 def _require(condition: bool, rule: str) -> None:

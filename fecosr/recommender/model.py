@@ -1,0 +1,122 @@
+"""The shared model, which is federated, and the market model around it, which is not."""
+
+import math
+from abc import abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from fecosr.recommender.adapter import MarketAdapter
+from fecosr.recommender.encoder import SequenceEncoder
+from fecosr.recommender.settings import AdapterSettings, EncoderSettings
+
+_INITIAL_ITEM_STDDEV = 0.05
+
+
+class SequenceModel(nn.Module):
+    """Predict the next item as `logits = h E^T`, where E are the same item inputs that the encoder reads."""
+
+    @abstractmethod
+    def item_inputs(self, semantics: Tensor) -> Tensor:
+        """Return E, [V, D], from the catalogue's semantic vectors, [V, Z]."""
+
+    @property
+    @abstractmethod
+    def max_length(self) -> int:
+        """Return how many positions the encoder can tell apart."""
+
+    @abstractmethod
+    def encode(self, inputs: Tensor) -> Tensor:
+        """Return the states h, [B, L, D], from the inputs of the items at each position, [B, L, D]."""
+
+    def states(self, item_inputs: Tensor, sequences: Tensor) -> Tensor:
+        """Return one state per position of right-padded sequences.
+
+        Args:
+            item_inputs: E, [V, D].
+            sequences: int64 [B, L] of item numbers; padded positions may hold any valid number.
+
+        Returns:
+            [B, L, D]; what stands at padded positions means nothing.
+        """
+        return self.encode(item_inputs[sequences])
+
+
+class Projector(nn.Module):
+    """Map semantic vectors to item inputs: g_phi, all that markets share about items."""
+
+    def __init__(self, semantic_dimension: int, settings: EncoderSettings) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(semantic_dimension, settings.projector_dimension)
+        self.output = nn.Linear(settings.projector_dimension, settings.dimension)
+        # Semantic vectors have length one, so their entries are small; this brings them to unit variance.
+        self.input_scale = math.sqrt(semantic_dimension)
+        nn.init.xavier_uniform_(self.hidden.weight)
+        nn.init.zeros_(self.hidden.bias)
+        nn.init.normal_(
+            self.output.weight, std=_INITIAL_ITEM_STDDEV / math.sqrt(settings.projector_dimension)
+        )
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, semantics: Tensor) -> Tensor:
+        """Return [V, D] from [V, Z]."""
+        hidden = nn.functional.gelu(self.hidden(semantics * self.input_scale))
+        projected: Tensor = self.output(hidden)
+        return projected
+
+
+class SharedModel(SequenceModel):
+    """Hold exactly the federated parameters: encoder theta and projector phi. It knows no catalogue."""
+
+    def __init__(self, settings: EncoderSettings, semantic_dimension: int) -> None:
+        super().__init__()
+        self.encoder = SequenceEncoder(settings)
+        self.projector = Projector(semantic_dimension, settings)
+
+    def item_inputs(self, semantics: Tensor) -> Tensor:
+        """Return `g_phi(z_v)` for every item."""
+        inputs: Tensor = self.projector(semantics)
+        return inputs
+
+    @property
+    def max_length(self) -> int:
+        """Return how many positions the encoder can tell apart."""
+        return self.encoder.settings.max_length
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        """Return the encoder's states."""
+        states: Tensor = self.encoder(inputs)
+        return states
+
+
+class MarketModel(SequenceModel):
+    """Put one market's adapter around a shared model: `x_v = g_phi(z_v) + A(z_v) + gate * e_v`.
+
+    Guarantees: before any training it computes exactly what the shared model computes.
+    """
+
+    def __init__(self, shared: SharedModel, num_items: int, settings: AdapterSettings) -> None:
+        super().__init__()
+        self.shared = shared
+        self.adapter = MarketAdapter(
+            shared.projector.hidden.in_features, shared.projector.output.out_features, num_items, settings
+        )
+
+    def item_inputs(self, semantics: Tensor) -> Tensor:
+        """Return the shared inputs with the market's own corrections."""
+        corrections: Tensor = self.adapter(semantics)
+        return self.shared.item_inputs(semantics) + corrections
+
+    @property
+    def max_length(self) -> int:
+        """Return how many positions the shared encoder can tell apart."""
+        return self.shared.max_length
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        """Return the shared encoder's states."""
+        return self.shared.encode(inputs)
+
+
+def real_positions(lengths: Tensor, padded_length: int) -> Tensor:
+    """Return where right-padded sequences hold something, bool [B, L], from their lengths, int64 [B]."""
+    return torch.arange(padded_length, device=lengths.device) < lengths[:, None]

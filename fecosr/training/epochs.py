@@ -1,0 +1,130 @@
+"""One pass over a market's training sequences, and a run of passes that keeps the best."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch.optim import Optimizer
+
+from fecosr.data.batches import Batch, bucketed_batches
+from fecosr.recommender.losses import SoftTargets, soft_cross_entropy
+from fecosr.recommender.metrics import RankingMetrics
+from fecosr.recommender.model import SequenceModel, real_positions
+from fecosr.training.evaluation import evaluate
+from fecosr.training.prepared import PreparedMarket
+
+
+@dataclass(frozen=True, slots=True)
+class EpochReport:
+    """Tell a caller how far training is.
+
+    Attributes:
+        epoch: epochs done; 0 before the first.
+        max_epochs: most epochs there will be.
+        loss: mean loss per target of this epoch; None for epoch 0.
+        validation: metrics on the market's own validation targets, where they are measured.
+    """
+
+    epoch: int
+    max_epochs: int
+    loss: float | None
+    validation: RankingMetrics | None = None
+
+
+Progress = Callable[[EpochReport], None]
+
+
+def ignore_progress(report: EpochReport) -> None:
+    """Do nothing with a report."""
+    del report
+
+
+class Patience(Protocol):
+    """Say how long to train: what `FineTuningSettings` and `LocalBaselineSettings` share."""
+
+    @property
+    def max_epochs(self) -> int:
+        """Return the most epochs to train."""
+
+    @property
+    def patience(self) -> int:
+        """Return the epochs without improvement after which to stop."""
+
+    @property
+    def batch_size(self) -> int:
+        """Return the sequences in a batch."""
+
+
+def train_epoch(
+    model: SequenceModel,
+    data: PreparedMarket,
+    soft: SoftTargets,
+    optimiser: Optimizer,
+    *,
+    batch_size: int,
+    generator: np.random.Generator,
+) -> float:
+    """Take one optimiser step per batch of training sequences and return the mean loss per target.
+
+    Returns 0 where no sequence is long enough to hold a target.
+    """
+    model.train()
+    loss_sum, num_targets = 0.0, 0
+    for batch in bucketed_batches(data.split.train, model.max_length, batch_size, generator):
+        loss, size = _train_step(model, data, soft, optimiser, batch)
+        loss_sum += loss * size
+        num_targets += size
+    return loss_sum / max(1, num_targets)
+
+
+def train_until_best(
+    model: SequenceModel,
+    data: PreparedMarket,
+    optimiser: Optimizer,
+    *,
+    settings: Patience,
+    generator: np.random.Generator,
+    progress: Progress,
+) -> tuple[int, RankingMetrics]:
+    """Train with cross-entropy while the market's own validation NDCG@10 improves, and keep the best model.
+
+    The model before the first epoch is a candidate too, so training can only be of use on validation users.
+    The test targets are not touched.
+
+    Returns:
+        the epoch whose parameters `model` holds afterwards, and its validation metrics.
+    """
+    best_epoch, best = 0, evaluate(model, data, "validation")
+    kept = copy.deepcopy(model.state_dict())
+    progress(EpochReport(0, settings.max_epochs, None, best))
+    for epoch in range(1, settings.max_epochs + 1):
+        loss = train_epoch(
+            model, data, data.hard, optimiser, batch_size=settings.batch_size, generator=generator
+        )
+        metrics = evaluate(model, data, "validation")
+        progress(EpochReport(epoch, settings.max_epochs, loss, metrics))
+        if metrics.ndcg_10 > best.ndcg_10:
+            best_epoch, best = epoch, metrics
+            kept = copy.deepcopy(model.state_dict())
+        elif epoch - best_epoch >= settings.patience:
+            break
+    model.load_state_dict(kept)
+    return best_epoch, best
+
+
+def _train_step(
+    model: SequenceModel, data: PreparedMarket, soft: SoftTargets, optimiser: Optimizer, batch: Batch
+) -> tuple[float, int]:
+    inputs = torch.from_numpy(batch.inputs)  # [B, L]
+    real = real_positions(torch.from_numpy(batch.lengths), inputs.shape[1])  # [B, L]
+    targets = torch.from_numpy(batch.targets)[real]  # [N]
+    items = model.item_inputs(data.semantics)  # [V, D]
+    states = model.states(items, inputs)[real]  # [N, D]
+    loss = soft_cross_entropy(states, items, targets, soft)
+    optimiser.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
+    return loss.item(), len(targets)

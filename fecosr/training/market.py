@@ -1,0 +1,93 @@
+"""The learner of one market: everything a market node asks of machine learning, in one object."""
+
+from fecosr.data.sequences import MarketSequences
+from fecosr.recommender.metrics import RankingMetrics
+from fecosr.recommender.model import SequenceModel, SharedModel
+from fecosr.training.baselines.local import train_alone
+from fecosr.training.baselines.popularity import evaluate_popularity
+from fecosr.training.epochs import Progress, ignore_progress
+from fecosr.training.evaluation import Part, evaluate
+from fecosr.training.fine_tuning import FineTuned, fine_tune
+from fecosr.training.local import LocalResult, train_locally
+from fecosr.training.parameters import FloatVector, load_into
+from fecosr.training.prepared import prepare
+from fecosr.training.settings import LearningSettings
+
+
+class MarketLearner:
+    """Train, fine-tune and evaluate in one market.
+
+    Neighbours and split are computed once, when it is made. Its methods take seconds to minutes and keep no
+    state between calls, so a driver may run them on a thread of its own, one at a time.
+
+    Args:
+        data: the market's sequences.
+        settings: of model and training.
+        seed: of the run.
+    """
+
+    def __init__(self, data: MarketSequences, settings: LearningSettings, *, seed: int) -> None:
+        self.settings = settings
+        self.seed = seed
+        self.data = prepare(data, settings.semantics, settings.s2ce)
+
+    @property
+    def semantics_source(self) -> str:
+        """Return what the semantic vectors were made from, in words for a report."""
+        return self.data.semantics_source
+
+    def train_round(
+        self, shared: FloatVector, round_number: int, progress: Progress = ignore_progress
+    ) -> LocalResult:
+        """Return this market's contribution to one round that starts from `shared`."""
+        return train_locally(
+            self._shared_model(),
+            self.data,
+            shared,
+            self.settings.local_training,
+            seed=self.seed,
+            round_number=round_number,
+            progress=progress,
+        )
+
+    def fine_tune(self, shared: FloatVector, progress: Progress = ignore_progress) -> FineTuned:
+        """Return this market's own model, made from the final shared parameters."""
+        return fine_tune(
+            self._shared_model(),
+            shared,
+            self.data,
+            self.settings.adapter,
+            self.settings.fine_tuning,
+            seed=self.seed,
+            progress=progress,
+        )
+
+    def train_alone(self, progress: Progress = ignore_progress) -> FineTuned:
+        """Return the model this market gets without the others."""
+        return train_alone(
+            self.data,
+            self.settings.encoder,
+            self.settings.adapter,
+            self.settings.local_baseline,
+            seed=self.seed,
+            progress=progress,
+        )
+
+    def evaluate(
+        self, model: SequenceModel, part: Part = "test", *, history_filtered: bool = True
+    ) -> RankingMetrics:
+        """Return a model's metrics on this market's validation or test targets."""
+        return evaluate(model, self.data, part, history_filtered=history_filtered)
+
+    def evaluate_shared(self, shared: FloatVector, part: Part = "test") -> RankingMetrics:
+        """Return the metrics of the shared model as it is, without fine-tuning."""
+        model = self._shared_model()
+        load_into(model, shared)
+        return evaluate(model, self.data, part)
+
+    def evaluate_popularity(self, part: Part = "test", *, history_filtered: bool = True) -> RankingMetrics:
+        """Return the metrics of popularity on the same targets."""
+        return evaluate_popularity(self.data, part, history_filtered=history_filtered)
+
+    def _shared_model(self) -> SharedModel:
+        return SharedModel(self.settings.encoder, self.settings.semantics.dimension)

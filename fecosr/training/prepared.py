@@ -1,0 +1,49 @@
+"""One market's data in the form training reads it: split, semantic vectors, soft targets."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from fecosr.data.sequences import MarketSequences, Split, split_leave_one_out
+from fecosr.recommender.losses import SoftTargets, hard_targets, semantic_targets
+from fecosr.recommender.semantics import catalogue_semantics, semantic_neighbours
+from fecosr.recommender.settings import S2CESettings, SemanticsSettings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedMarket:
+    """Hold what every kind of training and evaluation in one market reads and none of them changes.
+
+    Attributes:
+        market: the market's name; part of every seed.
+        num_items: V.
+        split: train, validation and test of every user.
+        semantics: float32 [V, Z], frozen.
+        semantics_source: what the semantic vectors were made from, in words for a report.
+        soft: S2CE targets of every item.
+        hard: cross-entropy targets of every item.
+    """
+
+    market: str
+    num_items: int
+    split: Split = field(repr=False)
+    semantics: Tensor = field(repr=False)
+    semantics_source: str
+    soft: SoftTargets = field(repr=False)
+    hard: SoftTargets = field(repr=False)
+
+
+def prepare(data: MarketSequences, semantics: SemanticsSettings, s2ce: S2CESettings) -> PreparedMarket:
+    """Return `data` split and with its semantics, neighbours and soft targets computed, once and for all."""
+    items = catalogue_semantics(data.catalogue.item_ids, data.catalogue.titles, semantics)
+    neighbours = semantic_neighbours(items.vectors, s2ce.num_neighbours)
+    return PreparedMarket(
+        market=data.market,
+        num_items=data.num_items,
+        split=split_leave_one_out(data),
+        semantics=torch.from_numpy(items.vectors),
+        semantics_source=items.source,
+        soft=semantic_targets(neighbours, s2ce),
+        hard=hard_targets(data.num_items),
+    )
