@@ -14,7 +14,7 @@ class Catalogue:
 
     Attributes:
         item_ids: strictly ascending; an item's index 0 .. V-1 is its place here.
-        titles: one per item in the same order (empty where an item has none), or None if the data has no titles.
+        titles: one per item in the same order, empty where an item has none; None if the data has no titles.
     """
 
     item_ids: tuple[str, ...]

@@ -54,7 +54,7 @@ class Split:
     """Hold a leave-one-out split: train first, then one validation target, then one test target.
 
     The history for the validation target is `train`; for the test target it is `train` plus the validation
-    target (`test_histories`). Users with fewer than three interactions have `NO_TARGET` in both and train only.
+    target (`test_histories`). Users with fewer than three interactions have `NO_TARGET` twice and only train.
     """
 
     train: tuple[ItemArray, ...]  # U sequences
@@ -113,7 +113,7 @@ def build_market(frame: pl.DataFrame, market: str, min_core: int) -> MarketSeque
     core = k_core(frame, min_core)
     if core.is_empty():
         raise DataError(
-            f"no interactions are left in market {market} of {frame.height} before the {min_core}-core filter",
+            f"the {min_core}-core filter leaves none of the {frame.height} interactions of market {market}",
             remedy="lower min_core or give more data",
         )
     catalogue = _catalogue(core)
@@ -142,7 +142,7 @@ def load_market(settings: DataSettings) -> MarketSequences:
 
 
 def _catalogue(core: pl.DataFrame) -> Catalogue:
-    """Return the items of a table, each with the most frequent of its titles (the alphabetically first of equals)."""
+    """Return the items of a table, each with its most frequent title, of equals the alphabetically first."""
     item_ids = set(core["item"].unique().to_list())
     if "title" not in core.columns:
         return Catalogue.of(item_ids)

@@ -18,7 +18,7 @@ RETAIL_COUNTRIES: Final[dict[str, tuple[str, ...]]] = {
     "benelux-ch": ("Belgium", "Netherlands", "Switzerland"),
     "nordics": ("Norway", "Finland", "Sweden", "Denmark"),
 }
-"""The markets we cut UCI Online Retail into: those countries, or groups of them, that hold enough customers."""
+"""The markets we cut UCI Online Retail into: countries, or groups of them, with enough customers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class SyntheticSettings:
     """Describe one generated market; `seed`, `num_categories` and `num_topics` must agree across markets.
 
     Args:
-        seed: of the behaviour process that all markets share and, with the market's name, of the market itself.
+        seed: of the behaviour process that all markets share and, with its name, of the market itself.
         num_users: how many users the market has.
         num_items: how many items its catalogue has.
         num_categories: of the shared behaviour process.
@@ -93,8 +93,8 @@ class DataSettings:
 
     Args:
         kind: the format of the data, or "synthetic".
-        path: the file, or for xmarket and online_retail also the folder that holds it; unused for synthetic.
-        market: which market of `path`; may be empty where `path` is one market's file, whose name then counts.
+        path: the file, or for xmarket and online_retail also the folder that holds it; empty for synthetic.
+        market: which market of `path`; may be empty where `path` is one market's file: its name counts.
         columns: names of the columns (csv and parquet).
         separator: of the columns (csv).
         min_core: users and items with fewer interactions are dropped, repeatedly; 1 keeps everything.

@@ -1,0 +1,174 @@
+"""A data file as a table that knows in which line of the file each of its rows stands."""
+
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NoReturn
+
+import polars as pl
+
+from fecosr.errors import DataError
+
+ROW: Final = "row"
+"""The column that numbers the rows of a file, from 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTable:
+    """Hold what stands in one file.
+
+    Attributes:
+        path: the file.
+        frame: its columns and `row`; text formats keep every column as text.
+        separator: of the columns; empty for formats that have rows but no lines.
+        quoted: whether fields of a text format may be quoted, and so may hold line breaks.
+    """
+
+    path: Path
+    frame: pl.DataFrame
+    separator: str = ""
+    quoted: bool = False
+
+    def require(self, *names: str) -> None:
+        """Refuse the file unless it has all the columns `names`."""
+        missing = [name for name in names if name not in self.frame.columns]
+        if not missing:
+            return
+        number = self.frame.width - (ROW in self.frame.columns)
+        if self.separator and number == 1:
+            remedy = f"the first line has one column when split at {self.separator!r}: check the separator"
+        else:
+            remedy = f"none of the {number} columns has that name: check the header and the configured names"
+        raise DataError(f"no column {', '.join(missing)}", remedy=remedy, source=self.place_of_header())
+
+    def refuse_where(self, condition: pl.Expr | pl.Series, message: str, remedy: str) -> None:
+        """Refuse the file at the first row where `condition` holds."""
+        bad = self.frame.filter(condition)
+        if not bad.is_empty():
+            count = f", and in {bad.height - 1} more rows" if bad.height > 1 else ""
+            raise DataError(message + count, remedy=remedy, source=self.place(int(bad[ROW][0])))
+
+    def place_of_header(self) -> str:
+        """Return where the column names stand."""
+        return f"{self.path}:1" if self.separator else str(self.path)
+
+    def place(self, row: int) -> str:
+        """Return `file:line` of a row, counting lines from 1 as an editor does."""
+        if not self.separator:
+            return f"{self.path} row {row + 1}"
+        if not self.quoted:
+            return f"{self.path}:{row + 2}"
+        for number, (line, _) in enumerate(_records(_contents(self.path), self.separator, quoted=True)):
+            if number == row + 1:
+                return f"{self.path}:{line}"
+        return str(self.path)
+
+
+def read_delimited(path: Path, separator: str, *, quoted: bool) -> SourceTable:
+    """Return a text table with a header, plain or gzip compressed, blank lines left out.
+
+    Raises:
+        DataError: the file cannot be opened, or is no such table.
+    """
+    contents = _contents(path)
+    try:
+        frame = pl.read_csv(
+            contents,
+            separator=separator,
+            quote_char='"' if quoted else None,
+            infer_schema=False,
+            raise_if_empty=False,
+        )
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        _refuse_text(path, contents, separator, quoted)
+    if not frame.columns:
+        raise DataError("the file is empty", remedy="give a file with a header line", source=str(path))
+    if ROW in frame.columns:
+        frame = frame.rename({ROW: f"{ROW} of the file"})
+    blank = pl.all_horizontal(pl.all().is_null())
+    names = frame.columns
+    frame = frame.with_row_index(ROW).filter(~blank) if len(names) > 1 else frame.with_row_index(ROW)
+    return SourceTable(path, frame.with_columns(pl.col(ROW).cast(pl.Int64)), separator, quoted)
+
+
+def read_parquet(path: Path) -> SourceTable:
+    """Return a Parquet table.
+
+    Raises:
+        DataError: the file cannot be opened, or is no Parquet file.
+    """
+    require_file(path)
+    try:
+        frame = pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
+        raise DataError(
+            "not a readable Parquet file", remedy="write it again or copy it again", source=str(path)
+        ) from None
+    if ROW in frame.columns:
+        frame = frame.rename({ROW: f"{ROW} of the file"})
+    return SourceTable(path, frame.with_row_index(ROW).with_columns(pl.col(ROW).cast(pl.Int64)))
+
+
+def require_file(path: Path) -> None:
+    """Refuse a path that is not an existing file."""
+    if path.is_dir():
+        raise DataError("a folder, not a file", remedy="name the file in it", source=str(path))
+    if not path.is_file():
+        raise DataError("no such file", remedy="check the path of the data", source=str(path))
+
+
+def _contents(path: Path) -> bytes:
+    """Return the bytes of a file, decompressed if its name ends in .gz."""
+    require_file(path)
+    try:
+        if path.suffix != ".gz":
+            return path.read_bytes()
+        with gzip.open(path) as stream:
+            return stream.read()
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        raise DataError("damaged gzip file", remedy="copy the file again", source=str(path)) from None
+    except OSError as error:
+        raise DataError(
+            f"cannot be read: {error.strerror}", remedy="check its permissions", source=str(path)
+        ) from None
+
+
+def _refuse_text(path: Path, contents: bytes, separator: str, quoted: bool) -> NoReturn:
+    """Refuse a text that polars could not read as a table, naming the first line that explains it."""
+    for line, text in enumerate(contents.split(b"\n"), start=1):
+        try:
+            text.decode()
+        except UnicodeDecodeError:
+            raise DataError("not UTF-8 text", remedy="save it as UTF-8", source=f"{path}:{line}") from None
+    line, columns = 0, 0
+    try:
+        for line, fields in _records(contents, separator, quoted=quoted):
+            columns = columns or len(fields)
+            if len(fields) > columns:
+                raise DataError(
+                    f"{len(fields)} fields where the header has {columns}",
+                    remedy="quote fields that hold the separator, or correct the line",
+                    source=f"{path}:{line}",
+                )
+    except csv.Error:
+        raise DataError("a quote is not closed", remedy="close it", source=f"{path}:{line + 1}") from None
+    raise DataError(f"not a table separated by {separator!r}", remedy="check the format", source=str(path))
+
+
+def _records(contents: bytes, separator: str, *, quoted: bool) -> Iterator[tuple[int, list[str]]]:
+    """Yield each record of a text table, header first, with the line that it starts in."""
+    text = io.StringIO(contents.decode(), newline="")
+    reader = csv.reader(
+        text,
+        delimiter=separator,
+        quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
+        strict=True,
+    )
+    line = 1
+    for fields in reader:
+        yield line, fields
+        line = reader.line_num + 1
