@@ -1,7 +1,8 @@
 """The record bodies: one frozen dataclass per kind of event in the life of a run.
 
 Order in a ledger: `RunOpened`; then, for each attempt at a round, `RoundOpened`, `CohortFixed`,
-`SurvivorsFixed` and `RoundReleased` (or `RoundAborted` any time after `RoundOpened`); `RunCompleted` last.
+`SurvivorsFixed` and `RoundReleased` (or `RoundAborted` any time after `RoundOpened`); last, `RunCompleted`
+or `RunAborted`.
 A coordinator that comes back appends `CoordinatorRestarted` before anything else.
 """
 
@@ -195,6 +196,14 @@ class RunCompleted:
 
 
 @dataclass(frozen=True, slots=True)
+class RunAborted:
+    """Give the run up after `rounds` released rounds, for the reason of its last aborted attempt."""
+
+    rounds: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class CoordinatorRestarted:
     """Say that the coordinator came back; `round` and `attempt` are the last that were opened, or 0."""
 
@@ -210,6 +219,7 @@ Body = (
     | RoundReleased
     | RoundAborted
     | RunCompleted
+    | RunAborted
     | CoordinatorRestarted
 )
 
@@ -221,6 +231,7 @@ KINDS: Final[Mapping[str, type[Body]]] = {
     "round_released": RoundReleased,
     "round_aborted": RoundAborted,
     "run_completed": RunCompleted,
+    "run_aborted": RunAborted,
     "coordinator_restarted": CoordinatorRestarted,
 }
 """Every kind a ledger may hold; anything else is refused."""

@@ -1,0 +1,54 @@
+"""Replace whole files so that a crash leaves either the old content or the new, never a mixture."""
+
+import json
+import os
+from pathlib import Path
+
+from fecosr.errors import StorageError
+
+PARTIAL_SUFFIX = ".partial"
+"""Ends the name of a file that was not finished; start-up may delete it."""
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace the file at `path` by `data`: temporary file, fsync, rename, fsync of the folder.
+
+    Raises:
+        StorageError: the disk refused; the old file still stands.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def write_json(path: Path, value: object) -> None:
+    """Replace the file at `path` by `value` as indented JSON.
+
+    Raises:
+        StorageError: the disk refused; the old file still stands.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    write_bytes(path, f"{text}\n".encode())
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable; a renamed or new file is not before this."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_partial_files(folder: Path) -> None:
+    """Delete what a crash left unfinished in `folder`."""
+    for partial in folder.glob(f".*{PARTIAL_SUFFIX}"):
+        partial.unlink(missing_ok=True)

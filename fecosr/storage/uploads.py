@@ -1,0 +1,142 @@
+"""Spool masked vectors to disk while they arrive: the coordinator's memory must not grow with the nodes.
+
+At rest the coordinator holds masked vectors only, and none that outlives its process: nothing is fsynced.
+What a crash left behind is deleted at start-up, because its session died with the process.
+"""
+
+import hashlib
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from fecosr.errors import ProtocolViolation, StorageError
+from fecosr.ids import NodeId
+from fecosr.secagg.messages import Phase
+
+ELEMENT_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpooledVector:
+    """Hold a masked vector that arrived whole.
+
+    Attributes:
+        vector: uint32 [length], mapped from a file without a name; the file goes with the last reference.
+        digest: SHA-256 of its little-endian bytes.
+    """
+
+    vector: npt.NDArray[np.uint32] = field(repr=False)
+    digest: bytes
+
+
+class Upload:
+    """Receive one node's vector chunk by chunk; leaving the `with` block unfinished discards it."""
+
+    def __init__(self, path: Path, node: NodeId, size_bytes: int) -> None:
+        self._path = path
+        self._node = node
+        self._expected_bytes = size_bytes
+        self._received_bytes = 0
+        self._hash = hashlib.sha256()
+        try:
+            self._file = path.open("wb")
+        except OSError as error:
+            raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
+
+    def receive(self, chunk: bytes) -> None:
+        """Append `chunk`.
+
+        Raises:
+            ProtocolViolation: more bytes than a vector has; the upload is discarded.
+            StorageError: the disk refused, or the upload is over; it is discarded.
+        """
+        if self._file.closed:
+            raise StorageError(f"the upload of {self._node} is over")
+        self._received_bytes += len(chunk)
+        if self._received_bytes > self._expected_bytes:
+            self.discard()
+            raise self._violation(f"sent more than {self._expected_bytes} bytes")
+        try:
+            self._file.write(chunk)
+        except OSError as error:
+            self.discard()
+            raise StorageError(f"{self._path}: cannot be written: {error.strerror}") from None
+        self._hash.update(chunk)
+
+    def finish(self) -> SpooledVector:
+        """Return the vector that arrived; its file loses its name, so nothing is left to delete later.
+
+        Raises:
+            ProtocolViolation: fewer bytes than a vector has; the upload is discarded.
+            StorageError: the disk refused, or the upload is over.
+        """
+        if self._file.closed:
+            raise StorageError(f"the upload of {self._node} is over")
+        if self._received_bytes < self._expected_bytes:
+            self.discard()
+            raise self._violation(f"sent {self._received_bytes} of {self._expected_bytes} bytes")
+        try:
+            self._file.close()
+            vector = np.memmap(self._path, dtype="<u4", mode="r")
+        except OSError as error:
+            raise StorageError(f"{self._path}: cannot be read back: {error.strerror}") from None
+        finally:
+            self.discard()
+        return SpooledVector(vector, self._hash.digest())
+
+    def discard(self) -> None:
+        """Delete what arrived; a second call does nothing."""
+        # A buffered rest that cannot be written is about to be deleted anyway.
+        with suppress(OSError):
+            self._file.close()
+        self._path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._file.closed:
+            self.discard()
+
+    def _violation(self, rule: str) -> ProtocolViolation:
+        return ProtocolViolation(self._node, Phase.MASKED_INPUT, rule)
+
+
+class UploadSpool:
+    """Keep the vectors that are arriving in `folder`, one for each (round, attempt, node)."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._serial = count()
+        self._open: dict[str, Upload] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+        for stale in folder.glob("*.upload"):
+            stale.unlink()
+
+    def open(self, round_number: int, attempt: int, node: NodeId, length: int) -> Upload:
+        """Begin to receive a uint32 [length], discarding what `node` sent before in this attempt.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        name = f"{round_number}-{attempt}-{node}"
+        earlier = self._open.pop(name, None)
+        if earlier is not None:
+            earlier.discard()
+        path = self._folder / f"{name}-{next(self._serial)}.upload"
+        self._open[name] = Upload(path, node, length * ELEMENT_BYTES)
+        return self._open[name]
+
+    def discard_all(self) -> None:
+        """Discard every unfinished upload, because their attempt is over."""
+        for upload in self._open.values():
+            upload.discard()
+        self._open.clear()
