@@ -18,7 +18,7 @@ def read_interactions(settings: DataSettings) -> pl.DataFrame:
     """Return one market's interactions in file order, without the excluded users.
 
     Returns:
-        Columns `user` str, `item` str, `timestamp` i64 in seconds, `row` i64 and, if titles exist, `title` str.
+        Columns `user` str, `item` str, `timestamp` i64 in seconds, `row` i64 and, with titles, `title` str.
 
     Raises:
         DataError: the files cannot be used, or hold no interactions.

@@ -2,7 +2,7 @@
 
 The shared process is a Markov chain over latent categories, and inside each category over sub-topics ("who
 bought a tent of this kind next needs a stove of that kind"). Every market draws its users from this chain,
-but sells its own items, under its own words, with its own favourites. So the chain is worth learning together,
+but sells its own items, under its own words, with its own favourites. So the chain is worth learning together
 and everything about items must stay local. A node generates its market from the shared seed and its name.
 """
 
@@ -20,9 +20,9 @@ from fecosr.data.titles import market_titles
 FloatArray = npt.NDArray[np.float64]
 IndexArray = npt.NDArray[np.int64]
 
-SUCCESSOR_WEIGHTS: Final = (0.55, 0.2, 0.1)
+SUCCESSOR_WEIGHTS: Final = (0.3, 0.15, 0.1)
 """Chances of a category's first, second and third successor; the rest goes to all categories alike."""
-TOPIC_AFFINITY: Final = 12.0
+TOPIC_AFFINITY: Final = 6.0
 """How much likelier an item of the sub-topic needed next is than another, at equal popularity."""
 _FIRST_SECOND: Final = 1_700_000_000
 _LONGEST_GAP_SECONDS: Final = 14 * 24 * 3600
