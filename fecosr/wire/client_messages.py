@@ -1,0 +1,134 @@
+"""Encode and decode what a client says in a secure aggregation (proto/fecosr/v1/secagg.proto)."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from fecosr.crypto.aead import TAG_BYTES
+from fecosr.crypto.key_agreement import KEY_BYTES
+from fecosr.crypto.shamir import SHARE_BYTES
+from fecosr.crypto.signatures import SIGNATURE_BYTES
+from fecosr.errors import MisuseError
+from fecosr.ids import NodeId
+from fecosr.secagg.messages import (
+    ClientMessage,
+    ConsistencySignature,
+    EncryptedShares,
+    KeyAdvert,
+    MaskedInput,
+    UnmaskShares,
+    Withdrawal,
+)
+from fecosr.wire.checks import HASH_BYTES, ascending, chosen, exactly, node_name, text
+from fecosr.wire.generated.v1 import secagg_pb2 as pb
+
+SEALED_SHARES_BYTES: Final = 2 * SHARE_BYTES + TAG_BYTES
+
+
+def encode_client_message(message: ClientMessage) -> pb.ClientMessage:
+    """Return `message` as protobuf.
+
+    Raises:
+        MisuseError: `message` is a masked input, which travels by upload, or reveals both shares of one peer.
+    """
+    match message:
+        case KeyAdvert():
+            return pb.ClientMessage(key_advert=encode_key_advert(message))
+        case EncryptedShares():
+            shares = pb.EncryptedShares(shares=encode_sealed(message.ciphertexts))
+            return pb.ClientMessage(encrypted_shares=shares)
+        case ConsistencySignature():
+            return pb.ClientMessage(consistency_signature=encode_consistency_signature(message))
+        case UnmaskShares():
+            return pb.ClientMessage(unmask_shares=_encode_unmask_shares(message))
+        case Withdrawal():
+            return pb.ClientMessage(withdrawal=pb.Withdrawal(reason=message.reason))
+        case MaskedInput():
+            raise MisuseError("a masked input travels by upload, never on the control stream")
+
+
+def decode_client_message(message: pb.ClientMessage) -> ClientMessage:
+    """Return what `message` stands for, refusing anything its .proto does not allow."""
+    match chosen(message, "body"):
+        case "key_advert":
+            return decode_key_advert(message.key_advert)
+        case "encrypted_shares":
+            return EncryptedShares(decode_sealed(message.encrypted_shares.shares))
+        case "consistency_signature":
+            return decode_consistency_signature(message.consistency_signature)
+        case "unmask_shares":
+            return _decode_unmask_shares(message.unmask_shares)
+        case _:
+            return Withdrawal(text(message.withdrawal.reason, "reason"))
+
+
+def encode_key_advert(advert: KeyAdvert) -> pb.KeyAdvert:
+    """Return `advert` as protobuf."""
+    return pb.KeyAdvert(
+        client=advert.client,
+        channel_public=advert.channel_public,
+        mask_public=advert.mask_public,
+        seed_commitment=advert.seed_commitment,
+        signature=advert.signature,
+    )
+
+
+def decode_key_advert(advert: pb.KeyAdvert) -> KeyAdvert:
+    """Return what `advert` stands for, refusing wrong sizes and names."""
+    return KeyAdvert(
+        client=node_name(advert.client, "client"),
+        channel_public=exactly(KEY_BYTES, advert.channel_public, "channel_public"),
+        mask_public=exactly(KEY_BYTES, advert.mask_public, "mask_public"),
+        seed_commitment=exactly(HASH_BYTES, advert.seed_commitment, "seed_commitment"),
+        signature=exactly(SIGNATURE_BYTES, advert.signature, "signature"),
+    )
+
+
+def encode_consistency_signature(signature: ConsistencySignature) -> pb.ConsistencySignature:
+    """Return `signature` as protobuf."""
+    return pb.ConsistencySignature(client=signature.client, signature=signature.signature)
+
+
+def decode_consistency_signature(signature: pb.ConsistencySignature) -> ConsistencySignature:
+    """Return what `signature` stands for, refusing wrong sizes and names."""
+    return ConsistencySignature(
+        client=node_name(signature.client, "client"),
+        signature=exactly(SIGNATURE_BYTES, signature.signature, "signature"),
+    )
+
+
+def encode_sealed(ciphertexts: Mapping[NodeId, bytes]) -> list[pb.SealedShares]:
+    """Return one entry per peer, in ascending order."""
+    return [pb.SealedShares(peer=peer, ciphertext=ciphertexts[peer]) for peer in sorted(ciphertexts)]
+
+
+def decode_sealed(entries: Iterable[pb.SealedShares]) -> dict[NodeId, bytes]:
+    """Return the ciphertexts by peer, refusing wrong sizes, names and order."""
+    pairs = [
+        (node_name(entry.peer, "peer"), exactly(SEALED_SHARES_BYTES, entry.ciphertext, "ciphertext"))
+        for entry in entries
+    ]
+    ascending([peer for peer, _ in pairs], "shares")
+    return dict(pairs)
+
+
+def _encode_unmask_shares(message: UnmaskShares) -> pb.UnmaskShares:
+    if message.seed_shares.keys() & message.mask_key_shares.keys():
+        raise MisuseError("both shares of one peer may never be revealed in one session")
+    revealed = {
+        peer: pb.PeerShare(peer=peer, seed_share=share) for peer, share in message.seed_shares.items()
+    }
+    for peer, share in message.mask_key_shares.items():
+        revealed[peer] = pb.PeerShare(peer=peer, mask_key_share=share)
+    return pb.UnmaskShares(shares=[revealed[peer] for peer in sorted(revealed)])
+
+
+def _decode_unmask_shares(message: pb.UnmaskShares) -> UnmaskShares:
+    seed_shares: dict[NodeId, bytes] = {}
+    mask_key_shares: dict[NodeId, bytes] = {}
+    ascending([node_name(entry.peer, "peer") for entry in message.shares], "shares")
+    for entry in message.shares:
+        if chosen(entry, "share") == "seed_share":
+            seed_shares[NodeId(entry.peer)] = exactly(SHARE_BYTES, entry.seed_share, "seed_share")
+        else:
+            mask_key_shares[NodeId(entry.peer)] = exactly(SHARE_BYTES, entry.mask_key_share, "mask_key_share")
+    return UnmaskShares(seed_shares, mask_key_shares)

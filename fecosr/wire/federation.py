@@ -1,0 +1,169 @@
+"""Encode and decode what surrounds a secure aggregation (proto/fecosr/v1/federation.proto)."""
+
+import math
+from typing import Final
+
+from fecosr.crypto.signatures import SIGNATURE_BYTES
+from fecosr.federation.messages import (
+    Finished,
+    Hello,
+    Outcome,
+    Rejected,
+    RoundClosed,
+    RoundManifest,
+    RoundTask,
+    RunClosed,
+)
+from fecosr.ledger.checkpoint import Checkpoint
+from fecosr.wire.checks import HASH_BYTES, MalformedError, at_least, exactly, present, run_name, text
+from fecosr.wire.generated.v1 import federation_pb2 as pb
+
+MAX_VERSION_BYTES: Final = 64
+
+_OUTCOMES: Final = {
+    Outcome.RELEASED: pb.OUTCOME_RELEASED,
+    Outcome.ABORTED: pb.OUTCOME_ABORTED,
+}
+_OUTCOMES_BY_NUMBER: Final = {int(number): outcome for outcome, number in _OUTCOMES.items()}
+
+
+def encode_manifest(manifest: RoundManifest) -> pb.RoundManifest:
+    """Return `manifest` as protobuf."""
+    return pb.RoundManifest(
+        run=manifest.run,
+        round=manifest.round,
+        attempt=manifest.attempt,
+        plan_hash=manifest.plan_hash,
+        model_hash=manifest.model_hash,
+        num_parameters=manifest.num_parameters,
+        clip_norm=manifest.clip_norm,
+        num_summands=manifest.num_summands,
+        n_min=manifest.n_min,
+        max_colluding=manifest.max_colluding,
+    )
+
+
+def decode_manifest(manifest: pb.RoundManifest) -> RoundManifest:
+    """Return what `manifest` stands for, refusing wrong sizes, names and ranges."""
+    if not 0 < manifest.clip_norm < math.inf:
+        raise MalformedError("clip_norm must be finite and above 0")
+    return RoundManifest(
+        run=run_name(manifest.run, "run"),
+        round=at_least(1, manifest.round, "round"),
+        attempt=at_least(1, manifest.attempt, "attempt"),
+        plan_hash=exactly(HASH_BYTES, manifest.plan_hash, "plan_hash"),
+        model_hash=exactly(HASH_BYTES, manifest.model_hash, "model_hash"),
+        num_parameters=at_least(1, manifest.num_parameters, "num_parameters"),
+        clip_norm=manifest.clip_norm,
+        num_summands=at_least(1, manifest.num_summands, "num_summands"),
+        n_min=at_least(1, manifest.n_min, "n_min"),
+        max_colluding=manifest.max_colluding,
+    )
+
+
+def encode_checkpoint(checkpoint: Checkpoint) -> pb.Checkpoint:
+    """Return `checkpoint` as protobuf."""
+    return pb.Checkpoint(
+        run=checkpoint.run, size=checkpoint.size, head=checkpoint.head, signature=checkpoint.signature
+    )
+
+
+def decode_checkpoint(checkpoint: pb.Checkpoint) -> Checkpoint:
+    """Return what `checkpoint` stands for, refusing wrong sizes and names."""
+    return Checkpoint(
+        run=run_name(checkpoint.run, "run"),
+        size=at_least(1, checkpoint.size, "size"),
+        head=exactly(HASH_BYTES, checkpoint.head, "head"),
+        signature=exactly(SIGNATURE_BYTES, checkpoint.signature, "signature"),
+    )
+
+
+def encode_hello(hello: Hello) -> pb.Hello:
+    """Return `hello` as protobuf."""
+    return pb.Hello(run=hello.run, plan_hash=hello.plan_hash, version=hello.version)
+
+
+def decode_hello(hello: pb.Hello) -> Hello:
+    """Return what `hello` stands for, refusing wrong sizes and names."""
+    return Hello(
+        run=run_name(hello.run, "run"),
+        plan_hash=exactly(HASH_BYTES, hello.plan_hash, "plan_hash"),
+        version=text(hello.version, "version", MAX_VERSION_BYTES),
+    )
+
+
+def encode_round_task(task: RoundTask) -> pb.RoundTask:
+    """Return `task` as protobuf."""
+    return pb.RoundTask(manifest=encode_manifest(task.manifest), signature=task.signature)
+
+
+def decode_round_task(task: pb.RoundTask) -> RoundTask:
+    """Return what `task` stands for, refusing a task without a manifest."""
+    present(task, "manifest")
+    return RoundTask(
+        manifest=decode_manifest(task.manifest),
+        signature=exactly(SIGNATURE_BYTES, task.signature, "signature"),
+    )
+
+
+def encode_round_closed(closed: RoundClosed) -> pb.RoundClosed:
+    """Return `closed` as protobuf."""
+    return pb.RoundClosed(
+        round=closed.round,
+        attempt=closed.attempt,
+        outcome=_OUTCOMES[closed.outcome],
+        reason=closed.reason,
+        checkpoint=encode_checkpoint(closed.checkpoint),
+    )
+
+
+def decode_round_closed(closed: pb.RoundClosed) -> RoundClosed:
+    """Return what `closed` stands for, refusing an outcome this version does not know."""
+    outcome = _OUTCOMES_BY_NUMBER.get(closed.outcome)
+    if outcome is None:
+        raise MalformedError("outcome is not known")
+    if outcome is Outcome.ABORTED:
+        text(closed.reason, "reason")
+    elif closed.reason:
+        raise MalformedError("a released round has no reason")
+    present(closed, "checkpoint")
+    return RoundClosed(
+        round=at_least(1, closed.round, "round"),
+        attempt=at_least(1, closed.attempt, "attempt"),
+        outcome=outcome,
+        reason=closed.reason,
+        checkpoint=decode_checkpoint(closed.checkpoint),
+    )
+
+
+def encode_run_closed(closed: RunClosed) -> pb.RunClosed:
+    """Return `closed` as protobuf."""
+    return pb.RunClosed(
+        run=closed.run,
+        rounds=closed.rounds,
+        model_hash=closed.model_hash,
+        checkpoint=encode_checkpoint(closed.checkpoint),
+        signature=closed.signature,
+    )
+
+
+def decode_run_closed(closed: pb.RunClosed) -> RunClosed:
+    """Return what `closed` stands for, refusing wrong sizes and names."""
+    present(closed, "checkpoint")
+    return RunClosed(
+        run=run_name(closed.run, "run"),
+        rounds=closed.rounds,
+        model_hash=exactly(HASH_BYTES, closed.model_hash, "model_hash"),
+        checkpoint=decode_checkpoint(closed.checkpoint),
+        signature=exactly(SIGNATURE_BYTES, closed.signature, "signature"),
+    )
+
+
+def decode_finished(finished: pb.Finished) -> Finished:
+    """Return what `finished` stands for, refusing a hash of the wrong size."""
+    return Finished(exactly(HASH_BYTES, finished.model_hash, "model_hash"))
+
+
+def decode_rejected(rejected: pb.Rejected) -> Rejected:
+    """Return what `rejected` stands for, refusing an empty or oversized reason."""
+    return Rejected(text(rejected.reason, "reason"))

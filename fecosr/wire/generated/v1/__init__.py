@@ -1,0 +1,1 @@
+"""Hold what scripts/generate-proto makes from proto/; never edited by hand."""

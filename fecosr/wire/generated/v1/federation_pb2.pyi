@@ -1,0 +1,130 @@
+from fecosr.wire.generated.v1 import secagg_pb2 as _secagg_pb2
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Mapping as _Mapping, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    OUTCOME_UNSPECIFIED: _ClassVar[Outcome]
+    OUTCOME_RELEASED: _ClassVar[Outcome]
+    OUTCOME_ABORTED: _ClassVar[Outcome]
+OUTCOME_UNSPECIFIED: Outcome
+OUTCOME_RELEASED: Outcome
+OUTCOME_ABORTED: Outcome
+
+class RoundManifest(_message.Message):
+    __slots__ = ("run", "round", "attempt", "plan_hash", "model_hash", "num_parameters", "clip_norm", "num_summands", "n_min", "max_colluding")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    PLAN_HASH_FIELD_NUMBER: _ClassVar[int]
+    MODEL_HASH_FIELD_NUMBER: _ClassVar[int]
+    NUM_PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    CLIP_NORM_FIELD_NUMBER: _ClassVar[int]
+    NUM_SUMMANDS_FIELD_NUMBER: _ClassVar[int]
+    N_MIN_FIELD_NUMBER: _ClassVar[int]
+    MAX_COLLUDING_FIELD_NUMBER: _ClassVar[int]
+    run: str
+    round: int
+    attempt: int
+    plan_hash: bytes
+    model_hash: bytes
+    num_parameters: int
+    clip_norm: float
+    num_summands: int
+    n_min: int
+    max_colluding: int
+    def __init__(self, run: _Optional[str] = ..., round: _Optional[int] = ..., attempt: _Optional[int] = ..., plan_hash: _Optional[bytes] = ..., model_hash: _Optional[bytes] = ..., num_parameters: _Optional[int] = ..., clip_norm: _Optional[float] = ..., num_summands: _Optional[int] = ..., n_min: _Optional[int] = ..., max_colluding: _Optional[int] = ...) -> None: ...
+
+class Checkpoint(_message.Message):
+    __slots__ = ("run", "size", "head", "signature")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    HEAD_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    run: str
+    size: int
+    head: bytes
+    signature: bytes
+    def __init__(self, run: _Optional[str] = ..., size: _Optional[int] = ..., head: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class Hello(_message.Message):
+    __slots__ = ("run", "plan_hash", "version")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    PLAN_HASH_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    run: str
+    plan_hash: bytes
+    version: str
+    def __init__(self, run: _Optional[str] = ..., plan_hash: _Optional[bytes] = ..., version: _Optional[str] = ...) -> None: ...
+
+class RoundTask(_message.Message):
+    __slots__ = ("manifest", "signature")
+    MANIFEST_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    manifest: RoundManifest
+    signature: bytes
+    def __init__(self, manifest: _Optional[_Union[RoundManifest, _Mapping]] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class FromClient(_message.Message):
+    __slots__ = ("round", "attempt", "body")
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    round: int
+    attempt: int
+    body: _secagg_pb2.ClientMessage
+    def __init__(self, round: _Optional[int] = ..., attempt: _Optional[int] = ..., body: _Optional[_Union[_secagg_pb2.ClientMessage, _Mapping]] = ...) -> None: ...
+
+class FromServer(_message.Message):
+    __slots__ = ("round", "attempt", "body")
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    round: int
+    attempt: int
+    body: _secagg_pb2.ServerMessage
+    def __init__(self, round: _Optional[int] = ..., attempt: _Optional[int] = ..., body: _Optional[_Union[_secagg_pb2.ServerMessage, _Mapping]] = ...) -> None: ...
+
+class RoundClosed(_message.Message):
+    __slots__ = ("round", "attempt", "outcome", "reason", "checkpoint")
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    round: int
+    attempt: int
+    outcome: Outcome
+    reason: str
+    checkpoint: Checkpoint
+    def __init__(self, round: _Optional[int] = ..., attempt: _Optional[int] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., reason: _Optional[str] = ..., checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ...) -> None: ...
+
+class RunClosed(_message.Message):
+    __slots__ = ("run", "rounds", "model_hash", "checkpoint", "signature")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    ROUNDS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_HASH_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    run: str
+    rounds: int
+    model_hash: bytes
+    checkpoint: Checkpoint
+    signature: bytes
+    def __init__(self, run: _Optional[str] = ..., rounds: _Optional[int] = ..., model_hash: _Optional[bytes] = ..., checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class Finished(_message.Message):
+    __slots__ = ("model_hash",)
+    MODEL_HASH_FIELD_NUMBER: _ClassVar[int]
+    model_hash: bytes
+    def __init__(self, model_hash: _Optional[bytes] = ...) -> None: ...
+
+class Rejected(_message.Message):
+    __slots__ = ("reason",)
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    def __init__(self, reason: _Optional[str] = ...) -> None: ...

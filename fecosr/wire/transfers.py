@@ -1,0 +1,141 @@
+"""Encode and decode the two bulk transfers: a model down, a masked vector up, each a header and then data."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from fecosr.crypto.signatures import SIGNATURE_BYTES
+from fecosr.wire.checks import HASH_BYTES, MalformedError, at_least, blaming, chosen, exactly
+from fecosr.wire.generated.v1 import coordination_pb2 as pb
+
+CHUNK_BYTES: Final = 1 << 20
+"""The most data one chunk carries."""
+ELEMENT_BYTES: Final = 4
+"""Size of a float32 parameter and of a uint32 ring element."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelHeader:
+    """Announce a model download of `size_bytes`."""
+
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class UploadHeader:
+    """Announce a masked vector of one attempt.
+
+    Attributes:
+        round: from 1.
+        attempt: from 1.
+        size_bytes: of the vector as uint32 little endian.
+        sha256: of those bytes.
+        signature: the node's Ed25519 identity over the session and `sha256`, 64 bytes.
+    """
+
+    round: int
+    attempt: int
+    size_bytes: int
+    sha256: bytes
+    signature: bytes
+
+
+class UploadVerdict(StrEnum):
+    """Say what became of an upload."""
+
+    ACCEPTED = "accepted"
+    NOT_EXPECTED = "not_expected"
+
+
+_VERDICTS: Final = {
+    UploadVerdict.ACCEPTED: pb.UPLOAD_VERDICT_ACCEPTED,
+    UploadVerdict.NOT_EXPECTED: pb.UPLOAD_VERDICT_NOT_EXPECTED,
+}
+_VERDICTS_BY_NUMBER: Final = {int(number): verdict for verdict, number in _VERDICTS.items()}
+
+
+def encode_fetch_model(model_hash: bytes) -> bytes:
+    """Return the request for the parameters with SHA-256 `model_hash`."""
+    return pb.FetchModelRequest(model_hash=model_hash).SerializeToString()
+
+
+def decode_fetch_model(data: bytes, peer: str) -> bytes:
+    """Return the hash that `peer` asks for, or raise ProtocolViolation."""
+    with blaming(peer):
+        return exactly(HASH_BYTES, pb.FetchModelRequest.FromString(data).model_hash, "model_hash")
+
+
+def encode_model_chunk(chunk: ModelHeader | memoryview) -> bytes:
+    """Return the first chunk (a header) or a later chunk (data) of a model."""
+    if isinstance(chunk, ModelHeader):
+        message = pb.ModelChunk(header=pb.ModelHeader(size_bytes=chunk.size_bytes))
+    else:
+        message = pb.ModelChunk(data=bytes(chunk))
+    return message.SerializeToString()
+
+
+def decode_model_chunk(data: bytes, peer: str) -> ModelHeader | bytes:
+    """Return the header or the data that `peer` sent, or raise ProtocolViolation."""
+    with blaming(peer):
+        chunk = pb.ModelChunk.FromString(data)
+        if chosen(chunk, "body") == "header":
+            return ModelHeader(_elements(chunk.header.size_bytes))
+        return _data(chunk.data)
+
+
+def encode_upload_chunk(chunk: UploadHeader | memoryview) -> bytes:
+    """Return the first chunk (a header) or a later chunk (data) of an upload."""
+    if isinstance(chunk, UploadHeader):
+        header = pb.UploadHeader(
+            round=chunk.round,
+            attempt=chunk.attempt,
+            size_bytes=chunk.size_bytes,
+            sha256=chunk.sha256,
+            signature=chunk.signature,
+        )
+        message = pb.UploadChunk(header=header)
+    else:
+        message = pb.UploadChunk(data=bytes(chunk))
+    return message.SerializeToString()
+
+
+def decode_upload_chunk(data: bytes, peer: str) -> UploadHeader | bytes:
+    """Return the header or the data that `peer` sent, or raise ProtocolViolation."""
+    with blaming(peer):
+        chunk = pb.UploadChunk.FromString(data)
+        if chosen(chunk, "body") == "data":
+            return _data(chunk.data)
+        header = chunk.header
+        return UploadHeader(
+            round=at_least(1, header.round, "round"),
+            attempt=at_least(1, header.attempt, "attempt"),
+            size_bytes=_elements(header.size_bytes),
+            sha256=exactly(HASH_BYTES, header.sha256, "sha256"),
+            signature=exactly(SIGNATURE_BYTES, header.signature, "signature"),
+        )
+
+
+def encode_receipt(verdict: UploadVerdict) -> bytes:
+    """Return the answer to an upload."""
+    return pb.UploadReceipt(verdict=_VERDICTS[verdict]).SerializeToString()
+
+
+def decode_receipt(data: bytes, peer: str) -> UploadVerdict:
+    """Return the verdict that `peer` gave, or raise ProtocolViolation."""
+    with blaming(peer):
+        verdict = _VERDICTS_BY_NUMBER.get(pb.UploadReceipt.FromString(data).verdict)
+        if verdict is None:
+            raise MalformedError("verdict is not known")
+        return verdict
+
+
+def _elements(size_bytes: int) -> int:
+    if size_bytes == 0 or size_bytes % ELEMENT_BYTES:
+        raise MalformedError(f"size_bytes must be a positive multiple of {ELEMENT_BYTES}")
+    return size_bytes
+
+
+def _data(data: bytes) -> bytes:
+    if not 1 <= len(data) <= CHUNK_BYTES:
+        raise MalformedError(f"a chunk carries 1-{CHUNK_BYTES} bytes, not {len(data)}")
+    return data

@@ -1,0 +1,119 @@
+"""Hypothesis strategies for every message a node and the coordinator exchange."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from fecosr.crypto.shamir import SHARE_BYTES
+from fecosr.federation.messages import (
+    CoordinatorMessage,
+    Finished,
+    FromClient,
+    FromServer,
+    Hello,
+    NodeMessage,
+    Outcome,
+    Rejected,
+    RoundClosed,
+    RoundManifest,
+    RoundTask,
+    RunClosed,
+)
+from fecosr.ids import NodeId, RunId
+from fecosr.ledger.checkpoint import Checkpoint
+from fecosr.secagg.messages import (
+    AdvertList,
+    ConsistencyProof,
+    ConsistencySignature,
+    EncryptedShares,
+    KeyAdvert,
+    ShareDelivery,
+    SurvivorList,
+    UnmaskShares,
+    Withdrawal,
+)
+from fecosr.wire.client_messages import SEALED_SHARES_BYTES
+
+NODE_NAMES = [NodeId(name) for name in ("at", "br", "de", "fr", "jp-2", "mx", "uk", "us")]
+
+
+def _bytes(size_bytes: int) -> st.SearchStrategy[bytes]:
+    return st.binary(min_size=size_bytes, max_size=size_bytes)
+
+
+names = st.sampled_from(NODE_NAMES)
+runs = st.sampled_from([RunId("first-light"), RunId("r1")])
+hashes = _bytes(32)
+signatures = _bytes(64)
+counters = st.integers(1, 2**32 - 1)
+reasons = st.text(min_size=1, max_size=40)
+
+
+def by_name(values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[NodeId, Any]]:
+    """Return mappings of 1 or more nodes to `values`."""
+    return st.dictionaries(names, values, min_size=1)
+
+
+key_adverts = st.builds(KeyAdvert, names, hashes, hashes, hashes, signatures)
+ciphertexts = by_name(_bytes(SEALED_SHARES_BYTES))
+consistency_signatures = st.builds(ConsistencySignature, names, signatures)
+
+
+@st.composite
+def unmask_shares(draw: st.DrawFn) -> UnmaskShares:
+    """Draw shares that never reveal both kinds of one peer."""
+    shares = draw(by_name(st.tuples(st.booleans(), _bytes(SHARE_BYTES))))
+    return UnmaskShares(
+        {peer: share for peer, (survived, share) in shares.items() if survived},
+        {peer: share for peer, (survived, share) in shares.items() if not survived},
+    )
+
+
+client_messages = st.one_of(
+    key_adverts,
+    st.builds(EncryptedShares, ciphertexts),
+    consistency_signatures,
+    unmask_shares(),
+    st.builds(Withdrawal, reasons),
+)
+
+server_messages = st.one_of(
+    st.lists(key_adverts, min_size=1, unique_by=lambda advert: advert.client).map(
+        lambda adverts: AdvertList(tuple(sorted(adverts, key=lambda advert: advert.client)))
+    ),
+    st.builds(ShareDelivery, ciphertexts),
+    st.sets(names, min_size=1).map(lambda survivors: SurvivorList(tuple(sorted(survivors)))),
+    st.lists(consistency_signatures, min_size=1, unique_by=lambda signature: signature.client).map(
+        lambda signatures: ConsistencyProof(tuple(signatures))
+    ),
+)
+
+manifests = st.builds(
+    RoundManifest,
+    run=runs,
+    round=counters,
+    attempt=counters,
+    plan_hash=hashes,
+    model_hash=hashes,
+    num_parameters=st.integers(1, 2**63),
+    clip_norm=st.floats(min_value=0, exclude_min=True, allow_infinity=False),
+    num_summands=counters,
+    n_min=counters,
+    max_colluding=st.integers(0, 2**32 - 1),
+)
+checkpoints = st.builds(Checkpoint, runs, st.integers(1, 2**63), hashes, signatures)
+
+node_messages: st.SearchStrategy[NodeMessage] = st.one_of(
+    st.builds(Hello, runs, hashes, st.text(min_size=1, max_size=16)),
+    st.builds(FromClient, counters, counters, client_messages),
+    st.builds(Finished, hashes),
+)
+
+coordinator_messages: st.SearchStrategy[CoordinatorMessage] = st.one_of(
+    st.builds(RoundTask, manifests, signatures),
+    st.builds(FromServer, counters, counters, server_messages),
+    st.builds(RoundClosed, counters, counters, st.just(Outcome.RELEASED), st.just(""), checkpoints),
+    st.builds(RoundClosed, counters, counters, st.just(Outcome.ABORTED), reasons, checkpoints),
+    st.builds(RunClosed, runs, st.integers(0, 2**32 - 1), hashes, checkpoints, signatures),
+    st.builds(Rejected, reasons),
+)

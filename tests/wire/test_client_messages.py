@@ -1,0 +1,102 @@
+"""What a client may not say, rule by rule."""
+
+from collections.abc import Callable
+
+import pytest
+
+from fecosr.wire.checks import MalformedError
+from fecosr.wire.client_messages import SEALED_SHARES_BYTES, decode_client_message
+from fecosr.wire.generated.v1 import secagg_pb2 as pb
+
+Damage = Callable[[pb.ClientMessage], object]
+
+
+def key_advert() -> pb.ClientMessage:
+    return pb.ClientMessage(
+        key_advert=pb.KeyAdvert(
+            client="de",
+            channel_public=bytes(32),
+            mask_public=bytes(32),
+            seed_commitment=bytes(32),
+            signature=bytes(64),
+        )
+    )
+
+
+@pytest.mark.parametrize("field", ["channel_public", "mask_public", "seed_commitment", "signature"])
+@pytest.mark.parametrize("value", [b"", bytes(31), bytes(33), bytes(65)])
+def test_key_advert_refuses_wrong_sizes(field: str, value: bytes) -> None:
+    message = key_advert()
+    setattr(message.key_advert, field, value)
+    with pytest.raises(MalformedError, match=f"{field} must be"):
+        decode_client_message(message)
+
+
+@pytest.mark.parametrize("name", ["", "DE", "coordinator", "a" * 33, "-de", "de\n", "d\u00e9"])
+def test_key_advert_refuses_wrong_names(name: str) -> None:
+    message = key_advert()
+    message.key_advert.client = name
+    with pytest.raises(MalformedError, match="client is not a valid name"):
+        decode_client_message(message)
+
+
+@pytest.mark.parametrize(
+    ("peers", "rule"),
+    [
+        ([], "must have 1-64 entries, not 0"),
+        ([f"n{i:02}" for i in range(65)], "must have 1-64 entries, not 65"),
+        (["de", "de"], "names a node twice"),
+        (["fr", "de"], "must be in ascending order"),
+        (["de", "FR"], "peer is not a valid name"),
+    ],
+)
+def test_lists_by_peer_refuse_wrong_names_counts_and_order(peers: list[str], rule: str) -> None:
+    sealed = pb.ClientMessage(encrypted_shares=pb.EncryptedShares())
+    revealed = pb.ClientMessage(unmask_shares=pb.UnmaskShares())
+    for peer in peers:
+        sealed.encrypted_shares.shares.add(peer=peer, ciphertext=bytes(SEALED_SHARES_BYTES))
+        revealed.unmask_shares.shares.add(peer=peer, seed_share=bytes(33))
+    for message in (sealed, revealed):
+        with pytest.raises(MalformedError, match=rule):
+            decode_client_message(message)
+
+
+def test_a_ciphertext_of_another_size_is_refused() -> None:
+    message = pb.ClientMessage()
+    message.encrypted_shares.shares.add(peer="de", ciphertext=bytes(SEALED_SHARES_BYTES - 1))
+    with pytest.raises(MalformedError, match="ciphertext must be 82 bytes, not 81"):
+        decode_client_message(message)
+
+
+def test_one_peer_cannot_appear_with_both_kinds_of_share() -> None:
+    message = pb.ClientMessage()
+    message.unmask_shares.shares.add(peer="de", seed_share=bytes(33))
+    message.unmask_shares.shares.add(peer="de", mask_key_share=bytes(33))
+    with pytest.raises(MalformedError, match="names a node twice"):
+        decode_client_message(message)
+
+
+def test_a_peer_without_a_share_is_refused() -> None:
+    message = pb.ClientMessage()
+    message.unmask_shares.shares.add(peer="de")
+    with pytest.raises(MalformedError, match="PeerShare has no known share"):
+        decode_client_message(message)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda message: message.consistency_signature.MergeFrom(
+            pb.ConsistencySignature(client="de", signature=bytes(63))
+        ),
+        lambda message: message.withdrawal.SetInParent(),
+        lambda message: message.withdrawal.MergeFrom(pb.Withdrawal(reason="x" * 4097)),
+        pb.ClientMessage.Clear,
+    ],
+    ids=["short signature", "no reason", "endless reason", "nothing at all"],
+)
+def test_other_client_messages_refuse(damage: Damage) -> None:
+    message = pb.ClientMessage()
+    damage(message)
+    with pytest.raises(MalformedError):
+        decode_client_message(message)

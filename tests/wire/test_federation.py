@@ -1,0 +1,118 @@
+"""What a manifest, a checkpoint and an ending may not say, rule by rule."""
+
+import math
+
+import pytest
+
+from fecosr.wire import federation
+from fecosr.wire.checks import MalformedError
+from fecosr.wire.generated.v1 import federation_pb2 as pb
+
+
+def checkpoint() -> pb.Checkpoint:
+    return pb.Checkpoint(run="r1", size=1, head=bytes(32), signature=bytes(64))
+
+
+def manifest() -> pb.RoundManifest:
+    return pb.RoundManifest(
+        run="r1",
+        round=1,
+        attempt=1,
+        plan_hash=bytes(32),
+        model_hash=bytes(32),
+        num_parameters=1,
+        clip_norm=1.0,
+        num_summands=3,
+        n_min=2,
+    )
+
+
+def round_closed() -> pb.RoundClosed:
+    return pb.RoundClosed(round=1, attempt=1, outcome=pb.OUTCOME_RELEASED, checkpoint=checkpoint())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("run", "R1"),
+        ("round", 0),
+        ("attempt", 0),
+        ("plan_hash", bytes(31)),
+        ("model_hash", bytes(33)),
+        ("num_parameters", 0),
+        ("clip_norm", 0.0),
+        ("clip_norm", -1.0),
+        ("clip_norm", math.inf),
+        ("clip_norm", math.nan),
+        ("num_summands", 0),
+        ("n_min", 0),
+    ],
+)
+def test_manifest_refuses_what_is_out_of_range(field: str, value: object) -> None:
+    message = manifest()
+    setattr(message, field, value)
+    with pytest.raises(MalformedError, match=field):
+        federation.decode_manifest(message)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("run", ""), ("size", 0), ("head", b""), ("signature", bytes(63))]
+)
+def test_checkpoint_refuses_what_is_out_of_range(field: str, value: object) -> None:
+    message = checkpoint()
+    setattr(message, field, value)
+    with pytest.raises(MalformedError, match=field):
+        federation.decode_checkpoint(message)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("run", "x_y"), ("plan_hash", bytes(16)), ("version", ""), ("version", "1" * 65)]
+)
+def test_hello_refuses_what_is_out_of_range(field: str, value: object) -> None:
+    message = pb.Hello(run="r1", plan_hash=bytes(32), version="0.1.0")
+    setattr(message, field, value)
+    with pytest.raises(MalformedError, match=field):
+        federation.decode_hello(message)
+
+
+@pytest.mark.parametrize("outcome", [0, 3, -1])
+def test_an_unknown_outcome_is_refused(outcome: int) -> None:
+    message = pb.RoundClosed.FromString(round_closed().SerializeToString())
+    message.outcome = outcome  # type: ignore[assignment]  # an open enum holds any number
+    with pytest.raises(MalformedError, match="outcome is not known"):
+        federation.decode_round_closed(message)
+
+
+def test_only_an_aborted_round_has_a_reason_and_it_must() -> None:
+    message = round_closed()
+    message.reason = "too few survivors"
+    with pytest.raises(MalformedError, match="a released round has no reason"):
+        federation.decode_round_closed(message)
+    message.outcome = pb.OUTCOME_ABORTED
+    assert federation.decode_round_closed(message).reason == "too few survivors"
+    message.reason = ""
+    with pytest.raises(MalformedError, match="reason must be"):
+        federation.decode_round_closed(message)
+
+
+def test_an_ending_without_a_checkpoint_is_refused() -> None:
+    message = round_closed()
+    message.ClearField("checkpoint")
+    with pytest.raises(MalformedError, match="RoundClosed lacks checkpoint"):
+        federation.decode_round_closed(message)
+    with pytest.raises(MalformedError, match="RunClosed lacks checkpoint"):
+        federation.decode_run_closed(pb.RunClosed(run="r1", model_hash=bytes(32), signature=bytes(64)))
+
+
+def test_a_task_needs_a_manifest_and_a_signature() -> None:
+    with pytest.raises(MalformedError, match="RoundTask lacks manifest"):
+        federation.decode_round_task(pb.RoundTask(signature=bytes(64)))
+    with pytest.raises(MalformedError, match="signature must be 64 bytes, not 0"):
+        federation.decode_round_task(pb.RoundTask(manifest=manifest()))
+
+
+def test_goodbyes_are_checked() -> None:
+    with pytest.raises(MalformedError, match="model_hash"):
+        federation.decode_finished(pb.Finished())
+    with pytest.raises(MalformedError, match="reason"):
+        federation.decode_rejected(pb.Rejected())

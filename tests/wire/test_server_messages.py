@@ -1,0 +1,51 @@
+"""What the server may not say, rule by rule."""
+
+import pytest
+
+from fecosr.wire.checks import MalformedError
+from fecosr.wire.generated.v1 import secagg_pb2 as pb
+from fecosr.wire.server_messages import decode_server_message
+
+
+def advert(client: str) -> pb.KeyAdvert:
+    return pb.KeyAdvert(
+        client=client,
+        channel_public=bytes(32),
+        mask_public=bytes(32),
+        seed_commitment=bytes(32),
+        signature=bytes(64),
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "rule"),
+    [
+        ([], "must have 1-64 entries"),
+        (["de", "de"], "names a node twice"),
+        (["fr", "de"], "must be in ascending order"),
+    ],
+)
+def test_adverts_and_survivors_are_ascending_and_unique(names: list[str], rule: str) -> None:
+    adverts = pb.ServerMessage(advert_list=pb.AdvertList(adverts=map(advert, names)))
+    survivors = pb.ServerMessage(survivor_list=pb.SurvivorList(survivors=names))
+    for message in (adverts, survivors):
+        with pytest.raises(MalformedError, match=rule):
+            decode_server_message(message)
+
+
+def test_a_proof_with_two_signatures_of_one_client_is_refused() -> None:
+    signature = pb.ConsistencySignature(client="de", signature=bytes(64))
+    proof = pb.ConsistencyProof(signatures=[signature, signature])
+    with pytest.raises(MalformedError, match="signatures names a node twice"):
+        decode_server_message(pb.ServerMessage(consistency_proof=proof))
+
+
+def test_an_empty_delivery_is_refused() -> None:
+    message = pb.ServerMessage(share_delivery=pb.ShareDelivery())
+    with pytest.raises(MalformedError, match="shares must have 1-64 entries"):
+        decode_server_message(message)
+
+
+def test_a_message_of_no_known_kind_is_refused() -> None:
+    with pytest.raises(MalformedError, match="ServerMessage has no known body"):
+        decode_server_message(pb.ServerMessage())
