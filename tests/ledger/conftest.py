@@ -1,0 +1,76 @@
+from collections.abc import Sequence
+
+import pytest
+
+from fecosr.crypto.signatures import SigningKey
+from fecosr.ids import NodeId, RunId
+from fecosr.ledger.log import Entry, Head, append, genesis
+from fecosr.ledger.records import (
+    Body,
+    CohortFixed,
+    CoordinatorRestarted,
+    ManifestFields,
+    PrivacyTerms,
+    RecordedAdvert,
+    RecordedSignature,
+    RoundAborted,
+    RoundOpened,
+    RoundReleased,
+    RunAborted,
+    RunCompleted,
+    RunOpened,
+    SurvivorsFixed,
+)
+
+RUN = RunId("trial")
+DE, US = NodeId("de"), NodeId("us")
+
+
+@pytest.fixture
+def run() -> RunId:
+    return RUN
+
+
+@pytest.fixture
+def key() -> SigningKey:
+    return SigningKey(b"\x01" * 32)
+
+
+@pytest.fixture
+def bodies(key: SigningKey) -> tuple[Body, ...]:
+    """Return one body of every kind; what they say fits together only as far as the schema goes."""
+    digest, signature = b"\xab" * 32, b"\xcd" * 64
+    terms = PrivacyTerms("none", "user", "add_or_remove_one", 0.1)
+    manifest = ManifestFields(RUN, 1, 1, digest, digest, 7, 0.1, 2, 2, 0)
+    advert = RecordedAdvert(DE, digest, digest, digest, signature)
+    return (
+        RunOpened(RUN, digest, '{"a":"é"}', {US: digest, DE: digest}, key.public, "0.1.0", digest, 7, terms),
+        RoundOpened(1, 1, manifest, signature, (DE, US)),
+        CohortFixed(1, 1, digest, (advert,)),
+        SurvivorsFixed(1, 1, digest, (DE,), {US: "timed_out"}),
+        RoundAborted(1, 1, "too_few_survivors", "1 of 2 survived.", False),
+        RoundReleased(
+            1, 2, digest, (DE, US), (RecordedSignature(DE, signature),), digest, digest, digest, "non_private"
+        ),
+        CoordinatorRestarted(1, 2),
+        RunAborted(1, "bad_sum"),
+        RunCompleted(1, digest),
+    )
+
+
+def _chained(bodies: Sequence[Body], key: SigningKey) -> tuple[list[Entry], Head]:
+    entries, head = [], genesis(RUN)
+    for body in bodies:
+        entry, head = append(head, body, key)
+        entries.append(entry)
+    return entries, head
+
+
+@pytest.fixture
+def entries(bodies: tuple[Body, ...], key: SigningKey) -> list[Entry]:
+    return _chained(bodies, key)[0]
+
+
+@pytest.fixture
+def head(bodies: tuple[Body, ...], key: SigningKey) -> Head:
+    return _chained(bodies, key)[1]
