@@ -1,0 +1,40 @@
+from collections.abc import Callable
+
+import pytest
+
+from fecosr.crypto.signatures import SigningKey
+from fecosr.ids import RunId
+from fecosr.ledger.log import Entry, append, genesis
+from fecosr.ledger.records import CoordinatorRestarted, PrivacyTerms, RunOpened
+
+
+@pytest.fixture
+def run() -> RunId:
+    return RunId("trial")
+
+
+@pytest.fixture
+def key() -> SigningKey:
+    return SigningKey(b"\x01" * 32)
+
+
+@pytest.fixture
+def opened(key: SigningKey) -> Callable[[RunId], RunOpened]:
+    """Return a function that makes the first record of a run."""
+
+    def make(run: RunId) -> RunOpened:
+        terms = PrivacyTerms("none", "user", "add_or_remove_one", 1.0)
+        return RunOpened(run, b"\xab" * 32, "{}", {}, key.public, "0.1.0", b"\xcd" * 32, 3, terms)
+
+    return make
+
+
+@pytest.fixture
+def entries(run: RunId, key: SigningKey, opened: Callable[[RunId], RunOpened]) -> list[Entry]:
+    """Return the five entries of a small ledger."""
+    entry, head = append(genesis(run), opened(run), key)
+    entries = [entry]
+    for attempt in range(1, 5):
+        entry, head = append(head, CoordinatorRestarted(1, attempt), key)
+        entries.append(entry)
+    return entries

@@ -1,0 +1,128 @@
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fecosr.errors import ProtocolViolation, StorageError
+from fecosr.ids import NodeId
+from fecosr.storage.uploads import UploadSpool
+
+DE, US = NodeId("de"), NodeId("us")
+VECTOR = np.array([0, 1, 2**32 - 1, 7], dtype=np.uint32)
+BYTES = VECTOR.astype("<u4").tobytes()
+
+
+def _names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> UploadSpool:
+    return UploadSpool(tmp_path)
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 3, 16])
+def test_chunks_become_the_vector_and_its_digest(
+    spool: UploadSpool, tmp_path: Path, chunk_bytes: int
+) -> None:
+    with spool.open(1, 1, DE, length=4) as upload:
+        for start in range(0, len(BYTES), chunk_bytes):
+            upload.receive(BYTES[start : start + chunk_bytes])
+        spooled = upload.finish()
+    assert spooled.vector.dtype == np.uint32
+    assert spooled.vector.tolist() == VECTOR.tolist()
+    assert spooled.digest == hashlib.sha256(BYTES).digest()
+    assert _names(tmp_path) == []
+
+
+def test_a_finished_vector_cannot_be_changed_and_shows_nothing_of_itself(spool: UploadSpool) -> None:
+    with spool.open(1, 1, DE, length=4) as upload:
+        upload.receive(BYTES)
+        spooled = upload.finish()
+    with pytest.raises(ValueError, match="read-only"):
+        spooled.vector[0] = 1
+    assert "4294967295" not in repr(spooled)
+
+
+def test_too_many_bytes_name_the_node_and_are_discarded(spool: UploadSpool, tmp_path: Path) -> None:
+    upload = spool.open(1, 1, DE, length=4)
+    upload.receive(BYTES)
+    with pytest.raises(ProtocolViolation, match="more than 16 bytes") as refused:
+        upload.receive(b"\x00")
+    assert (refused.value.peer, refused.value.phase) == ("de", "masked_input")
+    assert _names(tmp_path) == []
+    with pytest.raises(StorageError, match="over"):
+        upload.finish()
+
+
+def test_too_few_bytes_name_the_node_and_are_discarded(spool: UploadSpool, tmp_path: Path) -> None:
+    upload = spool.open(1, 1, DE, length=4)
+    upload.receive(BYTES[:-1])
+    with pytest.raises(ProtocolViolation, match="15 of 16 bytes"):
+        upload.finish()
+    assert _names(tmp_path) == []
+
+
+def test_leaving_unfinished_discards(spool: UploadSpool, tmp_path: Path) -> None:
+    with spool.open(1, 1, DE, length=4) as upload:
+        upload.receive(BYTES[:3])
+    assert _names(tmp_path) == []
+    with pytest.raises(StorageError, match="over"):
+        upload.receive(BYTES)
+
+
+def test_a_node_that_begins_again_replaces_what_it_sent(spool: UploadSpool, tmp_path: Path) -> None:
+    first = spool.open(1, 1, DE, length=4)
+    first.receive(BYTES[:8])
+    with spool.open(1, 1, DE, length=4) as second:
+        with pytest.raises(StorageError, match="over"):
+            first.receive(BYTES[8:])
+        first.discard()
+        second.receive(BYTES)
+        assert second.finish().vector.tolist() == VECTOR.tolist()
+
+
+def test_nodes_do_not_disturb_each_other(spool: UploadSpool, tmp_path: Path) -> None:
+    de, us = spool.open(1, 1, DE, length=4), spool.open(1, 1, US, length=4)
+    de.receive(BYTES[:8])
+    us.receive(BYTES[::-1])
+    de.receive(BYTES[8:])
+    assert de.finish().vector.tobytes() == BYTES
+    assert us.finish().vector.tobytes() == BYTES[::-1]
+
+
+def test_the_end_of_an_attempt_discards_what_is_unfinished(spool: UploadSpool, tmp_path: Path) -> None:
+    with spool.open(1, 1, DE, length=4) as done:
+        done.receive(BYTES)
+        spooled = done.finish()
+    spool.open(1, 1, US, length=4).receive(BYTES[:3])
+    spool.discard_all()
+    assert _names(tmp_path) == []
+    assert spooled.vector.tolist() == VECTOR.tolist()
+
+
+def test_what_a_crash_left_is_deleted_at_start_up(tmp_path: Path) -> None:
+    (tmp_path / "3-1-de-0.upload").write_bytes(BYTES)
+    UploadSpool(tmp_path)
+    assert _names(tmp_path) == []
+
+
+def test_a_full_disk_discards_the_upload(
+    spool: UploadSpool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full:
+        closed = False
+
+        def write(self, chunk: bytes) -> int:
+            raise OSError(28, "No space left on device")
+
+        def close(self) -> None:
+            self.closed = True
+
+    upload = spool.open(1, 1, DE, length=4)
+    upload._file.close()
+    monkeypatch.setattr(upload, "_file", Full())
+    with pytest.raises(StorageError, match="No space left"):
+        upload.receive(BYTES)
+    assert _names(tmp_path) == []
