@@ -146,11 +146,13 @@ def _walk(truth: GroundTruth, generator: np.random.Generator, length: int) -> li
 
 
 def _items(generator: np.random.Generator, settings: SyntheticSettings, number: int) -> IndexArray:
-    """Return the categories and sub-topics of `number` items, spread evenly and in random order."""
-    places = generator.permutation(number)
-    category = places % settings.num_categories
-    rotation = generator.integers(settings.num_topics, size=settings.num_categories)
-    topic = (places // settings.num_categories + rotation[category]) % settings.num_topics
+    """Return the categories and sub-topics of `number` items, spread evenly; fewer are the first of more."""
+    num_categories = settings.num_categories
+    num_turns = -(-number // num_categories)
+    rotation = generator.integers(settings.num_topics, size=num_categories)
+    category = np.array([generator.permutation(num_categories) for _ in range(num_turns)], dtype=np.int64)
+    category = category.reshape(-1)[:number]
+    topic = (np.arange(number) // num_categories + rotation[category]) % settings.num_topics
     return np.stack([category, topic])  # [2, number]
 
 

@@ -87,12 +87,9 @@ def read_delimited(path: Path, separator: str, *, quoted: bool) -> SourceTable:
         _refuse_text(path, contents, separator, quoted)
     if not frame.columns:
         raise DataError("the file is empty", remedy="give a file with a header line", source=str(path))
-    if ROW in frame.columns:
-        frame = frame.rename({ROW: f"{ROW} of the file"})
-    blank = pl.all_horizontal(pl.all().is_null())
-    names = frame.columns
-    frame = frame.with_row_index(ROW).filter(~blank) if len(names) > 1 else frame.with_row_index(ROW)
-    return SourceTable(path, frame.with_columns(pl.col(ROW).cast(pl.Int64)), separator, quoted)
+    numbered = _numbered(frame)
+    blank = pl.all_horizontal(pl.exclude(ROW).is_null())
+    return SourceTable(path, numbered.filter(~blank), separator, quoted)
 
 
 def read_parquet(path: Path) -> SourceTable:
@@ -108,9 +105,7 @@ def read_parquet(path: Path) -> SourceTable:
         raise DataError(
             "not a readable Parquet file", remedy="write it again or copy it again", source=str(path)
         ) from None
-    if ROW in frame.columns:
-        frame = frame.rename({ROW: f"{ROW} of the file"})
-    return SourceTable(path, frame.with_row_index(ROW).with_columns(pl.col(ROW).cast(pl.Int64)))
+    return SourceTable(path, _numbered(frame))
 
 
 def require_file(path: Path) -> None:
@@ -119,6 +114,12 @@ def require_file(path: Path) -> None:
         raise DataError("a folder, not a file", remedy="name the file in it", source=str(path))
     if not path.is_file():
         raise DataError("no such file", remedy="check the path of the data", source=str(path))
+
+
+def _numbered(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a table with its rows numbered, whatever its columns are called."""
+    renamed = frame.rename({ROW: f"{ROW} of the file"}, strict=False)
+    return renamed.with_row_index(ROW).with_columns(pl.col(ROW).cast(pl.Int64))
 
 
 def _contents(path: Path) -> bytes:

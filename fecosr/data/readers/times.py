@@ -57,6 +57,8 @@ def _whole(number: pl.Expr) -> pl.Expr:
 
 def _iso(text: pl.Expr) -> pl.Expr:
     """Return ISO dates and times as seconds, null for everything else."""
+    # The pattern %Y would take a year of two digits for one of the first century.
+    text = pl.when(text.str.contains(r"^\d{4}-")).then(text)
     local = [text.str.to_datetime(form, strict=False, time_unit="us") for form in _ISO_FORMATS]
     zoned = [
         text.str.to_datetime(form, strict=False, time_unit="us", time_zone="UTC").dt.replace_time_zone(None)
