@@ -5,6 +5,7 @@ import pytest
 
 from fecosr.data.interactions import read_interactions
 from fecosr.data.markets import Overlap, discover_markets, overlapping_users, without_overlaps
+from fecosr.data.sequences import load_market
 from fecosr.errors import DataError
 
 Writer = Callable[[str, str], Path]
@@ -78,3 +79,31 @@ def test_users_of_two_markets_stay_in_the_larger_one_only(write: Writer, tmp_pat
     disjoint = dict(without_overlaps(discover_markets(tmp_path)))
     users = {name: set(read_interactions(settings)["user"]) for name, settings in disjoint.items()}
     assert users == {"big": {"a", "b", "c", "d"}, "mid": {"e"}, "small": {"f", "h"}}
+
+
+def test_four_users_of_the_real_files_occur_in_two_markets(real_data: Path) -> None:
+    markets = discover_markets(real_data / "xmarket-electronics")
+    overlaps = overlapping_users([settings for _, settings in markets])
+    assert sorted((overlap.kept_in, *overlap.dropped_from) for overlap in overlaps) == [
+        ("ca", "uk"),
+        ("uk", "de"),
+        ("uk", "de"),
+        ("uk", "fr"),
+    ]
+
+
+def test_the_real_files_leave_these_markets_after_the_core_filter(real_data: Path) -> None:
+    markets = without_overlaps(discover_markets(real_data / "xmarket-electronics"))
+    sizes = {}
+    for name, settings in markets:
+        market = load_market(settings)
+        sizes[name] = (market.num_users, market.num_items, market.num_interactions)
+    assert sizes == {
+        "ca": (5459, 2023, 46524),
+        "de": (2274, 812, 19095),
+        "fr": (2338, 797, 20414),
+        "in": (132, 28, 948),
+        "jp": (380, 199, 2661),
+        "mx": (1752, 481, 14364),
+        "uk": (4750, 1344, 40203),
+    }

@@ -89,3 +89,10 @@ def test_bad_files_are_refused_by_line(write: Writer, text: str, complaint: str)
 def test_a_folder_without_the_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"the folder has no online_retail\.csv"):
         read_online_retail(tmp_path, "uk")
+
+
+def test_the_real_file_holds_titled_products_only(real_data: Path) -> None:
+    frame = read_online_retail(real_data / "online-retail", "nordics")
+    assert (frame.height, frame["user"].n_unique(), frame["item"].n_unique()) == (2491, 39, 1066)
+    assert frame["title"].null_count() == 0
+    assert frame["item"].str.contains(r"^(\d{5}|DCGS)").all()

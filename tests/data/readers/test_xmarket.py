@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from fecosr.data.readers.xmarket import read_xmarket
@@ -40,3 +41,13 @@ def test_a_market_that_is_not_there_is_refused(write: Writer) -> None:
 def test_bad_lines_are_refused_by_number(write: Writer, text: str, complaint: str) -> None:
     with pytest.raises(DataError, match=r"de_5core\.txt" + complaint):
         read_xmarket(write("de_5core.txt", text), "de")
+
+
+def test_the_real_files_hold_what_was_published(real_data: Path) -> None:
+    markets = ("ca", "de", "fr", "in", "jp", "mx", "uk")
+    frame = pl.concat(read_xmarket(real_data / "xmarket-electronics", market) for market in markets)
+    assert frame.height == 168_307
+    assert frame["user"].n_unique() == 17_891
+    assert frame["item"].n_unique() == 8_354
+    assert frame["timestamp"].min() >= 946_684_800  # type: ignore[operator] # 2000-01-01
+    assert (frame["timestamp"] % 86400 == 0).all()
