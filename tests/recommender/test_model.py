@@ -1,0 +1,68 @@
+import torch
+
+from fecosr.recommender.model import MarketModel, SharedModel, real_positions
+from fecosr.recommender.settings import EncoderSettings
+
+
+def test_shapes(shared_model: SharedModel, semantics: torch.Tensor) -> None:
+    items = shared_model.item_inputs(semantics)
+    assert items.shape == (23, 8)
+    states = shared_model.states(items, torch.zeros(4, 6, dtype=torch.int64))
+    assert states.shape == (4, 6, 8)
+    assert shared_model.max_length == 9
+
+
+def test_the_shared_model_holds_nothing_that_grows_with_a_catalogue(shared_model: SharedModel) -> None:
+    assert {name.split(".")[0] for name, _ in shared_model.named_parameters()} == {"encoder", "projector"}
+    assert not any(23 in parameter.shape for parameter in shared_model.parameters())
+    assert not dict(shared_model.named_buffers())
+
+
+def test_a_new_market_model_computes_what_the_shared_model_computes(
+    shared_model: SharedModel, market_model: MarketModel, semantics: torch.Tensor
+) -> None:
+    sequences = torch.randint(23, (4, 6), generator=torch.Generator().manual_seed(0))
+    ours = market_model.item_inputs(semantics)
+    theirs = shared_model.item_inputs(semantics)
+    assert torch.equal(ours, theirs)
+    assert torch.equal(market_model.states(ours, sequences), shared_model.states(theirs, sequences))
+
+
+def test_every_part_of_a_new_adapter_that_must_learn_first_gets_a_gradient(
+    market_model: MarketModel, semantics: torch.Tensor
+) -> None:
+    sequences = torch.randint(23, (4, 6), generator=torch.Generator().manual_seed(0))
+    items = market_model.item_inputs(semantics)
+    (market_model.states(items, sequences) @ items.T).square().sum().backward()  # type: ignore[no-untyped-call]
+    for parameter in (market_model.adapter.up.weight, market_model.adapter.local_items):
+        assert parameter.grad is not None
+        assert parameter.grad.abs().amax(dim=1).min() > 0.0
+
+
+def test_padding_items_do_not_change_real_positions(
+    market_model: MarketModel, semantics: torch.Tensor
+) -> None:
+    items = market_model.item_inputs(semantics)
+    short = torch.tensor([[3, 1, 4]])
+    padded = torch.tensor([[3, 1, 4, 0, 0], [9, 2, 6, 5, 3], [3, 1, 4, 22, 7]])
+    expected = market_model.states(items, short)[0]
+    for row in (0, 2):
+        torch.testing.assert_close(
+            market_model.states(items, padded)[row, :3], expected, rtol=1e-5, atol=1e-6
+        )
+
+
+def test_fresh_logits_prefer_no_item_strongly(encoder_settings: EncoderSettings) -> None:
+    """A start far from uniform would have to be unlearned first, in every market."""
+    torch.manual_seed(0)
+    model = SharedModel(encoder_settings, 64).eval()
+    semantics = torch.nn.functional.normalize(torch.randn(200, 64), dim=1)
+    items = model.item_inputs(semantics)
+    states = model.states(items, torch.randint(200, (8, 5)))
+    shares = (states @ items.T).softmax(dim=2)
+    assert shares.max() < 5 / 200
+
+
+def test_real_positions_mark_what_is_no_padding() -> None:
+    marked = real_positions(torch.tensor([1, 3, 2]), 3)
+    assert marked.tolist() == [[True, False, False], [True, True, True], [True, True, False]]

@@ -1,0 +1,45 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from fecosr.recommender.settings import AdapterSettings, EncoderSettings, S2CESettings, SemanticsSettings
+
+WRONG: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
+    (SemanticsSettings, {"kind": "tfidf"}, "kind"),
+    (SemanticsSettings, {"dimension": 12}, "multiple of 8"),
+    (SemanticsSettings, {"dimension": 0}, "dimension"),
+    (SemanticsSettings, {"ngram_min": 6}, "ngram_min"),
+    (SemanticsSettings, {"buckets": 1}, "buckets"),
+    (SemanticsSettings, {"seed": -1}, "seed"),
+    (EncoderSettings, {"num_heads": 3}, "divide"),
+    (EncoderSettings, {"num_heads": 0}, "num_heads"),
+    (EncoderSettings, {"dimension": 0}, "dimension"),
+    (EncoderSettings, {"num_blocks": 0}, "num_blocks"),
+    (EncoderSettings, {"max_length": 0}, "max_length"),
+    (EncoderSettings, {"feed_forward_dimension": 0}, "feed_forward_dimension"),
+    (EncoderSettings, {"projector_dimension": 0}, "projector_dimension"),
+    (EncoderSettings, {"dropout": 1.0}, "dropout"),
+    (EncoderSettings, {"dropout": float("nan")}, "dropout"),
+    (S2CESettings, {"alpha": 1.1}, "alpha"),
+    (S2CESettings, {"tau": 0.0}, "tau"),
+    (S2CESettings, {"num_neighbours": 0}, "num_neighbours"),
+    (AdapterSettings, {"bottleneck": 0}, "bottleneck"),
+]
+
+
+@pytest.mark.parametrize(("section", "values", "rule"), WRONG)
+def test_a_value_out_of_range_is_refused_by_name(
+    section: Callable[..., Any], values: dict[str, Any], rule: str
+) -> None:
+    with pytest.raises(ValueError, match=rule):
+        section(**values)
+
+
+@pytest.mark.parametrize("section", [SemanticsSettings, EncoderSettings, S2CESettings, AdapterSettings])
+def test_pydantic_reads_a_section_and_refuses_a_misspelt_key(section: type[Any]) -> None:
+    adapter = TypeAdapter(section)
+    assert adapter.validate_python({}) == section()
+    with pytest.raises(ValidationError, match="Unexpected keyword"):
+        adapter.validate_python({"dimensoin": 8})

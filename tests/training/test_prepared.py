@@ -1,0 +1,33 @@
+from dataclasses import replace
+
+import torch
+
+from fecosr.data.catalogue import Catalogue
+from fecosr.data.sequences import MarketSequences
+from fecosr.recommender.semantics import SOURCE_IDENTIFIERS, SOURCE_TITLES
+from fecosr.training.prepared import prepare
+from fecosr.training.settings import LearningSettings
+
+
+def test_a_catalogue_without_titles_falls_back_to_ids_and_says_so(
+    market: MarketSequences, settings: LearningSettings
+) -> None:
+    prepared = prepare(market, settings.semantics, settings.s2ce)
+    assert prepared.semantics_source == SOURCE_IDENTIFIERS
+    assert prepared.semantics.shape == (24, 32)
+    assert prepared.soft.items.shape == (24, 4)
+
+
+def test_titles_make_neighbours(market: MarketSequences, settings: LearningSettings) -> None:
+    titles = tuple(f"garden {'hose' if number % 2 else 'chair'} {number}" for number in range(24))
+    titled = replace(market, catalogue=Catalogue(market.catalogue.item_ids, titles))
+    prepared = prepare(titled, settings.semantics, settings.s2ce)
+    assert prepared.semantics_source == SOURCE_TITLES
+    nearest = prepared.soft.items[:, 1]
+    assert (nearest % 2 == torch.arange(24) % 2).float().mean() > 0.8
+
+
+def test_targets_are_kept_out_of_training(market: MarketSequences, settings: LearningSettings) -> None:
+    split = prepare(market, settings.semantics, settings.s2ce).split
+    for whole, train in zip(market.sequences, split.train, strict=True):
+        assert train.tolist() == whole[:-2].tolist()
