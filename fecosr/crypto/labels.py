@@ -4,6 +4,7 @@ import hashlib
 from enum import StrEnum
 from typing import Final
 
+HASH_BYTES: Final = 32
 LENGTH_BYTES: Final = 8
 """Width of the big-endian length in front of every part of an encoding."""
 
@@ -40,6 +41,6 @@ def encode(label: Label, *parts: bytes) -> bytes:
     return b"".join(len(piece).to_bytes(LENGTH_BYTES, "big") + piece for piece in pieces)
 
 
-def sha256(data: bytes) -> bytes:
+def sha256(data: bytes | bytearray | memoryview) -> bytes:
     """Return the 32-byte SHA-256 of `data`."""
     return hashlib.sha256(data).digest()

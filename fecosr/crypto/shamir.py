@@ -46,20 +46,33 @@ def split(secret: bytes, threshold: int, num_shares: int, entropy: bytes) -> tup
     return tuple(_evaluate(coefficients, x).to_bytes(SHARE_BYTES, "big") for x in range(1, num_shares + 1))
 
 
-def lagrange_weights(points: Sequence[int]) -> tuple[int, ...]:
-    """Return for each point its weight in the value at zero of the polynomial through all of them.
+def lagrange_weights(points: Sequence[int], at: int = 0) -> tuple[int, ...]:
+    """Return for each point its weight in the value, at position `at`, of the polynomial through all of them.
 
-    The weight of x_i is the product over j != i of x_j / (x_j - x_i). Computing it once for a set of share
-    holders makes every further reconstruction from the same set a plain weighted sum.
+    At zero the weight of x_i is the product over j != i of x_j / (x_j - x_i). Computing it once for a set of
+    share holders makes every further reconstruction from the same set a plain weighted sum.
 
     Raises:
-        CryptoError: two points are equal, or one is outside 1 .. PRIME - 1.
+        CryptoError: two points are equal, or one is `at`.
     """
-    if len(set(points)) != len(points) or not all(0 < x < PRIME for x in points):
-        raise CryptoError("share positions must be distinct and non-zero")
-    everything = prod(points) % PRIME
-    denominators = [prod((other - x for other in points if other != x), start=x) % PRIME for x in points]
+    # Moving the origin to `at` turns the question into that of the value at zero.
+    moved = [(x - at) % PRIME for x in points]
+    if len(set(moved)) != len(moved) or 0 in moved:
+        raise CryptoError("share positions must be distinct and none the one asked for")
+    everything = prod(moved) % PRIME
+    denominators = [prod((other - x for other in moved if other != x), start=x) % PRIME for x in moved]
     return tuple(everything * inverse % PRIME for inverse in _invert_all(denominators))
+
+
+def interpolate(weights: Iterable[int], shares: Iterable[bytes]) -> bytes:
+    """Return the share (33 bytes) at the position the Lagrange weights were made for.
+
+    Raises:
+        CryptoError: a share is malformed.
+        ValueError: there are not as many weights as shares.
+    """
+    value = sum(weight * _element(share) for weight, share in zip(weights, shares, strict=True)) % PRIME
+    return value.to_bytes(SHARE_BYTES, "big")
 
 
 def combine(weights: Iterable[int], shares: Iterable[bytes]) -> bytes:
@@ -69,10 +82,10 @@ def combine(weights: Iterable[int], shares: Iterable[bytes]) -> bytes:
         CryptoError: a share is malformed, or the value is no 32-byte secret.
         ValueError: there are not as many weights as shares.
     """
-    value = sum(weight * _element(share) for weight, share in zip(weights, shares, strict=True)) % PRIME
-    if value >> (8 * SECRET_BYTES):
+    value = interpolate(weights, shares)
+    if value[0]:
         raise CryptoError("shares do not open a secret")
-    return value.to_bytes(SECRET_BYTES, "big")
+    return value[1:]
 
 
 def reconstruct(shares: Mapping[int, bytes], threshold: int) -> bytes:
@@ -91,19 +104,6 @@ def reconstruct(shares: Mapping[int, bytes], threshold: int) -> bytes:
         raise CryptoError("too few shares")
     points = sorted(shares)[:threshold]
     return combine(lagrange_weights(points), [shares[x] for x in points])
-
-
-def share_at(position: int, shares: Mapping[int, bytes]) -> bytes:
-    """Return the share that the polynomial through all of `shares` has at another `position`.
-
-    Raises:
-        CryptoError: `shares` are malformed, or hold `position` already.
-    """
-    # Moving the origin to `position` turns the question into that of the value at zero.
-    points = sorted(shares)
-    weights = lagrange_weights([(x - position) % PRIME for x in points])
-    value = sum(weight * _element(shares[x]) for weight, x in zip(weights, points, strict=True)) % PRIME
-    return value.to_bytes(SHARE_BYTES, "big")
 
 
 def _coefficients(entropy: bytes, count: int) -> list[int]:

@@ -7,6 +7,7 @@ consistency signatures, which travel on to other clients and therefore carry a n
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +27,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KeyAdvert:
-    """Announce a client's fresh public keys and the commitment to its self-mask seed (client -> server -> all).
+    """Announce a client's fresh public keys and commit to its self-mask seed (client -> server -> all).
 
     Attributes:
         client: who advertises.
@@ -52,9 +53,10 @@ class AdvertList:
 
 @dataclass(frozen=True, slots=True)
 class EncryptedShares:
-    """Carry one AES-256-GCM ciphertext per destination, itself included (client -> server).
+    """Carry one AES-256-GCM ciphertext for every other client of the cohort (client -> server).
 
-    Each plaintext is a share of the self-mask seed followed by a share of the mask private key.
+    Each plaintext is a share of the self-mask seed followed by a share of the mask private key. The shares a
+    client holds of its own secrets never leave it.
     """
 
     ciphertexts: Mapping[NodeId, bytes] = field(repr=False)
@@ -62,7 +64,10 @@ class EncryptedShares:
 
 @dataclass(frozen=True, slots=True)
 class ShareDelivery:
-    """Deliver to one client the ciphertexts addressed to it; its names are the clients masks are made with."""
+    """Deliver to one client the ciphertexts addressed to it (server -> client).
+
+    Their sources are the peers with which the client makes pairwise masks.
+    """
 
     ciphertexts: Mapping[NodeId, bytes] = field(repr=False)
 
@@ -104,7 +109,10 @@ class ConsistencyProof:
 
 @dataclass(frozen=True, slots=True)
 class UnmaskShares:
-    """Reveal, for each peer, exactly one kind of share: survivor -> seed, dropout -> mask key (client -> server)."""
+    """Reveal exactly one kind of share for each client (client -> server).
+
+    A survivor's self-mask seed or a dropout's mask key, never both, or its vector would stand bare.
+    """
 
     seed_shares: Mapping[NodeId, bytes] = field(repr=False)
     mask_key_shares: Mapping[NodeId, bytes] = field(repr=False)
@@ -117,7 +125,23 @@ class Withdrawal:
     reason: str
 
 
-ClientMessage = (
-    KeyAdvert | EncryptedShares | MaskedInput | ConsistencySignature | UnmaskShares | Withdrawal
-)
+ClientMessage = KeyAdvert | EncryptedShares | MaskedInput | ConsistencySignature | UnmaskShares | Withdrawal
 ServerMessage = AdvertList | ShareDelivery | SurvivorList | ConsistencyProof
+
+_PHASES: Final[Mapping[type[ClientMessage | ServerMessage], Phase]] = {
+    KeyAdvert: Phase.ADVERTISE_KEYS,
+    AdvertList: Phase.ADVERTISE_KEYS,
+    EncryptedShares: Phase.SHARE_KEYS,
+    ShareDelivery: Phase.SHARE_KEYS,
+    MaskedInput: Phase.MASKED_INPUT,
+    SurvivorList: Phase.MASKED_INPUT,
+    ConsistencySignature: Phase.CONSISTENCY,
+    ConsistencyProof: Phase.CONSISTENCY,
+    UnmaskShares: Phase.UNMASK,
+}
+
+
+def came_late(message: ClientMessage | ServerMessage, phase: Phase) -> bool:
+    """Return whether `message`, which does not belong in `phase`, belongs in an earlier one."""
+    order = tuple(Phase)
+    return type(message) in _PHASES and order.index(_PHASES[type(message)]) < order.index(phase)

@@ -32,7 +32,7 @@ from fecosr.secagg.messages import (
     UnmaskShares,
     Withdrawal,
 )
-from fecosr.wire.client_messages import SEALED_SHARES_BYTES
+from fecosr.secagg.shares import CIPHERTEXT_BYTES
 
 NODE_NAMES = [NodeId(name) for name in ("at", "br", "de", "fr", "jp-2", "mx", "uk", "us")]
 
@@ -55,7 +55,7 @@ def by_name(values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[NodeId, An
 
 
 key_adverts = st.builds(KeyAdvert, names, hashes, hashes, hashes, signatures)
-ciphertexts = by_name(_bytes(SEALED_SHARES_BYTES))
+ciphertexts = by_name(_bytes(CIPHERTEXT_BYTES))
 consistency_signatures = st.builds(ConsistencySignature, names, signatures)
 
 

@@ -1,0 +1,50 @@
+"""The cohort: who advertised keys, and what follows from it for the rest of the session."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from fecosr.ids import NodeId
+from fecosr.secagg.messages import KeyAdvert
+from fecosr.secagg.parameters import SecAggParameters
+from fecosr.secagg.statements import session_id
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """Fix who takes part in one session; client and server derive the same from the same adverts.
+
+    Attributes:
+        parameters: what everybody agreed on before.
+        session: the 32 bytes every key, mask and signature from here on is bound to.
+        adverts: every client's advert, sorted by client.
+    """
+
+    parameters: SecAggParameters
+    session: bytes
+    adverts: Mapping[NodeId, KeyAdvert]
+
+    @property
+    def threshold(self) -> int:
+        """Return how many shares open a secret, and how many signatures a survivor list needs."""
+        return self.parameters.threshold(len(self.adverts))
+
+    @property
+    def fewest_survivors(self) -> int:
+        """Return how many clients must be left at every phase for the sum to be opened."""
+        return self.parameters.fewest_survivors(len(self.adverts))
+
+    def position(self, client: NodeId) -> int:
+        """Return where on every polynomial this client's shares lie: its place in the cohort, from 1."""
+        return list(self.adverts).index(client) + 1
+
+    def mask_publics(self, clients: Iterable[NodeId]) -> Mapping[NodeId, bytes]:
+        """Return the public mask keys of some of the clients."""
+        return {client: self.adverts[client].mask_public for client in clients}
+
+
+def form_cohort(parameters: SecAggParameters, adverts: Iterable[KeyAdvert]) -> Cohort:
+    """Return the cohort of these adverts, in whatever order they come."""
+    ordered = sorted(adverts, key=lambda advert: advert.client)
+    session = session_id(parameters.context, ordered)
+    return Cohort(parameters, session, MappingProxyType({advert.client: advert for advert in ordered}))

@@ -1,0 +1,114 @@
+"""What a server's session yields: records to store, envelopes to send, and how it ended."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from fecosr.ids import NodeId
+from fecosr.secagg.messages import ConsistencyProof, KeyAdvert, ServerMessage
+
+
+class DropoutReason(StrEnum):
+    """Say why a client left the session."""
+
+    DISCONNECTED = "disconnected"
+    DEADLINE = "deadline"
+    WITHDREW = "withdrew"
+    VIOLATION = "violation"
+
+
+class AbortReason(StrEnum):
+    """Say why no sum was opened: too few clients in one of the five phases, or shares that open nothing."""
+
+    TOO_FEW_ADVERTS = "too_few_adverts"
+    TOO_FEW_SHARES = "too_few_shares"
+    TOO_FEW_INPUTS = "too_few_inputs"
+    TOO_FEW_SIGNATURES = "too_few_signatures"
+    TOO_FEW_UNMASK_SHARES = "too_few_unmask_shares"
+    BAD_SHARES = "bad_shares"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Address a message to one client."""
+
+    to: NodeId
+    message: ServerMessage
+
+
+@dataclass(frozen=True, slots=True)
+class CohortFixed:
+    """Record whose keys the session was formed of."""
+
+    session: bytes
+    adverts: tuple[KeyAdvert, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SurvivorsFixed:
+    """Record, before anybody is told, whose vectors are in the sum and who had left by then and why."""
+
+    session: bytes
+    survivors: tuple[NodeId, ...]
+    dropouts: Mapping[NodeId, DropoutReason]
+
+
+ServerRecord = CohortFixed | SurvivorsFixed
+
+
+@dataclass(frozen=True, slots=True)
+class BadShare:
+    """Name a share that does not lie on the polynomial that opens its owner's secret.
+
+    Either its holder changed it or its owner dealt it wrong; a single one does not tell which.
+    """
+
+    holder: NodeId
+    owner: NodeId
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Completed:
+    """End a session with the sum.
+
+    Attributes:
+        total: sum of the survivors' vectors modulo 2^32, uint32 [length].
+        survivors: whose vectors it is the sum of, sorted.
+        dropouts: everybody else who was expected, and why they are not in it.
+        departed: survivors that left after their vector was in the sum, and why.
+        session: the session's id.
+        proof: the signatures on the survivor list.
+        adverts: the adverts of the cohort, sorted by client.
+        bad_shares: shares that were found wrong and done without.
+        culprits: fewest clients whose misbehaviour explains every bad share, sorted.
+    """
+
+    total: npt.NDArray[np.uint32] = field(repr=False)
+    survivors: tuple[NodeId, ...]
+    dropouts: Mapping[NodeId, DropoutReason]
+    departed: Mapping[NodeId, DropoutReason]
+    session: bytes
+    proof: ConsistencyProof
+    adverts: tuple[KeyAdvert, ...]
+    bad_shares: tuple[BadShare, ...]
+    culprits: tuple[NodeId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Aborted:
+    """End a session without a sum.
+
+    Attributes:
+        reason: which requirement failed.
+        detail: the same in a sentence with the numbers; names clients, never payload.
+        dropouts: everybody who left, and why.
+        unmasked: whether shares were asked for, so that a lying server could have opened the sum anyway.
+    """
+
+    reason: AbortReason
+    detail: str
+    dropouts: Mapping[NodeId, DropoutReason]
+    unmasked: bool

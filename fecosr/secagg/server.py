@@ -1,0 +1,279 @@
+"""The server: one frozen state for each phase, each collecting one kind of answer.
+
+    open_session -> CollectingAdverts -> CollectingShares -> CollectingInputs -> CollectingSignatures
+                 -> CollectingUnmaskShares -> Completed
+
+and from each of them to Aborted as soon as too few clients are left. A phase ends when everybody it asked
+has answered or gone, or at its deadline. A bad message raises ProtocolViolation and leaves the state as it
+was; the driver then calls `drop`. No state can hold one client's vector: masked inputs go straight into the
+running sum.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from fecosr.crypto.key_agreement import check_public_key
+from fecosr.crypto.labels import HASH_BYTES
+from fecosr.crypto.signatures import verify
+from fecosr.errors import CryptoError, MisuseError, ProtocolViolation
+from fecosr.ids import NodeId
+from fecosr.secagg.agreement import CollectingSignatures, CollectingUnmaskShares, without
+from fecosr.secagg.cohort import Cohort, form_cohort
+from fecosr.secagg.collecting import Collecting, RunningState, ServerState, ServerTransition, Terms
+from fecosr.secagg.masking import Vector
+from fecosr.secagg.messages import (
+    AdvertList,
+    ClientMessage,
+    EncryptedShares,
+    KeyAdvert,
+    MaskedInput,
+    Phase,
+    ShareDelivery,
+    SurvivorList,
+)
+from fecosr.secagg.outcomes import (
+    Aborted,
+    AbortReason,
+    BadShare,
+    CohortFixed,
+    Completed,
+    DropoutReason,
+    Envelope,
+    ServerRecord,
+    SurvivorsFixed,
+)
+from fecosr.secagg.parameters import MAX_CLIENTS, SecAggParameters
+from fecosr.secagg.rules import Rule, out_of_phase
+from fecosr.secagg.shares import CIPHERTEXT_BYTES
+from fecosr.secagg.statements import (
+    masked_input_statement,
+    vector_digest,
+    verify_advert,
+)
+from fecosr.transition import Transition
+
+__all__ = [
+    "AbortReason",
+    "Aborted",
+    "BadShare",
+    "CohortFixed",
+    "CollectingAdverts",
+    "CollectingInputs",
+    "CollectingShares",
+    "CollectingSignatures",
+    "CollectingUnmaskShares",
+    "Completed",
+    "DropoutReason",
+    "Envelope",
+    "RunningState",
+    "ServerRecord",
+    "ServerState",
+    "ServerTransition",
+    "SurvivorsFixed",
+    "open_session",
+]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CollectingAdverts(Collecting):
+    """Wait for everybody's keys; whoever has advertised and is still there becomes the cohort."""
+
+    phase = Phase.ADVERTISE_KEYS
+    too_few = AbortReason.TOO_FEW_ADVERTS
+    adverts: Mapping[NodeId, KeyAdvert]
+
+    @property
+    def _answered(self) -> Collection[NodeId]:
+        return self.adverts.keys()
+
+    @property
+    def _counted(self) -> frozenset[NodeId]:
+        return frozenset(self.adverts.keys() - self.gone.keys())
+
+    @property
+    def _needed(self) -> int:
+        # A cohort of n_min meets its own threshold, because n_min is at least max_colluding + 2.
+        return self.terms.parameters.n_min
+
+    def _accept(self, sender: NodeId, message: ClientMessage) -> "CollectingAdverts":
+        if not isinstance(message, KeyAdvert):
+            raise out_of_phase(sender, self.phase, message)
+        if self._is_repeated(sender, self.adverts.get(sender), message):
+            return self
+        self._check(sender, message)
+        return replace(self, adverts={**self.adverts, sender: message})
+
+    def _check(self, sender: NodeId, advert: KeyAdvert) -> None:
+        if advert.client != sender:
+            raise ProtocolViolation(sender, self.phase, Rule.WRONG_NAME)
+        try:
+            verify_advert(self.terms.parameters.context, advert, self.terms.roster[sender])
+        except CryptoError:
+            raise ProtocolViolation(sender, self.phase, Rule.BAD_ADVERT) from None
+        if len(advert.seed_commitment) != HASH_BYTES:
+            raise ProtocolViolation(sender, self.phase, Rule.BAD_ADVERT)
+        publics = [advert.channel_public, advert.mask_public]
+        try:
+            for public in publics:
+                check_public_key(public)
+        except CryptoError:
+            raise ProtocolViolation(sender, self.phase, Rule.UNUSABLE_KEY) from None
+        publics += [
+            key for other in self.adverts.values() for key in (other.channel_public, other.mask_public)
+        ]
+        if len(set(publics)) != len(publics):
+            raise ProtocolViolation(sender, self.phase, Rule.KEY_REUSED)
+
+    def _close(self, now: float) -> ServerTransition:
+        cohort = form_cohort(self.terms.parameters, (self.adverts[client] for client in self._counted))
+        adverts = tuple(cohort.adverts.values())
+        deadline = self._next_deadline(Phase.SHARE_KEYS, now)
+        state = CollectingShares(self.terms, self._counted, self.gone, deadline, cohort=cohort, shares={})
+        outbox = tuple(Envelope(client, AdvertList(adverts)) for client in cohort.adverts)
+        return self._enter(state, (CohortFixed(cohort.session, adverts),), outbox, now)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CollectingShares(Collecting):
+    """Wait for everybody's sealed shares; pairwise masks are made among those who sent them."""
+
+    phase = Phase.SHARE_KEYS
+    too_few = AbortReason.TOO_FEW_SHARES
+    cohort: Cohort
+    shares: Mapping[NodeId, EncryptedShares]
+
+    @property
+    def _answered(self) -> Collection[NodeId]:
+        return self.shares.keys()
+
+    @property
+    def _counted(self) -> frozenset[NodeId]:
+        return frozenset(self.shares.keys() - self.gone.keys())
+
+    @property
+    def _needed(self) -> int:
+        return self.cohort.fewest_survivors
+
+    def _accept(self, sender: NodeId, message: ClientMessage) -> "CollectingShares":
+        if not isinstance(message, EncryptedShares):
+            raise out_of_phase(sender, self.phase, message)
+        if self._is_repeated(sender, self.shares.get(sender), message):
+            return self
+        if message.ciphertexts.keys() != self.cohort.adverts.keys() - {sender}:
+            raise ProtocolViolation(sender, self.phase, Rule.WRONG_DESTINATIONS)
+        if any(len(sealed) != CIPHERTEXT_BYTES for sealed in message.ciphertexts.values()):
+            raise ProtocolViolation(sender, self.phase, Rule.MALFORMED_SHARE)
+        return replace(self, shares={**self.shares, sender: message})
+
+    def _close(self, now: float) -> ServerTransition:
+        sharers = sorted(self._counted)
+        state = CollectingInputs(
+            self.terms,
+            self._counted,
+            self.gone,
+            self._next_deadline(Phase.MASKED_INPUT, now),
+            cohort=self.cohort,
+            total=np.zeros(self.terms.parameters.length, dtype=np.uint32),  # [length]
+            digests={},
+        )
+        outbox = tuple(Envelope(client, self._delivery(client, sharers)) for client in sharers)
+        return self._enter(state, (), outbox, now)
+
+    def _delivery(self, client: NodeId, sharers: Collection[NodeId]) -> ShareDelivery:
+        return ShareDelivery(
+            {source: self.shares[source].ciphertexts[client] for source in sharers if source != client}
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CollectingInputs(Collecting):
+    """Wait for everybody's masked vector and add each to the sum as it comes.
+
+    The sum is added to in place, so the state before an accepted input must not be used again.
+
+    Attributes:
+        total: sum of the masked vectors so far modulo 2^32, uint32 [length].
+        digests: SHA-256 of each vector that is in the sum.
+    """
+
+    phase = Phase.MASKED_INPUT
+    too_few = AbortReason.TOO_FEW_INPUTS
+    cohort: Cohort
+    total: Vector = field(repr=False)
+    digests: Mapping[NodeId, bytes]
+
+    @property
+    def _answered(self) -> Collection[NodeId]:
+        return self.digests.keys()
+
+    @property
+    def _needed(self) -> int:
+        return self.cohort.fewest_survivors
+
+    def _accept(self, sender: NodeId, message: ClientMessage) -> "CollectingInputs":
+        if not isinstance(message, MaskedInput):
+            raise out_of_phase(sender, self.phase, message)
+        vector = message.vector
+        if vector.dtype != np.uint32 or vector.shape != self.total.shape:
+            raise ProtocolViolation(sender, self.phase, Rule.WRONG_VECTOR)
+        digest = vector_digest(vector)
+        if self._is_repeated(sender, self.digests.get(sender), digest):
+            return self
+        statement = masked_input_statement(self.cohort.session, sender, digest)
+        try:
+            verify(self.terms.roster[sender], message.signature, statement)
+        except CryptoError:
+            raise ProtocolViolation(sender, self.phase, Rule.BAD_INPUT_SIGNATURE) from None
+        np.add(self.total, vector, out=self.total)
+        return replace(self, digests={**self.digests, sender: digest})
+
+    def _close(self, now: float) -> ServerTransition:
+        survivors = tuple(sorted(self.digests))
+        state = CollectingSignatures(
+            self.terms,
+            frozenset(survivors) - self.gone.keys(),
+            self.gone,
+            self._next_deadline(Phase.CONSISTENCY, now),
+            cohort=self.cohort,
+            total=self.total,
+            sharers=self.asked,
+            survivors=survivors,
+            signatures={},
+        )
+        record = SurvivorsFixed(self.cohort.session, survivors, without(survivors, self.gone))
+        outbox = tuple(Envelope(client, SurvivorList(survivors)) for client in sorted(state.asked))
+        return self._enter(state, (record,), outbox, now)
+
+
+def open_session(
+    parameters: SecAggParameters,
+    roster: Mapping[NodeId, bytes],
+    expected: frozenset[NodeId],
+    phase_seconds: Mapping[Phase, float],
+    now: float,
+) -> Transition[RunningState, ServerRecord, Envelope]:
+    """Open a session that waits for the adverts of the `expected` clients.
+
+    Args:
+        parameters: what everybody agreed on.
+        roster: the pinned Ed25519 identity of every client that may ever take part.
+        expected: the clients asked to take part.
+        phase_seconds: how long each phase may take; AdvertiseKeys includes whatever clients do before it.
+        now: driver seconds.
+
+    Raises:
+        MisuseError: too few or too many clients are expected, one is not in the roster, or a phase has no
+            time limit.
+    """
+    if not parameters.n_min <= len(expected) <= MAX_CLIENTS:
+        raise MisuseError(f"a session is for n_min to {MAX_CLIENTS} clients")
+    if not expected <= roster.keys():
+        raise MisuseError("a client that is not in the roster cannot be expected")
+    if not phase_seconds.keys() >= set(Phase):
+        raise MisuseError("every phase needs a time limit")
+    terms = Terms(parameters, roster, expected, phase_seconds)
+    deadline = now + phase_seconds[Phase.ADVERTISE_KEYS]
+    state = CollectingAdverts(terms, expected, {}, deadline, adverts={})
+    return Transition(state, deadline=deadline)

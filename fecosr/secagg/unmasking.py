@@ -1,0 +1,150 @@
+"""Open the survivors' seeds and the dropouts' mask keys, and take their masks out of the sum."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import combinations
+from typing import Final
+
+from fecosr.crypto.key_agreement import PrivateKey
+from fecosr.crypto.shamir import combine, interpolate, lagrange_weights
+from fecosr.errors import CryptoError
+from fecosr.ids import NodeId
+from fecosr.secagg.cohort import Cohort
+from fecosr.secagg.masking import Vector, remove_dropout_masks, remove_self_mask
+from fecosr.secagg.messages import UnmaskShares
+from fecosr.secagg.outcomes import BadShare
+from fecosr.secagg.statements import seed_commitment
+
+MAX_QUORUMS: Final = 1000
+"""How many sets of share holders are tried for one secret before it is given up."""
+
+Quorum = tuple[NodeId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Hold every secret the sum still hides behind, and the bad shares found on the way."""
+
+    seeds: Mapping[NodeId, bytes] = field(repr=False)
+    mask_keys: Mapping[NodeId, PrivateKey] = field(repr=False)
+    bad_shares: tuple[BadShare, ...]
+
+
+def open_secrets(cohort: Cohort, reveals: Mapping[NodeId, UnmaskShares]) -> Opened:
+    """Reconstruct every survivor's seed and every dropout's mask key from what the clients revealed.
+
+    Each is compared with the advert its owner signed: a wrong share can stop a session, never bend its sum.
+
+    Args:
+        cohort: the session.
+        reveals: for each share holder what it revealed; all speak of the same clients.
+
+    Raises:
+        CryptoError: naming a client whose secret no quorum of shares opens.
+    """
+    opener = _Opener(cohort, tuple(sorted(reveals)))
+    sample = next(iter(reveals.values()))
+    seeds: dict[NodeId, bytes] = {}
+    for owner in sorted(sample.seed_shares):
+        shares = {holder: revealed.seed_shares[owner] for holder, revealed in reveals.items()}
+        seeds[owner] = opener.open(owner, shares, partial(_check_seed, cohort, owner))
+    mask_keys: dict[NodeId, PrivateKey] = {}
+    for owner in sorted(sample.mask_key_shares):
+        shares = {holder: revealed.mask_key_shares[owner] for holder, revealed in reveals.items()}
+        mask_keys[owner] = PrivateKey(opener.open(owner, shares, partial(_check_mask_key, cohort, owner)))
+    return Opened(seeds, mask_keys, tuple(opener.bad_shares))
+
+
+def remove_masks(total: Vector, cohort: Cohort, opened: Opened) -> None:
+    """Take all masks out of the sum, in place: the survivors' own, and those they made with dropouts."""
+    for seed in opened.seeds.values():
+        remove_self_mask(total, seed, cohort.session)
+    survivors = cohort.mask_publics(opened.seeds)
+    for dropout, key in opened.mask_keys.items():
+        remove_dropout_masks(total, key, dropout, survivors, cohort.session)
+
+
+def culprits(bad_shares: Sequence[BadShare]) -> tuple[NodeId, ...]:
+    """Return the fewest clients whose misbehaviour explains every bad share, found greedily, sorted.
+
+    A holder who changed many shares and an owner who dealt many wrong ones both stand out. Where a single
+    share leaves open which of the two it was, its holder is named.
+    """
+    unexplained = set(bad_shares)
+    named: list[NodeId] = []
+    while unexplained:
+        involved = {client for bad in unexplained for client in (bad.holder, bad.owner)}
+        worst = max(sorted(involved), key=lambda client: _involvement(client, unexplained))
+        named.append(worst)
+        unexplained = {bad for bad in unexplained if worst not in (bad.holder, bad.owner)}
+    return tuple(sorted(named))
+
+
+def _involvement(client: NodeId, bad_shares: set[BadShare]) -> tuple[int, int]:
+    held = sum(bad.holder == client for bad in bad_shares)
+    return sum(client in (bad.holder, bad.owner) for bad in bad_shares), held
+
+
+def _check_seed(cohort: Cohort, owner: NodeId, seed: bytes) -> None:
+    if seed_commitment(cohort.parameters.context, owner, seed) != cohort.adverts[owner].seed_commitment:
+        raise CryptoError("the seed is not the one committed to")
+
+
+def _check_mask_key(cohort: Cohort, owner: NodeId, secret: bytes) -> None:
+    if PrivateKey(secret).public != cohort.adverts[owner].mask_public:
+        raise CryptoError("the mask key is not the one advertised")
+
+
+class _Opener:
+    """Open one secret after another, remembering the weights of each quorum and who gave bad shares."""
+
+    def __init__(self, cohort: Cohort, holders: Quorum) -> None:
+        self._cohort = cohort
+        self._holders = holders
+        self._weights: dict[tuple[Quorum, int], tuple[int, ...]] = {}
+        self.bad_shares: list[BadShare] = []
+
+    def open(self, owner: NodeId, shares: Mapping[NodeId, bytes], check: Callable[[bytes], None]) -> bytes:
+        """Return the secret on which a quorum agrees with `check`, noting every share that disagrees."""
+        for quorum in self._quorums():
+            try:
+                secret = combine(self._weights_of(quorum, 0), [shares[holder] for holder in quorum])
+                check(secret)
+            except CryptoError:
+                continue
+            self._note_bad_shares(owner, shares, quorum)
+            return secret
+        raise CryptoError(f"no quorum of shares opens the secret of {owner}")
+
+    def _quorums(self) -> Iterator[Quorum]:
+        """Yield quorums to try: first all trusted holders, then leaving some out, at most max_colluding."""
+        suspects = {bad.holder for bad in self.bad_shares}
+        ranked = sorted(self._holders, key=lambda holder: (holder in suspects, holder))
+        threshold = self._cohort.threshold
+        # One bad share is worth another try even where nobody is assumed to collude.
+        most = min(max(1, self._cohort.parameters.max_colluding), len(ranked) - threshold)
+        seen: set[Quorum] = set()
+        for num_left_out in range(most + 1):
+            for left_out in combinations(ranked, num_left_out):
+                quorum = tuple(holder for holder in ranked if holder not in left_out)[:threshold]
+                if quorum not in seen:
+                    seen.add(quorum)
+                    yield quorum
+                if len(seen) >= MAX_QUORUMS:
+                    return
+
+    def _note_bad_shares(self, owner: NodeId, shares: Mapping[NodeId, bytes], quorum: Quorum) -> None:
+        agreed = [shares[holder] for holder in quorum]
+        for holder in self._holders:
+            if holder in quorum:
+                continue
+            position = self._cohort.position(holder)
+            if interpolate(self._weights_of(quorum, position), agreed) != shares[holder]:
+                self.bad_shares.append(BadShare(holder, owner))
+
+    def _weights_of(self, quorum: Quorum, at: int) -> tuple[int, ...]:
+        if (quorum, at) not in self._weights:
+            points = [self._cohort.position(holder) for holder in quorum]
+            self._weights[quorum, at] = lagrange_weights(points, at)
+        return self._weights[quorum, at]
