@@ -1,0 +1,99 @@
+"""What the operator who sets a federation up writes: the plan, the markets, where the coordinator is."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field, model_validator
+
+from fecosr.config.parties import Address, MarketName, ReportSection
+from fecosr.config.plan import Plan
+from fecosr.config.toml import Section, load
+from fecosr.data.settings import DataSettings
+from fecosr.federation.policy import NodePolicy
+from fecosr.ids import NodeId
+
+
+class MarketSection(Section):
+    """Describe one market: its data, and what its node accepts.
+
+    Attributes:
+        name: the market's name, which is also the name of its kit.
+        data: where its interactions are, on its own machine.
+        policy: what its node accepts; without it, exactly what the plan says and nothing weaker.
+        report: what its node measures for its own operator.
+        num_threads: of its node's arithmetic.
+    """
+
+    name: MarketName
+    data: DataSettings
+    policy: NodePolicy | None = None
+    report: ReportSection = ReportSection()
+    num_threads: int = Field(default=1, ge=1, le=256)
+
+    def policy_under(self, plan: Plan) -> NodePolicy:
+        """Return the market's policy: its own, or the plan's numbers as its limits."""
+        return self.policy or NodePolicy(
+            n_min=plan.cohort.n_min,
+            max_colluding=plan.cohort.max_colluding,
+            max_rounds=plan.run.rounds,
+            max_clip_norm=plan.aggregation.clip_norm,
+        )
+
+
+class CoordinatorSection(Section):
+    """Say where the coordinator is.
+
+    Attributes:
+        address: host and port under which the market nodes reach it; its certificate is made for this host.
+        listen: interface and port it binds; without it, every interface at the port of `address`.
+    """
+
+    address: Address
+    listen: Address | None = None
+
+    def interface(self) -> str:
+        """Return the interface and port the coordinator binds."""
+        return self.listen or f"0.0.0.0:{self.address.rpartition(':')[2]}"
+
+
+class FederationFile(Section):
+    """Hold the whole of FEDERATION.toml."""
+
+    coordinator: CoordinatorSection
+    plan: Plan
+    markets: tuple[MarketSection, ...] = Field(min_length=2, max_length=64)
+    certificate_days: int = Field(default=365, ge=1, le=3650)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "FederationFile":
+        check_markets(self.plan, self.markets)
+        return self
+
+    def by_name(self) -> dict[NodeId, MarketSection]:
+        """Return the markets by name."""
+        return {NodeId(market.name): market for market in self.markets}
+
+
+def check_markets(plan: Plan, markets: Sequence[MarketSection]) -> None:
+    """Refuse markets that cannot be told apart, and a plan that needs more markets than there are.
+
+    Raises:
+        ValueError: says which.
+    """
+    names = [market.name for market in markets]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"two markets are called {', '.join(twice)}")
+    if plan.cohort.n_min > len(names):
+        raise ValueError(
+            f"plan.cohort.n_min is {plan.cohort.n_min}, there are {len(names)} markets: no round could open"
+        )
+
+
+def load_federation(path: Path) -> FederationFile:
+    """Return FEDERATION.toml.
+
+    Raises:
+        ConfigError: it cannot be used; the message names file, line and remedy.
+    """
+    return load(path, FederationFile)

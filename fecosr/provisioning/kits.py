@@ -1,0 +1,173 @@
+"""Write one folder per party; either all of them appear, complete, or none does."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from fecosr.config.parties import CoordinatorConfig, NodeConfig, TlsSection
+from fecosr.config.plan import Plan
+from fecosr.crypto.signatures import SEED_BYTES, SigningKey
+from fecosr.errors import ConfigError
+from fecosr.ids import COORDINATOR, NodeId
+from fecosr.provisioning.federation_file import CoordinatorSection, MarketSection
+from fecosr.provisioning.toml_text import toml_text
+from fecosr.rpc.certificates import Credential, create_authority, issue_coordinator, issue_node
+from fecosr.storage.parameters import write_parameters
+from fecosr.training.parameters import initial_shared_vector
+
+AUTHORITY_FOLDER: Final = "_ca"
+"""No market can have this name: names hold no underscore ("ca" could be Canada)."""
+
+COORDINATOR_FILE: Final = "coordinator.toml"
+NODE_FILE: Final = "node.toml"
+
+Entropy = Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Kits:
+    """Say where the configuration files of the parties are."""
+
+    coordinator: Path
+    nodes: Mapping[NodeId, Path]
+
+
+def provision(
+    plan: Plan,
+    markets: Mapping[NodeId, MarketSection],
+    out: Path,
+    *,
+    coordinator: CoordinatorSection,
+    days: int,
+    now: datetime,
+    entropy: Entropy,
+    storage: Path | None = None,
+) -> Kits:
+    """Write the startup kits of a federation under `out`.
+
+    Args:
+        plan: the same for everybody.
+        markets: who may ever take part.
+        out: must not exist, or be an empty folder.
+        coordinator: where it is.
+        days: how long the certificates are valid, from `now` on.
+        now: an aware date and time.
+        entropy: returns that many bytes nobody can guess; the source of the identities.
+        storage: every party keeps its state in a folder of its name under this one; without it, in its kit.
+
+    Returns:
+        Where each party's configuration file is.
+
+    Raises:
+        ConfigError: `out` holds something already, or cannot be written.
+
+    Guarantees:
+        Private keys are readable by their owner only. A kit holds the private keys of its own party and
+        no other's; the authority's key is in none of them. Nothing is overwritten or ever half there.
+    """
+    _require_free(out)
+    party_names = [COORDINATOR, *markets]
+    identities = {name: SigningKey(entropy(SEED_BYTES)) for name in party_names}
+    state = {name: storage / name if storage else Path("state") for name in party_names}
+    with _appearing_at_once(out) as folder:
+        common = {"plan.toml": toml_text(plan.model_dump(mode="json")), "roster.toml": _roster(identities)}
+        authority = create_authority(f"FeCoSR {plan.run.name}", now, days)
+        _write_authority(folder / AUTHORITY_FOLDER, authority)
+        hosts = [coordinator.address.rpartition(":")[0]]
+        config = CoordinatorConfig(listen=coordinator.interface(), storage=state[COORDINATOR])
+        kit = folder / COORDINATOR
+        _write_kit(kit, {COORDINATOR_FILE: _text(config), **common}, identities[COORDINATOR])
+        _write_tls(kit, authority, issue_coordinator(authority, hosts, now, days))
+        initial = initial_shared_vector(plan.encoder, plan.semantics, plan.run.seed)
+        write_parameters(kit / config.initial_model, initial, {"run": plan.run.name, "round": "0"})
+        for name, market in markets.items():
+            kit = folder / name
+            node = _node_config(name, market, plan, coordinator.address, state[name])
+            _write_kit(kit, {NODE_FILE: _text(node), **common}, identities[name])
+            _write_tls(kit, authority, issue_node(authority, name, now, days))
+    return Kits(out / COORDINATOR / COORDINATOR_FILE, {name: out / name / NODE_FILE for name in markets})
+
+
+def _node_config(name: NodeId, market: MarketSection, plan: Plan, address: str, storage: Path) -> NodeConfig:
+    return NodeConfig(
+        market=name,
+        coordinator=address,
+        data=market.data,
+        policy=market.policy_under(plan),
+        report=market.report,
+        num_threads=market.num_threads,
+        storage=storage,
+    )
+
+
+def _roster(identities: Mapping[NodeId, SigningKey]) -> str:
+    public = {name: identity.public.hex() for name, identity in identities.items()}
+    return toml_text({COORDINATOR: public.pop(COORDINATOR), "nodes": public})
+
+
+def _text(config: CoordinatorConfig | NodeConfig) -> str:
+    return toml_text(config.model_dump(mode="json"))
+
+
+def _write_kit(folder: Path, texts: Mapping[str, str], identity: SigningKey) -> None:
+    """Write what kits of both kinds hold; `identity` is the only private key among it."""
+    folder.mkdir(mode=0o700)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    _write_private(folder / "identity.key", identity.seed)
+
+
+def _write_tls(folder: Path, authority: Credential, leaf: Credential) -> None:
+    tls = TlsSection().under(folder)
+    tls.ca.parent.mkdir(mode=0o700)
+    tls.ca.write_bytes(authority.certificate)
+    leaf.write(tls.certificate, tls.key)
+
+
+def _write_authority(folder: Path, authority: Credential) -> None:
+    folder.mkdir(mode=0o700)
+    authority.write(folder / "certificate.pem", folder / "key.pem")
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    """Write a file that was never readable by anybody else, not even for a moment."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+
+
+def _require_free(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(
+            "is there already; kits are never overwritten", remedy="give a new folder", source=str(out)
+        )
+
+
+@contextmanager
+def _appearing_at_once(out: Path) -> Iterator[Path]:
+    """Give a folder beside `out` to write in, and make it `out` at the end; an error leaves nothing."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    except OSError as error:
+        raise _unwritable(out, error) from None
+    try:
+        yield building
+        # Renaming onto an empty folder replaces it; onto one that holds anything, it fails.
+        building.rename(out)
+    except OSError as error:
+        raise _unwritable(out, error) from None
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _unwritable(out: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"cannot be written: {error.strerror}", remedy="choose another folder", source=str(out)
+    )
