@@ -1,9 +1,7 @@
 """Encode and decode what a client says in a secure aggregation (proto/fecosr/v1/secagg.proto)."""
 
 from collections.abc import Iterable, Mapping
-from typing import Final
 
-from fecosr.crypto.aead import TAG_BYTES
 from fecosr.crypto.key_agreement import KEY_BYTES
 from fecosr.crypto.shamir import SHARE_BYTES
 from fecosr.crypto.signatures import SIGNATURE_BYTES
@@ -18,10 +16,9 @@ from fecosr.secagg.messages import (
     UnmaskShares,
     Withdrawal,
 )
+from fecosr.secagg.shares import CIPHERTEXT_BYTES
 from fecosr.wire.checks import HASH_BYTES, ascending, chosen, exactly, node_name, text
 from fecosr.wire.generated.v1 import secagg_pb2 as pb
-
-SEALED_SHARES_BYTES: Final = 2 * SHARE_BYTES + TAG_BYTES
 
 
 def encode_client_message(message: ClientMessage) -> pb.ClientMessage:
@@ -104,7 +101,7 @@ def encode_sealed(ciphertexts: Mapping[NodeId, bytes]) -> list[pb.SealedShares]:
 def decode_sealed(entries: Iterable[pb.SealedShares]) -> dict[NodeId, bytes]:
     """Return the ciphertexts by peer, refusing wrong sizes, names and order."""
     pairs = [
-        (node_name(entry.peer, "peer"), exactly(SEALED_SHARES_BYTES, entry.ciphertext, "ciphertext"))
+        (node_name(entry.peer, "peer"), exactly(CIPHERTEXT_BYTES, entry.ciphertext, "ciphertext"))
         for entry in entries
     ]
     ascending([peer for peer, _ in pairs], "shares")

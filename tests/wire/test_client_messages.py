@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from fecosr.secagg.shares import CIPHERTEXT_BYTES
 from fecosr.wire.checks import MalformedError
-from fecosr.wire.client_messages import SEALED_SHARES_BYTES, decode_client_message
+from fecosr.wire.client_messages import decode_client_message
 from fecosr.wire.generated.v1 import secagg_pb2 as pb
 
 Damage = Callable[[pb.ClientMessage], object]
@@ -54,7 +55,7 @@ def test_lists_by_peer_refuse_wrong_names_counts_and_order(peers: list[str], rul
     sealed = pb.ClientMessage(encrypted_shares=pb.EncryptedShares())
     revealed = pb.ClientMessage(unmask_shares=pb.UnmaskShares())
     for peer in peers:
-        sealed.encrypted_shares.shares.add(peer=peer, ciphertext=bytes(SEALED_SHARES_BYTES))
+        sealed.encrypted_shares.shares.add(peer=peer, ciphertext=bytes(CIPHERTEXT_BYTES))
         revealed.unmask_shares.shares.add(peer=peer, seed_share=bytes(33))
     for message in (sealed, revealed):
         with pytest.raises(MalformedError, match=rule):
@@ -63,7 +64,7 @@ def test_lists_by_peer_refuse_wrong_names_counts_and_order(peers: list[str], rul
 
 def test_a_ciphertext_of_another_size_is_refused() -> None:
     message = pb.ClientMessage()
-    message.encrypted_shares.shares.add(peer="de", ciphertext=bytes(SEALED_SHARES_BYTES - 1))
+    message.encrypted_shares.shares.add(peer="de", ciphertext=bytes(CIPHERTEXT_BYTES - 1))
     with pytest.raises(MalformedError, match="ciphertext must be 82 bytes, not 81"):
         decode_client_message(message)
 
