@@ -12,6 +12,7 @@ from fecosr.errors import ConfigError
 from fecosr.federation.cohort import PUBLIC_KEY_BYTES, Roster
 from fecosr.federation.policy import NodePolicy
 from fecosr.ids import NodeId, node_id
+from fecosr.training.settings import LocalBaselineSettings
 
 SEED_BYTES = 32
 Address = Annotated[str, Field(pattern=r"^[A-Za-z0-9.\-]+:\d{1,5}$")]
@@ -48,6 +49,7 @@ class ReportSection(Section):
 
     popularity: bool = True
     local: bool = True
+    local_training: LocalBaselineSettings = LocalBaselineSettings()
 
 
 class NodeConfig(Section):

@@ -10,7 +10,7 @@ from fecosr.config.toml import Section, load
 from fecosr.crypto.labels import sha256
 from fecosr.federation.plan import FederationPlan
 from fecosr.ids import RunId, run_id
-from fecosr.recommender.settings import EncoderSettings, S2CESettings, SemanticsSettings
+from fecosr.recommender.settings import AdapterSettings, EncoderSettings, S2CESettings, SemanticsSettings
 from fecosr.secagg.messages import Phase
 from fecosr.training.settings import FineTuningSettings, LocalTrainingSettings
 
@@ -74,21 +74,26 @@ class Plan(Section):
     privacy: PrivacySection
     aggregation: AggregationSection
     deadlines: DeadlineSection = DeadlineSection()
-    semantics: SemanticsSettings
-    encoder: EncoderSettings
-    s2ce: S2CESettings
-    local_training: LocalTrainingSettings
-    fine_tuning: FineTuningSettings
+    semantics: SemanticsSettings = SemanticsSettings()
+    encoder: EncoderSettings = EncoderSettings()
+    s2ce: S2CESettings = S2CESettings()
+    local_training: LocalTrainingSettings = LocalTrainingSettings()
+    fine_tuning: FineTuningSettings = FineTuningSettings()
+    adapter: AdapterSettings = AdapterSettings()
 
     @model_validator(mode="after")
     def _hides_somebody(self) -> "Plan":
         if self.cohort.n_min < self.cohort.max_colluding + 2:
-            raise ValueError("cohort.n_min must be at least cohort.max_colluding + 2, or the sum hides nobody")
+            raise ValueError(
+                "cohort.n_min must be at least cohort.max_colluding + 2, or the sum hides nobody"
+            )
         return self
 
     def canonical(self) -> str:
         """Return the one JSON text of this plan: sorted keys, defaults written out."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return json.dumps(
+            self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=True
+        )
 
     def hash(self) -> bytes:
         """Return the 32 bytes that stand for this plan in every manifest and in the ledger."""

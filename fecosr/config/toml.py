@@ -27,12 +27,16 @@ def load(path: Path, model: type[Model]) -> Model:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            "cannot be read", remedy=f"check the path and its permissions ({type(error).__name__})", source=str(path)
+            "cannot be read",
+            remedy=f"check the path and its permissions ({type(error).__name__})",
+            source=str(path),
         ) from None
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"is not valid TOML: {error}", remedy="correct the syntax", source=str(path)) from None
+        raise ConfigError(
+            f"is not valid TOML: {error}", remedy="correct the syntax", source=str(path)
+        ) from None
     return validate(values, model, source=str(path), text=text)
 
 
@@ -53,7 +57,11 @@ def validate(values: dict[str, Any], model: type[Model], *, source: str, text: s
 
 
 def _sentence(kind: str, message: str) -> str:
-    sentences = {"extra_forbidden": "unknown key", "unexpected_keyword_argument": "unknown key", "missing": "is missing"}
+    sentences = {
+        "extra_forbidden": "unknown key",
+        "unexpected_keyword_argument": "unknown key",
+        "missing": "is missing",
+    }
     return sentences.get(kind, message.removeprefix("Value error, "))
 
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from fecosr.crypto.labels import Label, encode, sha256
 from fecosr.ids import RunId
+from fecosr.ledger.checkpoint import Checkpoint
 from fecosr.secagg.messages import ClientMessage, ServerMessage
 
 
@@ -62,23 +63,6 @@ class RoundManifest:
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """State the coordinator's ledger at one size, signed: what a node keeps to notice a rewritten history.
-
-    Attributes:
-        run: the run whose ledger this is.
-        size: number of records.
-        head: hash of the last record, 32 bytes.
-        signature: the coordinator's Ed25519 identity over all of the above, 64 bytes.
-    """
-
-    run: RunId
-    size: int
-    head: bytes
-    signature: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Hello:
     """Introduce a node after it connected (node -> coordinator).
 
@@ -86,13 +70,11 @@ class Hello:
         run: the run it was provisioned for.
         plan_hash: SHA-256 of its copy of the plan; semantics, model and training settings are part of the plan.
         version: its FeCoSR version.
-        finished: whether it already holds the final model and its fine-tuned one.
     """
 
     run: RunId
     plan_hash: bytes
     version: str
-    finished: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +149,7 @@ class RunClosed:
 
     def signed_bytes(self) -> bytes:
         """Return the bytes the coordinator signs."""
-        return encode(
-            Label.RUN_CLOSED, self.run.encode(), self.rounds.to_bytes(8, "big"), self.model_hash
-        )
+        return encode(Label.RUN_CLOSED, self.run.encode(), self.rounds.to_bytes(8, "big"), self.model_hash)
 
 
 @dataclass(frozen=True, slots=True)

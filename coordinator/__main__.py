@@ -1,0 +1,5 @@
+"""Start the coordinator with `python -m coordinator --config FILE`."""
+
+from coordinator.main import main
+
+main()

@@ -1,0 +1,119 @@
+"""Read the configuration, open the state, serve the markets until the run is over."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import structlog
+import typer
+
+from coordinator.state import CoordinatorState
+from fecosr import __version__
+from fecosr.config.exits import DONE, FAILED, exit_code_of
+from fecosr.config.logs import configure_logs
+from fecosr.config.parties import CoordinatorConfig, load_coordinator, load_identity, load_roster
+from fecosr.config.plan import load_plan
+from fecosr.errors import ConfigError
+from fecosr.federation.coordinator import Stopped
+from fecosr.federation.progress import CoordinatorSetup
+from fecosr.rpc.coordinator_driver import CoordinatorDriver
+from fecosr.rpc.coordinator_server import CoordinatorServer
+from fecosr.rpc.failpoints import failpoint_from
+from fecosr.rpc.tls import TlsFiles
+
+TERMINATED = 143
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command(
+    epilog="Examples: fecosr-coordinator --config kits/coordinator/coordinator.toml. "
+    "Run the same command again after a crash: the run goes on with the round it was in."
+)
+def coordinator(
+    config: Annotated[Path, typer.Option("--config", help="coordinator.toml of the startup kit.")],
+    listen: Annotated[str, typer.Option("--listen", help="HOST:PORT instead of the configured one.")] = "",
+) -> None:
+    """Coordinate one federated run: open rounds, add masked updates, release sums, keep the ledger.
+
+    Log lines (JSON) go to standard error. Exit codes: 0 the run is complete, 1 it failed, 2 unusable
+    configuration, 130 or 143 stopped by a signal (start it again to go on).
+    """
+    raise typer.Exit(exit_code_of(lambda: _run(config, listen)))
+
+
+def main() -> NoReturn:
+    """Start the coordinator."""
+    app(prog_name="fecosr-coordinator")
+    raise AssertionError("typer exits")
+
+
+def _run(path: Path, listen: str) -> int:
+    config = load_coordinator(path)
+    if listen:
+        config = config.model_copy(update={"listen": listen})
+    setup = _setup(config)
+    log = configure_logs(run=setup.plan.run)
+    code = asyncio.run(_serve(config, setup, log))
+    log.info("coordinator_stopped", exit_code=code)
+    return code
+
+
+def _setup(config: CoordinatorConfig) -> CoordinatorSetup:
+    plan = load_plan(config.plan).federation()
+    roster = load_roster(config.roster)
+    key = load_identity(config.identity)
+    if key.public != roster.coordinator:
+        raise ConfigError(
+            "this identity is not the coordinator's in the roster",
+            remedy="use the identity.key and roster.toml of one kit",
+            source=str(config.identity),
+        )
+    if len(roster.nodes) < plan.n_min:
+        raise ConfigError(
+            f"the roster has {len(roster.nodes)} markets, n_min is {plan.n_min}",
+            remedy="provision more markets or lower cohort.n_min",
+            source=str(config.roster),
+        )
+    return CoordinatorSetup(plan, roster, key, __version__)
+
+
+async def _serve(
+    config: CoordinatorConfig, setup: CoordinatorSetup, log: structlog.typing.FilteringBoundLogger
+) -> int:
+    with CoordinatorState(config.storage, setup) as state:
+        begin = state.begin(config.initial_model)
+        driver = CoordinatorDriver(state.persist, log, failpoint_from(os.environ))
+        files = TlsFiles(config.tls.ca, config.tls.certificate, config.tls.key)
+        server = CoordinatorServer(config.listen, files, driver, state.uploads, setup.roster.nodes.keys())
+        await server.start()
+        try:
+            log.info("coordinator_ready", address=config.listen, port=server.port)
+            await driver.start(server, begin)
+            return await _until_over(driver, log)
+        finally:
+            await server.stop()
+
+
+async def _until_over(driver: CoordinatorDriver, log: structlog.typing.FilteringBoundLogger) -> int:
+    """Return the exit code of the run, or of a termination signal that came first."""
+    terminated = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminated.set)
+    over = asyncio.ensure_future(driver.stopped())
+    signalled = asyncio.ensure_future(terminated.wait())
+    await asyncio.wait({over, signalled}, return_when=asyncio.FIRST_COMPLETED)
+    signalled.cancel()
+    if not over.done():
+        over.cancel()
+        log.info("terminating")
+        return TERMINATED
+    return _exit_code(over.result(), log)
+
+
+def _exit_code(stopped: Stopped, log: structlog.typing.FilteringBoundLogger) -> int:
+    if stopped.completed:
+        return DONE
+    log.error("run_failed", reason=stopped.reason)
+    return FAILED

@@ -1,0 +1,88 @@
+"""What the coordinator keeps on disk: its ledger and the shared models, and how it finds its place in them again."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from fecosr.errors import ConfigError, StorageError
+from fecosr.federation.coordinator import CoordinatorTransition, open_run, resume_run
+from fecosr.federation.effects import CoordinatorRecord, ModelStored
+from fecosr.federation.progress import CoordinatorSetup, replay
+from fecosr.ledger.records import RunOpened
+from fecosr.storage.ledger_store import LedgerStore
+from fecosr.storage.parameters import ModelStore, read_parameters
+from fecosr.storage.uploads import UploadSpool
+
+LEDGER_FILE = "ledger.jsonl"
+MODELS_FOLDER = "models"
+UPLOADS_FOLDER = "uploads"
+
+
+class CoordinatorState:
+    """Own the coordinator's folder.
+
+    Args:
+        folder: made when it is not there.
+        setup: what the coordinator was provisioned with.
+
+    Raises:
+        StorageError: another coordinator uses the folder, or what stands in it is damaged.
+        LedgerError: the ledger does not verify.
+    """
+
+    def __init__(self, folder: Path, setup: CoordinatorSetup) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._setup = setup
+        self._ledger = LedgerStore(folder / LEDGER_FILE, setup.plan.run, setup.key.public)
+        self._models = ModelStore(folder / MODELS_FOLDER)
+        self.uploads = UploadSpool(folder / UPLOADS_FOLDER)
+
+    def begin(self, initial_model: Path) -> Callable[[float], CoordinatorTransition]:
+        """Return what opens the run, or what goes on with it where the ledger stopped.
+
+        Raises:
+            ConfigError: the run was begun with another plan or roster than the kit now holds.
+            StorageError: a model file is missing or damaged.
+        """
+        entries = self._ledger.entries
+        if not entries:
+            parameters = read_parameters(initial_model)
+            return lambda now: open_run(self._setup, parameters, now)
+        opened = entries[0].body
+        if not isinstance(opened, RunOpened):
+            raise StorageError("the ledger does not begin by opening a run")
+        self._check_unchanged(opened)
+        replayed = replay(entries, self._setup.key.public)
+        current = self._models.load(replayed.model_hash)
+        return lambda now: resume_run(self._setup, replayed, current, now)
+
+    def persist(self, record: CoordinatorRecord) -> None:
+        """Store one record; it is on the disk when this returns."""
+        if isinstance(record, ModelStored):
+            stored = self._models.save(record.parameters, {"run": self._setup.plan.run})
+            if stored != record.model_hash:
+                raise StorageError("a model was stored under another hash than its own")
+        else:
+            self._ledger.append(record)
+
+    def _check_unchanged(self, opened: RunOpened) -> None:
+        if opened.plan_hash != self._setup.plan.hash():
+            raise ConfigError(
+                "the plan differs from the one this run was begun with",
+                remedy="restore plan.toml, or start a new run with another name and an empty storage folder",
+            )
+        if dict(opened.roster) != dict(self._setup.roster.nodes):
+            raise ConfigError(
+                "the roster differs from the one this run was begun with",
+                remedy="restore roster.toml, or start a new run",
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.uploads.discard_all()
+        self._ledger.close()

@@ -1,0 +1,165 @@
+"""What one attempt at a round consists of on the coordinator, and the two ways it can end."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fecosr.crypto.labels import sha256
+from fecosr.errors import CryptoError
+from fecosr.federation.aggregation import fedavg, parameters_hash
+from fecosr.federation.effects import CoordinatorOutgoing, CoordinatorRecord, ModelStored, Observed, ToNode
+from fecosr.federation.messages import Outcome, RoundClosed, RoundManifest
+from fecosr.federation.progress import CoordinatorSetup, Progress
+from fecosr.ids import NodeId
+from fecosr.ledger.checkpoint import sign_checkpoint
+from fecosr.ledger.records import RecordedSignature, RoundAborted, RoundReleased
+from fecosr.secagg import server as secagg
+from fecosr.secagg.encoding import DecodedSum, UpdateEncoding
+from fecosr.secagg.parameters import SecAggParameters
+from fecosr.transition import Transition
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Hold what an attempt knows, apart from its secure aggregation.
+
+    Attributes:
+        manifest: what every node was told.
+        started: when it was opened, in driver seconds.
+        survivors: whose masked vectors are in the sum, once that is fixed.
+    """
+
+    setup: CoordinatorSetup
+    progress: Progress
+    manifest: RoundManifest
+    started: float
+    survivors: tuple[NodeId, ...] = ()
+
+    def observed(self, event: str, **fields: object) -> Observed:
+        """Return a log event that names this attempt."""
+        return Observed(event, {"round": self.manifest.round, "attempt": self.manifest.attempt, **fields})
+
+    def encoding(self) -> UpdateEncoding:
+        """Return the encoding that coordinator and nodes share."""
+        return UpdateEncoding(
+            num_parameters=self.manifest.num_parameters,
+            clip_norm=self.manifest.clip_norm,
+            num_summands=self.manifest.num_summands,
+            max_loss=self.setup.plan.max_loss,
+        )
+
+    def secagg_parameters(self) -> SecAggParameters:
+        """Return what the manifest says about its secure aggregation."""
+        return SecAggParameters(
+            context=self.manifest.context(),
+            length=self.encoding().length,
+            n_min=self.manifest.n_min,
+            max_colluding=self.manifest.max_colluding,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """End a round with a new shared model, already part of `progress`."""
+
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """End an attempt without a release, for a named reason."""
+
+    progress: Progress
+    reason: str
+
+
+Ending = Released | Failed
+EndingTransition = Transition[Ending, CoordinatorRecord, CoordinatorOutgoing]
+
+
+def release(attempt: Attempt, completed: secagg.Completed, now: float) -> EndingTransition:
+    """Turn the opened sum into the next shared model, or refuse a sum that cannot be one."""
+    try:
+        total = attempt.encoding().decode(completed.total, len(completed.survivors))
+    except CryptoError as error:
+        return abort(attempt, "bad_sum", str(error), unmasked=True)
+    if not total.weight > 0:
+        return abort(attempt, "bad_sum", "The survivors' weights sum to nothing.", unmasked=True)
+    mean = total.update_sum / np.float32(total.weight)  # [P]
+    rate = attempt.setup.plan.server_learning_rate
+    parameters = fedavg(attempt.progress.parameters, mean, learning_rate=rate)
+    if not np.isfinite(parameters).all():
+        return abort(attempt, "bad_sum", "The next model would not be finite.", unmasked=True)
+    model_hash = parameters_hash(parameters)
+    entry, progress = attempt.progress.recorded(
+        _released_body(attempt, completed, model_hash), attempt.setup.key
+    )
+    progress = replace(
+        progress,
+        released=attempt.manifest.round,
+        attempts=0,
+        bound_to=frozenset(),
+        parameters=parameters,
+        model_hash=model_hash,
+    )
+    outbox: tuple[CoordinatorOutgoing, ...] = (
+        _released_event(attempt, completed, total, now),
+        *_closed(attempt, progress, Outcome.RELEASED, ""),
+    )
+    return Transition(Released(progress), (ModelStored(model_hash, parameters), entry), outbox)
+
+
+def abort(attempt: Attempt, reason: str, detail: str, *, unmasked: bool) -> EndingTransition:
+    """End an attempt without a release, for a named reason.
+
+    Args:
+        attempt: what ends.
+        reason: one word.
+        detail: one sentence.
+        unmasked: whether the survivors' sum was opened, or could have been. Then a retry must be over exactly
+            these nodes: over others it would reveal a difference, which can be one market's update.
+    """
+    number = attempt.manifest.attempt
+    body = RoundAborted(attempt.manifest.round, number, reason, detail, unmasked)
+    entry, progress = attempt.progress.recorded(body, attempt.setup.key)
+    if unmasked:
+        progress = replace(progress, bound_to=frozenset(attempt.survivors))
+    outbox: tuple[CoordinatorOutgoing, ...] = (
+        attempt.observed("round_aborted", reason=reason, detail=detail),
+        *_closed(attempt, progress, Outcome.ABORTED, reason),
+    )
+    return Transition(Failed(progress, reason), (entry,), outbox)
+
+
+def _released_body(attempt: Attempt, completed: secagg.Completed, model_hash: bytes) -> RoundReleased:
+    signatures = sorted(completed.proof.signatures, key=lambda signed: signed.client)
+    return RoundReleased(
+        round=attempt.manifest.round,
+        attempt=attempt.manifest.attempt,
+        session=completed.session,
+        survivors=completed.survivors,
+        consistency_signatures=tuple(
+            RecordedSignature(signed.client, signed.signature) for signed in signatures
+        ),
+        total_hash=sha256(completed.total.astype("<u4").tobytes()),
+        model_in=attempt.manifest.model_hash,
+        model_out=model_hash,
+        privacy_event="non_private",
+    )
+
+
+def _released_event(attempt: Attempt, completed: secagg.Completed, total: DecodedSum, now: float) -> Observed:
+    return attempt.observed(
+        "round_released",
+        survivors=completed.survivors,
+        dropouts={node: reason.value for node, reason in completed.dropouts.items()},
+        loss=total.loss / total.weight,
+        seconds=now - attempt.started,
+    )
+
+
+def _closed(attempt: Attempt, progress: Progress, outcome: Outcome, reason: str) -> tuple[ToNode, ...]:
+    manifest = attempt.manifest
+    checkpoint = sign_checkpoint(progress.head, attempt.setup.key)
+    closed = RoundClosed(manifest.round, manifest.attempt, outcome, reason, checkpoint)
+    return tuple(ToNode(node, closed) for node in sorted(progress.connected))

@@ -1,0 +1,150 @@
+"""What a market node checks before it trains, and what it makes of its update before anything leaves."""
+
+from dataclasses import dataclass, field
+
+from fecosr.crypto.key_agreement import derive_key
+from fecosr.crypto.labels import Label
+from fecosr.crypto.signatures import SigningKey, verify
+from fecosr.errors import CryptoError, ProtocolViolation
+from fecosr.federation.aggregation import Vector, weight_of
+from fecosr.federation.cohort import Roster
+from fecosr.federation.messages import RoundManifest, RoundTask, RunClosed
+from fecosr.federation.plan import FederationPlan
+from fecosr.federation.policy import NodePolicy
+from fecosr.ids import COORDINATOR, NodeId
+from fecosr.privacy.clipping import clip
+from fecosr.secagg import client as secagg
+from fecosr.secagg.encoding import UpdateEncoding
+from fecosr.secagg.messages import ClientMessage
+from fecosr.secagg.parameters import SecAggParameters
+from fecosr.transition import Transition
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSetup:
+    """Hold what a market node was provisioned with.
+
+    Attributes:
+        me: this market.
+        identity: its Ed25519 key.
+        roster: everybody's public identities.
+        plan: what all parties agreed on.
+        policy: what this market's own operator accepts.
+        num_parameters: length of the shared vector of the model the plan describes.
+        version: this software's version.
+    """
+
+    me: NodeId
+    identity: SigningKey = field(repr=False)
+    roster: Roster
+    plan: FederationPlan
+    policy: NodePolicy
+    num_parameters: int
+    version: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LocalUpdate:
+    """Hold what local training yields; it leaves the market only clipped, encoded and masked.
+
+    Attributes:
+        model_hash: the model it started from.
+        update: float32 [P], trained minus received parameters.
+        num_users: users it was trained on.
+        loss: mean training loss.
+    """
+
+    model_hash: bytes
+    update: Vector = field(repr=False)
+    num_users: int = field(repr=False)
+    loss: float = field(repr=False)
+
+
+def check_task(setup: NodeSetup, claimed: tuple[int, int], task: RoundTask) -> None:
+    """Refuse a task that the coordinator did not sign, that differs from the plan, or that is not new.
+
+    Args:
+        setup: what this node was provisioned with.
+        claimed: the latest (round, attempt) this node took part in.
+        task: what the coordinator asks for.
+
+    Raises:
+        ProtocolViolation: names the rule.
+    """
+    manifest = task.manifest
+    _verify(setup, task.signature, manifest.signed_bytes(), "round_task")
+    plan = setup.plan
+    rules = {
+        "the manifest is of another run": manifest.run != plan.run,
+        "the manifest is of another plan": manifest.plan_hash != plan.hash(),
+        "the manifest is of another model": manifest.num_parameters != setup.num_parameters,
+        "clip_norm differs from the plan": manifest.clip_norm != plan.clip_norm,
+        "n_min differs from the plan": manifest.n_min != plan.n_min,
+        "max_colluding differs from the plan": manifest.max_colluding != plan.max_colluding,
+        "num_summands differs from the roster": manifest.num_summands != len(setup.roster.nodes),
+        "the round is beyond the plan": manifest.round > plan.rounds,
+        "the attempt is not newer than the last": (manifest.round, manifest.attempt) <= claimed,
+    }
+    for rule, broken in rules.items():
+        if broken:
+            raise ProtocolViolation(COORDINATOR, "round_task", rule)
+    setup.policy.check(manifest)
+
+
+def check_run_closed(setup: NodeSetup, closed: RunClosed) -> None:
+    """Refuse an end of the run that the coordinator did not sign or that is of another run.
+
+    Raises:
+        ProtocolViolation: names the rule.
+    """
+    _verify(setup, closed.signature, closed.signed_bytes(), "run_closed")
+    if closed.run != setup.plan.run:
+        raise ProtocolViolation(COORDINATOR, "run_closed", "the statement is of another run")
+
+
+def begin_session(
+    setup: NodeSetup, manifest: RoundManifest, trained: LocalUpdate, entropy: bytes
+) -> Transition[secagg.ClientState, secagg.ClientRecord, ClientMessage]:
+    """Clip and encode the update and start the secure aggregation with it.
+
+    Args:
+        setup: what this node was provisioned with.
+        manifest: the attempt, already checked.
+        trained: the update to contribute.
+        entropy: 32 fresh bytes from the operating system; every secret of the session derives from them.
+
+    Guarantees:
+        The vector handed to the secure aggregation encodes at most `clip_norm` in L2 norm times a weight of at
+        most 1, so that it fits the ring whatever the training produced.
+    """
+    plan = setup.plan
+    encoding = UpdateEncoding(
+        num_parameters=manifest.num_parameters,
+        clip_norm=manifest.clip_norm,
+        num_summands=manifest.num_summands,
+        max_loss=plan.max_loss,
+    )
+    vector = encoding.encode(
+        clip(trained.update, manifest.clip_norm),
+        weight=weight_of(
+            trained.num_users,
+            reference_num_users=plan.reference_num_users,
+            exponent=plan.weight_exponent,
+        ),
+        loss=min(max(trained.loss, 0.0), plan.max_loss),
+        rounding_seed=derive_key(entropy, Label.ROUNDING, manifest.context()),
+    )
+    parameters = SecAggParameters(
+        context=manifest.context(),
+        length=encoding.length,
+        n_min=max(manifest.n_min, setup.policy.n_min),
+        max_colluding=manifest.max_colluding,
+    )
+    return secagg.begin(parameters, setup.me, setup.identity, setup.roster.nodes, vector, entropy)
+
+
+def _verify(setup: NodeSetup, signature: bytes, message: bytes, phase: str) -> None:
+    try:
+        verify(setup.roster.coordinator, signature, message)
+    except CryptoError:
+        raise ProtocolViolation(COORDINATOR, phase, "the signature is not the pinned coordinator's") from None

@@ -1,0 +1,264 @@
+"""The coordinator's side of a run: gather nodes, run rounds, hand over the final model.
+
+    Gathering -> RoundRunning -> Gathering -> ... -> Finishing -> Stopped
+
+Nothing here can hold one node's update: a round is a `secagg` server, which knows masked vectors and, at the end,
+their sum.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from fecosr.federation.aggregation import Vector, parameters_hash
+from fecosr.federation.effects import (
+    CoordinatorOutgoing,
+    CoordinatorRecord,
+    Disconnect,
+    ModelStored,
+    Observed,
+    ToNode,
+)
+from fecosr.federation.messages import Finished, Hello, NodeMessage, Rejected, RunClosed
+from fecosr.federation.progress import CoordinatorSetup, Progress, Replayed, opening, returning
+from fecosr.federation.attempt import Ending, Released
+from fecosr.federation.round import RoundRunning, RoundTransition, open_round
+from fecosr.ids import NodeId
+from fecosr.ledger.checkpoint import sign_checkpoint
+from fecosr.ledger.records import RunAborted, RunCompleted
+from fecosr.transition import Transition
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Have nothing more to do.
+
+    Attributes:
+        completed: whether every planned round was released.
+        reason: why not; empty when completed.
+        missing: nodes that did not fetch the final model in time.
+    """
+
+    completed: bool
+    reason: str
+    missing: tuple[NodeId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gathering:
+    """Wait until a round can be opened.
+
+    A round opens as soon as every market is connected. It opens without those that have been absent for
+    `join_seconds`, as long as `n_min` are there: a market that is gone for good costs that wait once, not in
+    every round.
+    """
+
+    setup: CoordinatorSetup
+    progress: Progress
+
+    def connected(self, node: NodeId, hello: Hello, now: float) -> "CoordinatorTransition":
+        """Let a node in, or refuse it for a named reason."""
+        refusal = _refusal(self.setup, node, hello)
+        if refusal:
+            return _prefixed(_gather(self.setup, self.progress, now), outbox=refusal)
+        seen = Observed("node_connected", {"market": node})
+        return _prefixed(_gather(self.setup, self.progress.joined(node), now), outbox=(seen,))
+
+    def disconnected(self, node: NodeId, now: float) -> "CoordinatorTransition":
+        """Note that a node went away."""
+        seen = Observed("node_disconnected", {"market": node})
+        return _prefixed(_gather(self.setup, self.progress.left(node, now), now), outbox=(seen,))
+
+    def receive(self, node: NodeId, message: NodeMessage, now: float) -> "CoordinatorTransition":
+        """Refuse by name whatever arrives between two rounds: it can only be late."""
+        return _prefixed(_gather(self.setup, self.progress, now), outbox=(_late(node, message),))
+
+    def expire(self, now: float) -> "CoordinatorTransition":
+        """Open the round without the nodes that were absent for too long."""
+        return _gather(self.setup, self.progress, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Run one attempt at a round; the work is done by `fecosr.federation.round`."""
+
+    round: RoundRunning
+
+    def connected(self, node: NodeId, hello: Hello, now: float) -> "CoordinatorTransition":
+        """Let a node in for the next round; a node that comes back has lost its session."""
+        refusal = _refusal(self.round.attempt.setup, node, hello)
+        if refusal:
+            return Transition(self, outbox=refusal, deadline=self.round.deadline)
+        seen = Observed("node_connected", {"market": node})
+        return _prefixed(self._after(self.round.rejoined(node, now), now), outbox=(seen,))
+
+    def disconnected(self, node: NodeId, now: float) -> "CoordinatorTransition":
+        """Go on without a node that went away."""
+        seen = Observed("node_disconnected", {"market": node})
+        return _prefixed(self._after(self.round.left(node, now), now), outbox=(seen,))
+
+    def receive(self, node: NodeId, message: NodeMessage, now: float) -> "CoordinatorTransition":
+        """Pass a message to the secure aggregation."""
+        return self._after(self.round.receive(node, message, now), now)
+
+    def expire(self, now: float) -> "CoordinatorTransition":
+        """End a phase that ran out of time."""
+        return self._after(self.round.expire(now), now)
+
+    def _after(self, step: RoundTransition, now: float) -> "CoordinatorTransition":
+        match step.state:
+            case RoundRunning() as running:
+                return Transition(Running(running), step.records, step.outbox, step.deadline)
+            case ending:
+                following = _next(self.round.attempt.setup, ending, now)
+                return _prefixed(following, records=step.records, outbox=step.outbox)
+
+
+@dataclass(frozen=True, slots=True)
+class Finishing:
+    """Hand over the final model until every node holds it or the deadline passes."""
+
+    setup: CoordinatorSetup
+    progress: Progress
+    closed: RunClosed
+    deadline: float
+
+    def connected(self, node: NodeId, hello: Hello, now: float) -> "CoordinatorTransition":
+        """Tell a node that comes back that the run is over."""
+        refusal = _refusal(self.setup, node, hello)
+        if refusal:
+            return _stay(self, refusal)
+        state = replace(self, progress=self.progress.joined(node))
+        return _stay(state, (Observed("node_connected", {"market": node}), ToNode(node, self.closed)))
+
+    def disconnected(self, node: NodeId, now: float) -> "CoordinatorTransition":
+        """Note that a node went away."""
+        state = replace(self, progress=self.progress.left(node, now))
+        return _stay(state, (Observed("node_disconnected", {"market": node}),))
+
+    def receive(self, node: NodeId, message: NodeMessage, now: float) -> "CoordinatorTransition":
+        """Tick off a node that holds the final model."""
+        if not isinstance(message, Finished) or message.model_hash != self.closed.model_hash:
+            return _stay(self, (_late(node, message),))
+        finished = self.progress.finished | {node}
+        outbox = (Observed("node_finished", {"market": node}), Disconnect(node))
+        if finished >= self.setup.roster.nodes.keys():
+            return Transition(Stopped(True, "", ()), outbox=outbox)
+        progress = replace(self.progress, finished=finished)
+        return _stay(replace(self, progress=progress), outbox)
+
+    def expire(self, now: float) -> "CoordinatorTransition":
+        """Stop waiting for nodes that never fetched the final model."""
+        missing = tuple(sorted(self.setup.roster.nodes.keys() - self.progress.finished))
+        return Transition(
+            Stopped(True, "", missing), outbox=(Observed("final_model_not_fetched", {"markets": missing}),)
+        )
+
+
+RunningCoordinator = Gathering | Running | Finishing
+CoordinatorState = RunningCoordinator | Stopped
+CoordinatorTransition = Transition[CoordinatorState, CoordinatorRecord, CoordinatorOutgoing]
+
+
+def open_run(setup: CoordinatorSetup, parameters: Vector, now: float) -> CoordinatorTransition:
+    """Open a new run from the initial shared `parameters`, float32 [P]."""
+    model_hash = parameters_hash(parameters)
+    entry, progress = opening(setup, parameters, model_hash, now)
+    return _prefixed(_gather(setup, progress, now), records=(ModelStored(model_hash, parameters), entry))
+
+
+def resume_run(
+    setup: CoordinatorSetup, replayed: Replayed, parameters: Vector, now: float
+) -> CoordinatorTransition:
+    """Go on with a run whose ledger was replayed; `parameters` are those `replayed.model_hash` names."""
+    entries, progress = returning(setup, replayed, parameters, now)
+    if replayed.aborted:
+        return Transition(Stopped(False, replayed.aborted, ()))
+    following = _finish(setup, progress, now) if replayed.ended else _gather(setup, progress, now)
+    return _prefixed(following, records=entries)
+
+
+def _stay(state: Finishing, outbox: tuple[CoordinatorOutgoing, ...]) -> CoordinatorTransition:
+    return Transition(state, outbox=outbox, deadline=state.deadline)
+
+
+def _late(node: NodeId, message: NodeMessage) -> Observed:
+    """Return the log line for a message that came when nobody waits for it."""
+    return Observed("late_message", {"market": node, "message": type(message).__name__})
+
+
+def _next(setup: CoordinatorSetup, ending: Ending, now: float) -> CoordinatorTransition:
+    progress = ending.progress
+    if isinstance(ending, Released):
+        if progress.released < setup.plan.rounds:
+            return _gather(setup, progress, now)
+        completed, progress = progress.recorded(
+            RunCompleted(progress.released, progress.model_hash), setup.key
+        )
+        seen = Observed("run_completed", {"rounds": progress.released})
+        return _prefixed(_finish(setup, progress, now), records=(completed,), outbox=(seen,))
+    if progress.attempts < setup.plan.max_attempts:
+        return _gather(setup, progress, now)
+    aborted, progress = progress.recorded(RunAborted(progress.released, ending.reason), setup.key)
+    outbox: tuple[CoordinatorOutgoing, ...] = (
+        Observed("run_aborted", {"rounds": progress.released, "reason": ending.reason}),
+        *(
+            ToNode(node, Rejected(f"the run was aborted: {ending.reason}"))
+            for node in sorted(progress.connected)
+        ),
+    )
+    return Transition(Stopped(False, ending.reason, ()), records=(aborted,), outbox=outbox)
+
+
+def _gather(setup: CoordinatorSetup, progress: Progress, now: float) -> CoordinatorTransition:
+    if progress.bound_to:
+        ready = progress.connected >= progress.bound_to
+        waiting_until = now
+    else:
+        ready = len(progress.connected) >= setup.plan.n_min
+        patience = (since + setup.plan.join_seconds for since in progress.absent_since.values())
+        waiting_until = max(patience, default=now)
+    if ready and waiting_until <= now:
+        step = open_round(setup, progress, now)
+        return Transition(Running(step.state), step.records, step.outbox, step.deadline)
+    return Transition(Gathering(setup, progress), deadline=waiting_until if ready else None)
+
+
+def _finish(setup: CoordinatorSetup, progress: Progress, now: float) -> CoordinatorTransition:
+    unsigned = RunClosed(
+        run=setup.plan.run,
+        rounds=progress.released,
+        model_hash=progress.model_hash,
+        checkpoint=sign_checkpoint(progress.head, setup.key),
+        signature=b"",
+    )
+    closed = replace(unsigned, signature=setup.key.sign(unsigned.signed_bytes()))
+    deadline = now + setup.plan.finish_seconds
+    outbox = tuple(ToNode(node, closed) for node in sorted(progress.connected))
+    return Transition(Finishing(setup, progress, closed, deadline), outbox=outbox, deadline=deadline)
+
+
+def _refusal(setup: CoordinatorSetup, node: NodeId, hello: Hello) -> tuple[CoordinatorOutgoing, ...]:
+    """Return what to do about a node that cannot take part; nothing when it can."""
+    rules = {
+        "is not in the roster": node not in setup.roster.nodes,
+        f"was provisioned for another run than {setup.plan.run}": hello.run != setup.plan.run,
+        "holds another plan: provision it again": hello.plan_hash != setup.plan.hash(),
+    }
+    for reason, broken in rules.items():
+        if broken:
+            seen = Observed("node_rejected", {"market": node, "reason": reason})
+            return (seen, ToNode(node, Rejected(reason)), Disconnect(node))
+    return ()
+
+
+def _prefixed(
+    transition: CoordinatorTransition,
+    *,
+    records: Iterable[CoordinatorRecord] = (),
+    outbox: Iterable[CoordinatorOutgoing] = (),
+) -> CoordinatorTransition:
+    return replace(
+        transition,
+        records=(*records, *transition.records),
+        outbox=(*outbox, *transition.outbox),
+    )

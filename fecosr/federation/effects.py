@@ -1,0 +1,112 @@
+"""What the two state machines ask their drivers to do, apart from storing records."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from fecosr.federation.aggregation import Vector
+from fecosr.federation.messages import CoordinatorMessage, NodeMessage, RoundManifest
+from fecosr.ids import NodeId
+from fecosr.ledger.checkpoint import Checkpoint
+from fecosr.ledger.log import Entry
+from fecosr.secagg.client import SurvivorsSigned
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Put one event into the log. Fields are names, counts and reasons, never data or secrets."""
+
+    event: str
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelStored:
+    """Keep a shared model under its hash (coordinator's record)."""
+
+    model_hash: bytes
+    parameters: Vector = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ToNode:
+    """Send a message to one node, if it is still connected."""
+
+    node: NodeId
+    message: CoordinatorMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """Close the connection of a node after everything sent so far has left."""
+
+    node: NodeId
+
+
+CoordinatorRecord = ModelStored | Entry
+CoordinatorOutgoing = ToNode | Disconnect | Observed
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptClaimed:
+    """Remember the latest attempt this node took part in; an earlier or equal one is refused for ever."""
+
+    round: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointKept:
+    """Keep the coordinator's signed statement of its ledger."""
+
+    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class SumOpened:
+    """Remember, before its shares leave, over which nodes this node let the sum on a model be opened.
+
+    A second sum over the same model with other nodes would show the difference, which can be one market's update;
+    so from here on this node helps to open only sums over exactly these nodes for this model.
+    """
+
+    model_hash: bytes
+    survivors: tuple[NodeId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ToCoordinator:
+    """Send a message to the coordinator."""
+
+    message: NodeMessage
+
+
+@dataclass(frozen=True, slots=True)
+class TrainLocally:
+    """Fetch the model the manifest names, train on it, and answer with `Training.trained(...)`."""
+
+    manifest: RoundManifest
+
+
+@dataclass(frozen=True, slots=True)
+class StartSession:
+    """Draw 32 fresh bytes from the operating system and answer with `Ready.start_session(...)`."""
+
+    manifest: RoundManifest
+
+
+@dataclass(frozen=True, slots=True)
+class KeepFinalModel:
+    """Fetch the final model by its hash, store it, and answer with `Closing.final_model_kept()`."""
+
+    model_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FineTune:
+    """Leave the federation and fine-tune the stored final model; the driver's last task."""
+
+    model_hash: bytes
+
+
+NodeRecord = AttemptClaimed | CheckpointKept | SurvivorsSigned | SumOpened
+NodeOutgoing = ToCoordinator | TrainLocally | StartSession | KeepFinalModel | FineTune | Observed

@@ -1,0 +1,299 @@
+"""A market node's side of a run: check the task, train, take part in the sum, keep the final model.
+
+    Idle -> Training -> Ready -> Aggregating -> Idle -> ... -> Closing -> Done
+
+A node that loses the coordinator forgets its session, because keys are used once. It keeps the finished update:
+a retry of the round on the same model contributes the same update under fresh masks, so that two attempts never
+show two different updates of one market.
+"""
+
+from dataclasses import dataclass, replace
+
+from fecosr.errors import LedgerError, ProtocolViolation
+from fecosr.federation.contribution import (
+    LocalUpdate,
+    NodeSetup,
+    begin_session,
+    check_run_closed,
+    check_task,
+)
+from fecosr.federation.effects import (
+    AttemptClaimed,
+    CheckpointKept,
+    FineTune,
+    KeepFinalModel,
+    NodeOutgoing,
+    NodeRecord,
+    Observed,
+    StartSession,
+    SumOpened,
+    ToCoordinator,
+    TrainLocally,
+)
+from fecosr.federation.messages import (
+    CoordinatorMessage,
+    Finished,
+    FromClient,
+    FromServer,
+    Hello,
+    Rejected,
+    RoundClosed,
+    RoundManifest,
+    RoundTask,
+    RunClosed,
+)
+from fecosr.ids import COORDINATOR
+from fecosr.ledger.checkpoint import Checkpoint, verify_checkpoint
+from fecosr.secagg import client as secagg
+from fecosr.secagg.messages import Phase, ServerMessage, SurvivorList, Withdrawal
+from fecosr.transition import Transition
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Hold what a node remembers between sessions.
+
+    Attributes:
+        claimed: the latest (round, attempt) it took part in.
+        trained: the latest finished update.
+        opened: the latest sum this node helped to open.
+    """
+
+    claimed: tuple[int, int] = (0, 0)
+    trained: LocalUpdate | None = None
+    opened: SumOpened | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Wait for a task."""
+
+    setup: NodeSetup
+    memory: Memory
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """Wait for the driver to train on the model `model_hash`.
+
+    Attributes:
+        manifest: the attempt to contribute to; None once that attempt is over and no new one has come.
+    """
+
+    setup: NodeSetup
+    memory: Memory
+    model_hash: bytes
+    manifest: RoundManifest | None
+
+    def trained(self, result: LocalUpdate) -> "NodeTransition":
+        """Keep the finished update and, if an attempt still wants it, ask for the entropy to start with."""
+        memory = replace(self.memory, trained=result)
+        if self.manifest is None or result.model_hash != self.manifest.model_hash:
+            return Transition(Idle(self.setup, memory))
+        state = Ready(self.setup, memory, self.manifest, result)
+        return Transition(state, outbox=(StartSession(self.manifest),))
+
+
+    def failed(self) -> "NodeTransition":
+        """Give the training up: the model could not be fetched."""
+        return Transition(Idle(self.setup, self.memory))
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Wait for fresh entropy to start the secure aggregation with."""
+
+    setup: NodeSetup
+    memory: Memory
+    manifest: RoundManifest
+    trained: LocalUpdate
+
+    def start_session(self, entropy: bytes) -> "NodeTransition":
+        """Mask nothing yet: advertise fresh keys, derived from 32 bytes that are used for nothing else."""
+        step = begin_session(self.setup, self.manifest, self.trained, entropy)
+        return _adopt(self.setup, self.memory, self.manifest, step)
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregating:
+    """Take part in the secure aggregation of one attempt."""
+
+    setup: NodeSetup
+    memory: Memory
+    manifest: RoundManifest
+    client: secagg.ClientState
+
+    def receive(self, message: ServerMessage) -> "NodeTransition":
+        """Pass on a message of this attempt, unless it asks to open a second sum over the same model."""
+        if not isinstance(self.client, secagg.RunningClient):
+            raise ProtocolViolation(COORDINATOR, "unmask", "the session is over for this node")
+        opened = self.memory.opened
+        if (
+            isinstance(message, SurvivorList)
+            and opened is not None
+            and opened.model_hash == self.manifest.model_hash
+            and opened.survivors != message.survivors
+        ):
+            rule = "a second sum over this model must be over the same nodes"
+            raise ProtocolViolation(COORDINATOR, Phase.CONSISTENCY, rule)
+        return _adopt(self.setup, self.memory, self.manifest, self.client.receive(message))
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """Wait for the driver to fetch and store the final model."""
+
+    setup: NodeSetup
+    memory: Memory
+    model_hash: bytes
+
+    def final_model_kept(self) -> "NodeTransition":
+        """Tell the coordinator that it need not wait for this node, and turn to the market's own model."""
+        done = ToCoordinator(Finished(self.model_hash))
+        return Transition(Done(), outbox=(done, FineTune(self.model_hash)))
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Stop: the coordinator does not accept this node, and only an operator can change that."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Stop: the final model is here."""
+
+
+Listening = Idle | Training | Ready | Aggregating | Closing
+NodeState = Listening | Refused | Done
+NodeTransition = Transition[NodeState, NodeRecord, NodeOutgoing]
+
+
+def connected(state: Listening) -> NodeTransition:
+    """Introduce this node to the coordinator it just reached."""
+    plan = state.setup.plan
+    hello = Hello(plan.run, plan.hash(), state.setup.version)
+    return Transition(_without_session(state), outbox=(ToCoordinator(hello),))
+
+
+def disconnected(state: Listening) -> NodeTransition:
+    """Forget the session, if there is one; training goes on, its result may serve the next attempt."""
+    return Transition(_without_session(state))
+
+
+def receive(state: Listening, message: CoordinatorMessage) -> NodeTransition:
+    """Act on a message of the coordinator.
+
+    A breach by the coordinator or through it ends the session, not the node: it withdraws, names the broken rule in
+    its log, and reveals nothing further.
+    """
+    try:
+        return _receive(state, message)
+    except ProtocolViolation as violation:
+        return _withdraw(state, message, violation)
+
+
+def _receive(state: Listening, message: CoordinatorMessage) -> NodeTransition:
+    match message:
+        case RoundTask():
+            return _take(state, message)
+        case FromServer():
+            return _serve(state, message)
+        case RoundClosed():
+            return _close_round(state, message)
+        case RunClosed(checkpoint=checkpoint, model_hash=model_hash):
+            check_run_closed(state.setup, message)
+            kept = _keep(state, checkpoint)
+            closing = Closing(state.setup, state.memory, model_hash)
+            return Transition(closing, (kept,), (KeepFinalModel(model_hash),))
+        case Rejected(reason=reason):
+            return Transition(Refused(reason), outbox=(Observed("rejected", {"reason": reason}),))
+
+
+def _take(state: Listening, task: RoundTask) -> NodeTransition:
+    """Train for a new attempt, or reuse the update when the model is the one it was trained on."""
+    check_task(state.setup, state.memory.claimed, task)
+    manifest = task.manifest
+    claim = AttemptClaimed(manifest.round, manifest.attempt)
+    memory = replace(state.memory, claimed=(manifest.round, manifest.attempt))
+    trained = memory.trained
+    if trained is not None and trained.model_hash == manifest.model_hash:
+        ready = Ready(state.setup, memory, manifest, trained)
+        return Transition(ready, (claim,), (StartSession(manifest),))
+    training = Training(state.setup, memory, manifest.model_hash, manifest)
+    under_way = isinstance(state, Training) and state.model_hash == manifest.model_hash
+    return Transition(training, (claim,), () if under_way else (TrainLocally(manifest),))
+
+
+def _serve(state: Listening, message: FromServer) -> NodeTransition:
+    """Pass a message of this attempt to the secure aggregation; any other is late and changes nothing."""
+    if isinstance(state, Aggregating) and state.memory.claimed == (message.round, message.attempt):
+        return state.receive(message.body)
+    fields = {"round": message.round, "attempt": message.attempt, "message": type(message.body).__name__}
+    return Transition(state, outbox=(Observed("late_message", fields),))
+
+
+def _adopt(
+    setup: NodeSetup, memory: Memory, manifest: RoundManifest, step: secagg.ClientTransition
+) -> NodeTransition:
+    """Adopt what the secure aggregation decided: its records first, then its messages."""
+    records: tuple[NodeRecord, ...] = ()
+    for record in step.records:
+        match record:
+            case secagg.SharesRevealed(survivors=survivors):
+                opened = SumOpened(manifest.model_hash, survivors)
+                memory = replace(memory, opened=opened)
+                records = (*records, opened)
+            case secagg.SurvivorsSigned():
+                records = (*records, record)
+    state = Aggregating(setup, memory, manifest, step.state)
+    messages = tuple(
+        ToCoordinator(FromClient(manifest.round, manifest.attempt, body)) for body in step.outbox
+    )
+    return Transition(state, records, messages)
+
+
+def _close_round(state: Listening, message: RoundClosed) -> NodeTransition:
+    kept = _keep(state, message.checkpoint)
+    fields = {
+        "round": message.round,
+        "attempt": message.attempt,
+        "outcome": message.outcome.value,
+        "reason": message.reason,
+    }
+    is_current = state.memory.claimed == (message.round, message.attempt)
+    following = _without_session(state) if is_current else state
+    return Transition(following, (kept,), (Observed("round_closed", fields),))
+
+
+def _keep(state: Listening, checkpoint: Checkpoint) -> CheckpointKept:
+    try:
+        verify_checkpoint(checkpoint, state.setup.roster.coordinator)
+    except LedgerError as error:
+        raise ProtocolViolation(COORDINATOR, "checkpoint", error.message) from None
+    if checkpoint.run != state.setup.plan.run:
+        raise ProtocolViolation(COORDINATOR, "checkpoint", "the checkpoint is of another run")
+    return CheckpointKept(checkpoint)
+
+
+def _withdraw(state: Listening, message: CoordinatorMessage, violation: ProtocolViolation) -> NodeTransition:
+    fields = {"peer": violation.peer, "phase": violation.phase, "rule": violation.rule}
+    seen = Observed("refused", fields)
+    match message:
+        case RoundTask(manifest=manifest):
+            number, attempt = manifest.round, manifest.attempt
+        case FromServer(round=number, attempt=attempt):
+            pass
+        case _:
+            return Transition(state, outbox=(seen,))
+    leave = ToCoordinator(FromClient(number, attempt, Withdrawal(violation.rule)))
+    following = state if isinstance(message, RoundTask) else _without_session(state)
+    return Transition(following, outbox=(seen, leave))
+
+
+def _without_session(state: Listening) -> Listening:
+    """Return what is left when the current attempt is over for this node."""
+    if isinstance(state, Training):
+        return replace(state, manifest=None)
+    return Idle(state.setup, state.memory)

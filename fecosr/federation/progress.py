@@ -1,0 +1,201 @@
+"""What a coordinator knows between two rounds, and how it learns it again from its own ledger after a crash."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from fecosr.crypto.signatures import SigningKey
+from fecosr.federation.aggregation import Vector
+from fecosr.federation.cohort import Roster
+from fecosr.federation.plan import FederationPlan
+from fecosr.ids import NodeId
+from fecosr.ledger.log import Entry, Head, append, genesis, verify_chain
+from fecosr.ledger.records import (
+    Body,
+    CoordinatorRestarted,
+    PrivacyTerms,
+    RoundAborted,
+    RoundOpened,
+    RoundReleased,
+    RunAborted,
+    RunCompleted,
+    RunOpened,
+    SurvivorsFixed,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CoordinatorSetup:
+    """Hold what the coordinator was provisioned with."""
+
+    plan: FederationPlan
+    roster: Roster
+    key: SigningKey = field(repr=False)
+    version: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Progress:
+    """Hold what survives from round to round.
+
+    Attributes:
+        head: end of the ledger.
+        released: rounds released so far.
+        attempts: attempts already made at the next round.
+        parameters: float32 [P], the current shared model.
+        model_hash: its name.
+        connected: nodes with an open connection.
+        finished: nodes that hold the final model.
+        absent_since: when each node that is not connected was last seen, in driver seconds.
+        bound_to: the nodes a retry must be over, because their sum on this model may have been opened; empty: any.
+    """
+
+    head: Head
+    released: int
+    attempts: int
+    parameters: Vector = field(repr=False)
+    model_hash: bytes
+    connected: frozenset[NodeId]
+    finished: frozenset[NodeId]
+    absent_since: Mapping[NodeId, float]
+    bound_to: frozenset[NodeId] = frozenset()
+
+    def joined(self, node: NodeId) -> "Progress":
+        """Return the progress with `node` connected."""
+        absent = {name: since for name, since in self.absent_since.items() if name != node}
+        return replace(self, connected=self.connected | {node}, absent_since=absent)
+
+    def left(self, node: NodeId, now: float) -> "Progress":
+        """Return the progress with `node` gone."""
+        return replace(self, connected=self.connected - {node}, absent_since={**self.absent_since, node: now})
+
+    def recorded(self, body: Body, key: SigningKey) -> tuple[Entry, "Progress"]:
+        """Return the signed ledger entry for `body` and the progress after it."""
+        entry, head = append(self.head, body, key)
+        return entry, replace(self, head=head)
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """Say where a ledger stopped.
+
+    Attributes:
+        head: end of the ledger.
+        released: rounds released.
+        attempts: attempts already made at the next round.
+        model_hash: the current shared model.
+        open_attempt: the attempt that was neither released nor aborted; 0: none.
+        survivors: whose vectors the open attempt sums up, once that was fixed.
+        bound_to: whose sum on the current model was opened in an earlier attempt, or may have been.
+        ended: whether the run was completed or given up.
+        aborted: why it was given up; empty otherwise.
+    """
+
+    head: Head
+    released: int
+    attempts: int
+    model_hash: bytes
+    open_attempt: int
+    survivors: tuple[NodeId, ...]
+    bound_to: tuple[NodeId, ...]
+    ended: bool
+    aborted: str
+
+
+def replay(entries: Iterable[Entry], coordinator_public: bytes) -> Replayed:
+    """Return where the ledger stopped, having verified all of it.
+
+    Raises:
+        LedgerError: the chain or a signature does not verify.
+    """
+    entries = tuple(entries)
+    replayed = Replayed(verify_chain(entries, coordinator_public), 0, 0, b"", 0, (), (), False, "")
+    for entry in entries:
+        replayed = _after(replayed, entry.body)
+    return replayed
+
+
+def _after(before: Replayed, body: Body) -> Replayed:
+    match body:
+        case RunOpened():
+            return replace(before, model_hash=body.initial_model_hash)
+        case RoundOpened():
+            return replace(before, attempts=body.attempt, open_attempt=body.attempt, survivors=())
+        case SurvivorsFixed():
+            return replace(before, survivors=body.survivors)
+        case RoundReleased():
+            return replace(before, released=body.round, attempts=0, model_hash=body.model_out, open_attempt=0)
+        case RoundAborted():
+            bound_to = before.survivors if body.unmasked else before.bound_to
+            return replace(before, open_attempt=0, survivors=(), bound_to=bound_to)
+        case RunCompleted():
+            return replace(before, ended=True)
+        case RunAborted():
+            return replace(before, ended=True, aborted=body.reason)
+        case _:
+            return before
+
+
+def opening(
+    setup: CoordinatorSetup, parameters: Vector, model_hash: bytes, now: float
+) -> tuple[Entry, Progress]:
+    """Return the first ledger entry of a run and the progress after it."""
+    plan = setup.plan
+    body = RunOpened(
+        run=plan.run,
+        plan_hash=plan.hash(),
+        plan_json=plan.text,
+        roster=setup.roster.nodes,
+        coordinator=setup.key.public,
+        version=setup.version,
+        initial_model_hash=model_hash,
+        num_parameters=len(parameters),
+        privacy=PrivacyTerms("none", "user", "add_or_remove_one", plan.clip_norm),
+    )
+    return _empty(setup, genesis(plan.run), parameters, model_hash, now).recorded(body, setup.key)
+
+
+def returning(
+    setup: CoordinatorSetup, replayed: Replayed, parameters: Vector, now: float
+) -> tuple[tuple[Entry, ...], Progress]:
+    """Return the entries a coordinator appends when it comes back, and the progress after them.
+
+    A round that was open is aborted: its keys died with the process, so it is tried again with fresh ones.
+    """
+    progress = replace(
+        _empty(setup, replayed.head, parameters, replayed.model_hash, now),
+        released=replayed.released,
+        attempts=replayed.attempts,
+        bound_to=frozenset(replayed.survivors or replayed.bound_to),
+    )
+    if replayed.ended:
+        return (), progress
+    number = replayed.released + 1 if replayed.attempts else replayed.released
+    restarted, progress = progress.recorded(CoordinatorRestarted(number, replayed.attempts), setup.key)
+    if not replayed.open_attempt:
+        return (restarted,), progress
+    aborted, progress = progress.recorded(
+        RoundAborted(
+            round=replayed.released + 1,
+            attempt=replayed.open_attempt,
+            reason="coordinator_restarted",
+            detail="The coordinator stopped during this attempt.",
+            unmasked=bool(replayed.survivors),
+        ),
+        setup.key,
+    )
+    return (restarted, aborted), progress
+
+
+def _empty(
+    setup: CoordinatorSetup, head: Head, parameters: Vector, model_hash: bytes, now: float
+) -> Progress:
+    return Progress(
+        head=head,
+        released=0,
+        attempts=0,
+        parameters=parameters,
+        model_hash=model_hash,
+        connected=frozenset(),
+        finished=frozenset(),
+        absent_since=dict.fromkeys(setup.roster.nodes, now),
+    )

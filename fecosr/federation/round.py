@@ -1,0 +1,177 @@
+"""The course of one attempt on the coordinator: a secure aggregation, every step of it in the ledger first."""
+
+from dataclasses import dataclass, replace
+
+from fecosr.errors import ProtocolViolation
+from fecosr.federation.attempt import Attempt, Ending, abort, release
+from fecosr.federation.effects import CoordinatorOutgoing, CoordinatorRecord, Observed, ToNode
+from fecosr.federation.messages import FromClient, FromServer, NodeMessage, RoundManifest, RoundTask
+from fecosr.federation.progress import CoordinatorSetup, Progress
+from fecosr.ids import NodeId
+from fecosr.ledger.records import (
+    Body,
+    CohortFixed,
+    ManifestFields,
+    RecordedAdvert,
+    RoundOpened,
+    SurvivorsFixed,
+)
+from fecosr.secagg import server as secagg
+from fecosr.transition import Transition
+
+SecAggStep = Transition[secagg.ServerState, secagg.ServerRecord, secagg.Envelope]
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRunning:
+    """Drive the secure aggregation of one attempt.
+
+    Attributes:
+        attempt: the attempt.
+        server: its secure aggregation, in whatever phase it is.
+        deadline: when that phase expires, in driver seconds.
+    """
+
+    attempt: Attempt
+    server: secagg.RunningState
+    deadline: float | None
+
+    def receive(self, node: NodeId, message: NodeMessage, now: float) -> "RoundTransition":
+        """Pass on a message of this attempt; anything else is late and changes nothing."""
+        manifest = self.attempt.manifest
+        current = (manifest.round, manifest.attempt)
+        if not isinstance(message, FromClient) or (message.round, message.attempt) != current:
+            seen = self.attempt.observed("late_message", market=node, message=type(message).__name__)
+            return Transition(self, outbox=(seen,), deadline=self.deadline)
+        try:
+            return _after(self, self.server.receive(node, message.body, now), now)
+        except ProtocolViolation as violation:
+            seen = self.attempt.observed("node_violation", market=node, rule=violation.rule)
+            return _drop(self, node, secagg.DropoutReason.VIOLATION, now, seen)
+
+    def left(self, node: NodeId, now: float) -> "RoundTransition":
+        """Go on without a node whose connection ended."""
+        progress = self.attempt.progress.left(node, now)
+        return _drop(_with(self, progress), node, secagg.DropoutReason.DISCONNECTED, now)
+
+    def rejoined(self, node: NodeId, now: float) -> "RoundTransition":
+        """Keep a node for the next round: whoever connects now has no keys of this session."""
+        progress = self.attempt.progress.joined(node)
+        return _drop(_with(self, progress), node, secagg.DropoutReason.DISCONNECTED, now)
+
+    def expire(self, now: float) -> "RoundTransition":
+        """End the current phase without those who missed its deadline."""
+        return _after(self, self.server.expire(now), now)
+
+
+RoundTransition = Transition[RoundRunning | Ending, CoordinatorRecord, CoordinatorOutgoing]
+
+
+def open_round(
+    setup: CoordinatorSetup, progress: Progress, now: float
+) -> Transition[RoundRunning, CoordinatorRecord, CoordinatorOutgoing]:
+    """Open the next attempt with everybody who is connected."""
+    plan = setup.plan
+    manifest = RoundManifest(
+        run=plan.run,
+        round=progress.released + 1,
+        attempt=progress.attempts + 1,
+        plan_hash=plan.hash(),
+        model_hash=progress.model_hash,
+        num_parameters=len(progress.parameters),
+        clip_norm=plan.clip_norm,
+        num_summands=len(setup.roster.nodes),
+        n_min=plan.n_min,
+        max_colluding=plan.max_colluding,
+    )
+    signature = setup.key.sign(manifest.signed_bytes())
+    expected = tuple(sorted(progress.bound_to or progress.connected))
+    opened = RoundOpened(manifest.round, manifest.attempt, _fields(manifest), signature, expected)
+    entry, progress = progress.recorded(opened, setup.key)
+    attempt = Attempt(setup, replace(progress, attempts=manifest.attempt), manifest, now)
+    step = secagg.open_session(
+        attempt.secagg_parameters(), setup.roster.nodes, frozenset(expected), plan.phase_seconds, now
+    )
+    seen = attempt.observed("round_opened", markets=expected)
+    phase = attempt.observed("phase_started", phase=step.state.phase.value)
+    tasks = tuple(ToNode(node, RoundTask(manifest, signature)) for node in expected)
+    state = RoundRunning(attempt, step.state, step.deadline)
+    return Transition(state, (entry,), (seen, phase, *tasks), step.deadline)
+
+
+def _with(running: RoundRunning, progress: Progress) -> RoundRunning:
+    return replace(running, attempt=replace(running.attempt, progress=progress))
+
+
+def _drop(
+    running: RoundRunning, node: NodeId, reason: secagg.DropoutReason, now: float, *seen: Observed
+) -> RoundTransition:
+    phase = running.server.phase.value
+    if node in running.server.asked and node not in running.server.gone:
+        dropped = running.attempt.observed("node_dropped", market=node, reason=reason.value, phase=phase)
+        seen = (*seen, dropped)
+    return _after(running, running.server.drop(node, reason, now), now, *seen)
+
+
+def _after(running: RoundRunning, step: SecAggStep, now: float, *seen: Observed) -> RoundTransition:
+    """Adopt what the secure aggregation decided: its records first, then its messages."""
+    attempt = running.attempt
+    number, count = attempt.manifest.round, attempt.manifest.attempt
+    records: tuple[CoordinatorRecord, ...] = ()
+    for record in step.records:
+        entry, progress = attempt.progress.recorded(_body(attempt, record), attempt.setup.key)
+        attempt = replace(attempt, progress=progress)
+        if isinstance(record, secagg.SurvivorsFixed):
+            attempt = replace(attempt, survivors=record.survivors)
+        records = (*records, entry)
+    outbox: tuple[CoordinatorOutgoing, ...] = (
+        *seen,
+        *(ToNode(envelope.to, FromServer(number, count, envelope.message)) for envelope in step.outbox),
+    )
+    match step.state:
+        case secagg.Completed() as completed:
+            ending = release(attempt, completed, now)
+        case secagg.Aborted(reason=reason, detail=detail, unmasked=unmasked):
+            ending = abort(attempt, reason.value, detail, unmasked=unmasked)
+        case server:
+            if server.phase != running.server.phase:
+                outbox = (*outbox, attempt.observed("phase_started", phase=server.phase.value))
+            state = RoundRunning(attempt, server, step.deadline)
+            return Transition(state, records, outbox, step.deadline)
+    return replace(ending, records=(*records, *ending.records), outbox=(*outbox, *ending.outbox))
+
+
+def _body(attempt: Attempt, record: secagg.ServerRecord) -> Body:
+    """Return the ledger's form of what the secure aggregation fixed."""
+    number, count = attempt.manifest.round, attempt.manifest.attempt
+    match record:
+        case secagg.CohortFixed(session=session, adverts=adverts):
+            recorded = tuple(
+                RecordedAdvert(
+                    advert.client,
+                    advert.channel_public,
+                    advert.mask_public,
+                    advert.seed_commitment,
+                    advert.signature,
+                )
+                for advert in adverts
+            )
+            return CohortFixed(number, count, session, recorded)
+        case secagg.SurvivorsFixed(session=session, survivors=survivors, dropouts=dropouts):
+            reasons = {node: reason.value for node, reason in dropouts.items()}
+            return SurvivorsFixed(number, count, session, survivors, reasons)
+
+
+def _fields(manifest: RoundManifest) -> ManifestFields:
+    return ManifestFields(
+        run=manifest.run,
+        round=manifest.round,
+        attempt=manifest.attempt,
+        plan_hash=manifest.plan_hash,
+        model_hash=manifest.model_hash,
+        num_parameters=manifest.num_parameters,
+        clip_norm=manifest.clip_norm,
+        num_summands=manifest.num_summands,
+        n_min=manifest.n_min,
+        max_colluding=manifest.max_colluding,
+    )

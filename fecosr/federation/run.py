@@ -1,0 +1,182 @@
+"""The whole protocol of a run in one place: documentation, test oracle and simulation kernel at once."""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from fecosr.errors import MisuseError
+from fecosr.federation import node as market
+from fecosr.federation.aggregation import Vector
+from fecosr.federation.contribution import LocalUpdate, NodeSetup
+from fecosr.federation.coordinator import (
+    CoordinatorState,
+    CoordinatorTransition,
+    RunningCoordinator,
+    Stopped,
+    open_run,
+)
+from fecosr.federation.effects import (
+    Disconnect,
+    FineTune,
+    KeepFinalModel,
+    ModelStored,
+    NodeRecord,
+    Observed,
+    StartSession,
+    ToCoordinator,
+    ToNode,
+    TrainLocally,
+)
+from fecosr.federation.messages import CoordinatorMessage, Hello, NodeMessage, RoundManifest
+from fecosr.federation.progress import CoordinatorSetup
+from fecosr.ids import NodeId
+from fecosr.ledger.log import Entry
+
+Train = Callable[[NodeId, RoundManifest, Vector], LocalUpdate]
+Entropy = Callable[[NodeId], bytes]
+
+
+def run_federation(
+    setup: CoordinatorSetup, nodes: Sequence[NodeSetup], initial: Vector, train: Train, entropy: Entropy
+) -> "FederationRun":
+    """Run a whole federation in one process, every message delivered in order and nobody failing.
+
+    Coordinator: opens the run and waits for the markets.
+    Nodes: introduce themselves; once all are there the coordinator opens a round and sends the signed task.
+    Nodes: check the task, fetch the model, train, and start the secure aggregation with their masked update.
+    Both: the five phases (`fecosr.secagg.run`), at the end of which the coordinator knows the sum.
+    Coordinator: records the release, takes the server step, closes the round, and opens the next.
+    Coordinator, after the last round: closes the run; nodes keep the final model and fine-tune it at home.
+    """
+    run = FederationRun(train, entropy)
+    run.coordinator_does(open_run(setup, initial, run.now))
+    for node in nodes:
+        run.node_arrives(node)
+    while run.deliver_next():
+        pass
+    return run
+
+
+@dataclass(slots=True)
+class FederationRun:
+    """Carry out the transitions of all parties in memory; the drivers over gRPC do the same with sockets and disks.
+
+    Attributes:
+        train: stands for local training.
+        entropy: stands for the operating system's; must return 32 fresh bytes each time.
+        now: virtual seconds.
+        ledger: the coordinator's ledger entries, in order.
+        models: shared models by hash.
+        records: what each node stored, in order.
+        fine_tuning: the final model's hash for each node that got it.
+        log: every observed event, with who observed it.
+    """
+
+    train: Train
+    entropy: Entropy
+    now: float = 0.0
+    ledger: list[Entry] = field(default_factory=list)
+    models: dict[bytes, Vector] = field(default_factory=dict)
+    records: dict[NodeId, list[NodeRecord]] = field(default_factory=dict)
+    fine_tuning: dict[NodeId, bytes] = field(default_factory=dict)
+    log: list[tuple[str, str, Mapping[str, object]]] = field(default_factory=list)
+    coordinator: CoordinatorState | None = None
+    deadline: float | None = None
+    nodes: dict[NodeId, market.NodeState] = field(default_factory=dict)
+    to_nodes: deque[tuple[NodeId, CoordinatorMessage]] = field(default_factory=deque)
+    to_coordinator: deque[tuple[NodeId, NodeMessage]] = field(default_factory=deque)
+
+    def node_arrives(self, setup: NodeSetup) -> None:
+        """Start a node and let it connect."""
+        self.nodes[setup.me] = market.Idle(setup, market.Memory())
+        self.records.setdefault(setup.me, [])
+        self._node_does(setup.me, market.connected(self._listening(setup.me)))
+
+    def node_crashes(self, node: NodeId) -> None:
+        """Kill a node at once: nothing it had not yet sent is ever sent."""
+        del self.nodes[node]
+        self.to_nodes = deque(item for item in self.to_nodes if item[0] != node)
+        running = self._running()
+        self.coordinator_does(running.disconnected(node, self.now))
+
+    def time_passes(self) -> None:
+        """Jump to the coordinator's deadline."""
+        if self.deadline is None:
+            raise MisuseError("the coordinator waits for nothing that time could bring")
+        self.now = max(self.now, self.deadline)
+        self.coordinator_does(self._running().expire(self.now))
+
+    def deliver_next(self) -> bool:
+        """Deliver the oldest message on its way; return whether there was one."""
+        if self.to_nodes:
+            node, order = self.to_nodes.popleft()
+            if node in self.nodes and isinstance(self.nodes[node], market.Listening):
+                self._node_does(node, market.receive(self._listening(node), order))
+            return True
+        if self.to_coordinator:
+            sender, message = self.to_coordinator.popleft()
+            self._coordinator_hears(sender, message)
+            return True
+        return False
+
+    def coordinator_does(self, transition: CoordinatorTransition) -> None:
+        """Carry out a transition of the coordinator: records first, then messages."""
+        for record in transition.records:
+            if isinstance(record, ModelStored):
+                self.models[record.model_hash] = record.parameters
+            else:
+                self.ledger.append(record)
+        self.coordinator, self.deadline = transition.state, transition.deadline
+        for item in transition.outbox:
+            match item:
+                case ToNode(node=node, message=message):
+                    self.to_nodes.append((node, message))
+                case Observed(event=event, fields=fields):
+                    self.log.append(("coordinator", event, fields))
+                case Disconnect():
+                    pass
+
+    def _coordinator_hears(self, sender: NodeId, message: NodeMessage) -> None:
+        if isinstance(self.coordinator, Stopped):
+            return
+        running = self._running()
+        if isinstance(message, Hello):
+            self.coordinator_does(running.connected(sender, message, self.now))
+        else:
+            self.coordinator_does(running.receive(sender, message, self.now))
+
+    def _node_does(self, node: NodeId, transition: market.NodeTransition) -> None:
+        self.records[node].extend(transition.records)
+        self.nodes[node] = transition.state
+        for item in transition.outbox:
+            match item:
+                case ToCoordinator(message=message):
+                    self.to_coordinator.append((node, message))
+                case TrainLocally(manifest=manifest):
+                    result = self.train(node, manifest, self.models[manifest.model_hash])
+                    training = self.nodes[node]
+                    if isinstance(training, market.Training):
+                        self._node_does(node, training.trained(result))
+                case StartSession():
+                    ready = self.nodes[node]
+                    if isinstance(ready, market.Ready):
+                        self._node_does(node, ready.start_session(self.entropy(node)))
+                case KeepFinalModel():
+                    closing = self.nodes[node]
+                    if isinstance(closing, market.Closing):
+                        self._node_does(node, closing.final_model_kept())
+                case FineTune(model_hash=model_hash):
+                    self.fine_tuning[node] = model_hash
+                case Observed(event=event, fields=fields):
+                    self.log.append((node, event, fields))
+
+    def _running(self) -> RunningCoordinator:
+        if self.coordinator is None or isinstance(self.coordinator, Stopped):
+            raise MisuseError("the coordinator is not running")
+        return self.coordinator
+
+    def _listening(self, node: NodeId) -> market.Listening:
+        state = self.nodes[node]
+        if not isinstance(state, market.Listening):
+            raise MisuseError(f"{node} has left the run")
+        return state

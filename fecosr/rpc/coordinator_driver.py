@@ -1,0 +1,205 @@
+"""Carry out the coordinator's transitions: store, adopt, send, and wake up at deadlines."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import structlog
+
+from fecosr.federation.aggregation import Vector
+from fecosr.federation.coordinator import (
+    CoordinatorState,
+    CoordinatorTransition,
+    Finishing,
+    Gathering,
+    Running,
+    RunningCoordinator,
+    Stopped,
+)
+from fecosr.federation.effects import CoordinatorRecord, Disconnect, Observed, ToNode
+from fecosr.federation.messages import CoordinatorMessage, FromClient, Hello, NodeMessage
+from fecosr.federation.progress import Progress
+from fecosr.ids import NodeId
+from fecosr.rpc.failpoints import NEVER, TRAINING, Failpoint
+from fecosr.secagg.messages import MaskedInput, Phase
+
+ELEMENT_BYTES = 4
+
+
+class Connections(Protocol):
+    """Reach the nodes that are connected now; a node that is not is passed over in silence."""
+
+    async def send(self, node: NodeId, message: CoordinatorMessage) -> None:
+        """Put a message on its way to `node`."""
+
+    async def close_node(self, node: NodeId) -> None:
+        """Close the connection of `node` after everything sent to it so far."""
+
+
+Event = Callable[[RunningCoordinator, float], CoordinatorTransition]
+
+
+class CoordinatorDriver:
+    """Own the coordinator's state machine; one event at a time, in the order they came.
+
+    The state machine runs on a thread, because adding masked vectors and removing masks take a while and the
+    event loop has connections to keep alive.
+
+    Args:
+        persist: stores one record; it is on the disk when this returns.
+        log: where observed events go.
+        failpoint: where to die, in a rehearsal.
+    """
+
+    def __init__(
+        self,
+        persist: Callable[[CoordinatorRecord], None],
+        log: structlog.typing.FilteringBoundLogger,
+        failpoint: Failpoint = NEVER,
+    ) -> None:
+        self._persist = persist
+        self._log = log
+        self._failpoint = failpoint
+        self._state: CoordinatorState | None = None
+        self._connections: Connections | None = None
+        self._one_at_a_time = asyncio.Lock()
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline: float | None = None
+        self._expiries: set[asyncio.Task[None]] = set()
+        self._stopped: asyncio.Future[Stopped] = asyncio.get_running_loop().create_future()
+
+    async def start(self, connections: Connections, begin: Callable[[float], CoordinatorTransition]) -> None:
+        """Carry out the first transition."""
+        self._connections = connections
+        async with self._one_at_a_time:
+            await self._carry_out(begin(time.monotonic()))
+
+    async def stopped(self) -> Stopped:
+        """Wait until the run is over.
+
+        Raises:
+            FecosrError: a record could not be stored; the run goes on when the coordinator is started again.
+        """
+        return await asyncio.shield(self._stopped)
+
+    async def connected(self, node: NodeId, hello: Hello) -> None:
+        """Hear of a node that introduced itself."""
+        await self._on(lambda state, now: state.connected(node, hello, now))
+
+    async def received(self, node: NodeId, message: NodeMessage) -> None:
+        """Hear a message of a node."""
+        await self._on(lambda state, now: state.receive(node, message, now))
+
+    async def disconnected(self, node: NodeId) -> None:
+        """Hear of a node whose connection ended."""
+        await self._on(lambda state, now: state.disconnected(node, now))
+
+    async def masked_input(
+        self, node: NodeId, round_number: int, attempt: int, vector: npt.NDArray[np.uint32], signature: bytes
+    ) -> None:
+        """Hear a masked vector, which came over its own stream."""
+        body = MaskedInput(vector, signature)
+        await self.received(node, FromClient(round_number, attempt, body))
+
+    def expected_upload_bytes(self, node: NodeId, round_number: int, attempt: int) -> int | None:
+        """Return how long a masked vector of this node and attempt must be now; None: none is wanted."""
+        if not isinstance(self._state, Running):
+            return None
+        running = self._state.round
+        manifest = running.attempt.manifest
+        wanted = (
+            running.server.phase is Phase.MASKED_INPUT
+            and (manifest.round, manifest.attempt) == (round_number, attempt)
+            and node in running.server.waiting_for
+        )
+        return running.attempt.encoding().length * ELEMENT_BYTES if wanted else None
+
+    def model(self, model_hash: bytes) -> Vector | None:
+        """Return the shared parameters with this hash, if nodes may have them now: only the current ones."""
+        progress = self._progress()
+        return progress.parameters if progress is not None and progress.model_hash == model_hash else None
+
+    def _progress(self) -> Progress | None:
+        match self._state:
+            case Running(round=running):
+                return running.attempt.progress
+            case Gathering(progress=progress) | Finishing(progress=progress):
+                return progress
+            case _:
+                return None
+
+    async def _on(self, event: Event) -> None:
+        async with self._one_at_a_time:
+            state = self._state
+            if state is None or isinstance(state, Stopped) or self._stopped.done():
+                return
+            await self._carry_out(await asyncio.to_thread(event, state, time.monotonic()))
+
+    async def _carry_out(self, transition: CoordinatorTransition) -> None:
+        try:
+            await asyncio.to_thread(self._store, transition.records)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing more may be sent
+            self._fail(error)
+            return
+        self._state = transition.state
+        self._arm(transition.deadline)
+        for item in transition.outbox:
+            await self._do(item)
+        if isinstance(transition.state, Stopped) and not self._stopped.done():
+            self._stopped.set_result(transition.state)
+
+    def _store(self, records: tuple[CoordinatorRecord, ...]) -> None:
+        for record in records:
+            self._persist(record)
+
+    async def _do(self, item: ToNode | Disconnect | Observed) -> None:
+        if self._connections is None:
+            return
+        match item:
+            case ToNode(node=node, message=message):
+                await self._connections.send(node, message)
+            case Disconnect(node=node):
+                await self._connections.close_node(node)
+            case Observed(event=event, fields=fields):
+                self._log.info(event, **fields)
+                self._hit_failpoint(item)
+
+    def _hit_failpoint(self, observed: Observed) -> None:
+        number = observed.fields.get("round")
+        if isinstance(number, int) and observed.event in {"round_opened", "phase_started"}:
+            point = TRAINING if observed.event == "round_opened" else str(observed.fields["phase"])
+            self._failpoint.hit(point, number)
+
+    def _arm(self, deadline: float | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._deadline = deadline
+        if deadline is not None:
+            delay = max(0.0, deadline - time.monotonic())
+            self._timer = asyncio.get_running_loop().call_later(delay, self._wake_up)
+
+    def _wake_up(self) -> None:
+        task = asyncio.ensure_future(self._expire())
+        self._expiries.add(task)
+        task.add_done_callback(self._expired)
+
+    async def _expire(self) -> None:
+        async with self._one_at_a_time:
+            state, now = self._state, time.monotonic()
+            # An event that had its turn first may have moved the deadline; then a later timer is armed.
+            is_due = self._deadline is not None and now >= self._deadline
+            if is_due and state is not None and not isinstance(state, Stopped):
+                await self._carry_out(await asyncio.to_thread(state.expire, now))
+
+    def _expired(self, task: asyncio.Task[None]) -> None:
+        self._expiries.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._fail(task.exception())
+
+    def _fail(self, error: BaseException | None) -> None:
+        if error is not None and not self._stopped.done():
+            self._stopped.set_exception(error)

@@ -1,0 +1,234 @@
+"""Carry out a node's transitions: store, adopt, send, fetch models, train on a thread, draw entropy."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
+from typing import Final, Protocol
+
+import structlog
+
+from fecosr.federation import node as market
+from fecosr.federation.aggregation import Vector
+from fecosr.federation.contribution import LocalUpdate
+from fecosr.federation.effects import (
+    FineTune,
+    KeepFinalModel,
+    NodeOutgoing,
+    NodeRecord,
+    Observed,
+    StartSession,
+    ToCoordinator,
+    TrainLocally,
+)
+from fecosr.federation.messages import CoordinatorMessage, FromClient, NodeMessage, RoundManifest
+from fecosr.rpc.failpoints import NEVER, TRAINING, Failpoint
+from fecosr.secagg.messages import (
+    ClientMessage,
+    ConsistencySignature,
+    EncryptedShares,
+    KeyAdvert,
+    MaskedInput,
+    Phase,
+    UnmaskShares,
+)
+
+_PHASE_OF: Final[dict[type[ClientMessage], Phase]] = {
+    KeyAdvert: Phase.ADVERTISE_KEYS,
+    EncryptedShares: Phase.SHARE_KEYS,
+    MaskedInput: Phase.MASKED_INPUT,
+    ConsistencySignature: Phase.CONSISTENCY,
+    UnmaskShares: Phase.UNMASK,
+}
+
+
+class Session(Protocol):
+    """Be one connection to the coordinator, from the moment it stands."""
+
+    def messages(self) -> AsyncIterator[CoordinatorMessage]:
+        """Yield what the coordinator says until the connection ends."""
+
+    async def send(self, message: NodeMessage) -> None:
+        """Send a message; a masked vector goes over its own stream."""
+
+    async def fetch_model(self, model_hash: bytes, num_parameters: int) -> Vector:
+        """Return the float32 [P] with this hash, verified."""
+
+
+class Connector(Protocol):
+    """Reach the coordinator again and again."""
+
+    def session(self) -> AbstractAsyncContextManager[Session]:
+        """Connect, waiting as long as it takes; a permanent refusal raises."""
+
+
+class NodeStore(Protocol):
+    """Keep what must survive a crash."""
+
+    def persist(self, record: NodeRecord) -> None:
+        """Store one record; it is on the disk when this returns."""
+
+    def keep_final_model(self, parameters: Vector) -> None:
+        """Store the final shared parameters."""
+
+
+Train = Callable[[RoundManifest, Vector], LocalUpdate]
+
+
+class NodeDriver:
+    """Own a node's state machine; one event at a time, in the order they came.
+
+    Args:
+        setup: what the node was provisioned with.
+        memory: what it remembers from before.
+        store: where records go.
+        train: trains for one round; runs on a thread.
+        log: where observed events go.
+        failpoint: where to die, in a rehearsal.
+    """
+
+    def __init__(
+        self,
+        setup: market.NodeSetup,
+        memory: market.Memory,
+        store: NodeStore,
+        train: Train,
+        log: structlog.typing.FilteringBoundLogger,
+        failpoint: Failpoint = NEVER,
+    ) -> None:
+        self._num_parameters = setup.num_parameters
+        self._state: market.NodeState = market.Idle(setup, memory)
+        self._store = store
+        self._train = train
+        self._log = log
+        self._failpoint = failpoint
+        self._session: Session | None = None
+        self._training: asyncio.Task[None] | None = None
+        self._one_at_a_time = asyncio.Lock()
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def run(self, connector: Connector) -> market.Refused | market.Done:
+        """Take part until the final model is here, or the coordinator refuses this node for good.
+
+        Raises:
+            FecosrError: a record could not be stored, or the coordinator cannot be trusted any more.
+        """
+        while isinstance(self._state, market.Listening):
+            async with connector.session() as session:
+                await self._serve(session)
+        return self._state
+
+    async def _serve(self, session: Session) -> None:
+        """Listen to one connection, and end it when training fails: then this process has nothing to offer."""
+        listening = asyncio.ensure_future(self._listen(session))
+        try:
+            await asyncio.wait({listening, self._failed}, return_when=asyncio.FIRST_COMPLETED)
+            if self._failed.done():
+                self._failed.result()
+            await listening
+        finally:
+            listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await listening
+
+    async def _listen(self, session: Session) -> None:
+        self._session = session
+        try:
+            await self._on(market.connected)
+            async for message in session.messages():
+                await self._on(partial(market.receive, message=message))
+                if self._is_over():
+                    return
+        except ConnectionLost as error:
+            self._log.info("connection_lost", reason=str(error))
+        finally:
+            self._session = None
+            await self._on(market.disconnected)
+
+    def _is_over(self) -> bool:
+        return not isinstance(self._state, market.Listening)
+
+    async def _on(self, event: Callable[[market.Listening], market.NodeTransition]) -> None:
+        async with self._one_at_a_time:
+            if isinstance(self._state, market.Listening):
+                await self._carry_out(await asyncio.to_thread(event, self._state))
+
+    async def _carry_out(self, transition: market.NodeTransition) -> None:
+        for record in transition.records:
+            await asyncio.to_thread(self._store.persist, record)
+        self._state = transition.state
+        for item in transition.outbox:
+            await self._do(item)
+
+    async def _do(self, item: NodeOutgoing) -> None:
+        match item:
+            case ToCoordinator(message=message):
+                await self._send(message)
+            case Observed(event=event, fields=fields):
+                self._log.info(event, **fields)
+            case TrainLocally(manifest=manifest):
+                self._start_training(manifest)
+            case StartSession():
+                if isinstance(self._state, market.Ready):
+                    entropy = secrets.token_bytes(market.ENTROPY_BYTES)
+                    await self._carry_out(await asyncio.to_thread(self._state.start_session, entropy))
+            case KeepFinalModel(model_hash=model_hash):
+                await self._keep_final_model(model_hash)
+            case FineTune():
+                self._log.info("final_model_kept")
+
+    async def _send(self, message: NodeMessage) -> None:
+        if isinstance(message, FromClient):
+            phase = _PHASE_OF.get(type(message.body))
+            if phase is not None:
+                self._log.info(
+                    "phase_started", round=message.round, attempt=message.attempt, phase=phase.value
+                )
+                self._failpoint.hit(phase, message.round)
+        if self._session is not None:
+            await self._session.send(message)
+
+    def _start_training(self, manifest: RoundManifest) -> None:
+        self._training = asyncio.ensure_future(self._fetch_and_train(manifest, self._training))
+        self._training.add_done_callback(self._note_failure)
+
+    async def _fetch_and_train(self, manifest: RoundManifest, earlier: asyncio.Task[None] | None) -> None:
+        """Train once the training under way has ended: a thread cannot be interrupted, and cores are scarce."""
+        if earlier is not None:
+            await asyncio.wait({earlier})
+        try:
+            parameters = await self._fetch(manifest.model_hash)
+        except ConnectionLost:
+            await self._on_training(manifest.model_hash, market.Training.failed)
+            return
+        self._log.info("training_started", round=manifest.round, attempt=manifest.attempt)
+        self._failpoint.hit(TRAINING, manifest.round)
+        result = await asyncio.to_thread(self._train, manifest, parameters)
+        self._log.info("training_finished", round=manifest.round, attempt=manifest.attempt)
+        await self._on_training(manifest.model_hash, partial(market.Training.trained, result=result))
+
+    async def _on_training(
+        self, model_hash: bytes, event: Callable[[market.Training], market.NodeTransition]
+    ) -> None:
+        """Report on a training, unless nobody waits for this model any more."""
+        async with self._one_at_a_time:
+            state = self._state
+            if isinstance(state, market.Training) and state.model_hash == model_hash:
+                await self._carry_out(await asyncio.to_thread(event, state))
+
+    def _note_failure(self, training: asyncio.Task[None]) -> None:
+        error = None if training.cancelled() else training.exception()
+        if error is not None and not self._failed.done():
+            self._failed.set_exception(error)
+
+    async def _fetch(self, model_hash: bytes) -> Vector:
+        if self._session is None:
+            raise ConnectionLost("the coordinator is gone")
+        return await self._session.fetch_model(model_hash, self._num_parameters)
+
+    async def _keep_final_model(self, model_hash: bytes) -> None:
+        parameters = await self._fetch(model_hash)
+        await asyncio.to_thread(self._store.keep_final_model, parameters)
+        if isinstance(self._state, market.Closing):
+            await self._carry_out(self._state.final_model_kept())

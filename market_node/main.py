@@ -1,0 +1,149 @@
+"""Read the configuration and the market's data, take part in the run, then make the market's own model."""
+
+import asyncio
+import os
+import signal
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from fecosr import __version__
+from fecosr.config.exits import DONE, FAILED, exit_code_of
+from fecosr.config.logs import configure_logs
+from fecosr.config.parties import NodeConfig, load_identity, load_node, load_roster
+from fecosr.config.plan import Plan, load_plan
+from fecosr.errors import ConfigError
+from fecosr.federation.cohort import Roster
+from fecosr.federation.contribution import NodeSetup
+from fecosr.federation.node import Done, Refused
+from fecosr.ids import NodeId
+from fecosr.rpc.failpoints import failpoint_from
+from fecosr.rpc.node_client import NodeClient
+from fecosr.rpc.node_driver import NodeDriver
+from fecosr.rpc.tls import TlsFiles
+from market_node.learning import Log, MarketTrainer, learning_settings, log_ready
+from market_node.report import REPORT_FILE, fine_tune_and_report
+from market_node.state import NodeState
+
+TERMINATED = 143
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command(
+    epilog="Examples: fecosr-market-node --config kits/fr/node.toml. "
+    "Run the same command again after a crash: the node joins the next round, or goes on with fine-tuning."
+)
+def market_node(
+    config: Annotated[Path, typer.Option("--config", help="node.toml of the startup kit.")],
+    coordinator: Annotated[
+        str, typer.Option("--coordinator", help="HOST:PORT instead of the configured one.")
+    ] = "",
+) -> None:
+    """Take part in a federated run for one market, then fine-tune and measure its own model.
+
+    Interactions, item tables and adapters never leave this process. Log lines (JSON) go to standard error.
+    Exit codes: 0 done, 1 failed or refused, 2 unusable configuration or data, 130 or 143 stopped by a signal
+    (start it again to go on).
+    """
+    raise typer.Exit(exit_code_of(lambda: _run(config, coordinator)))
+
+
+def main() -> NoReturn:
+    """Start a market node."""
+    app(prog_name="fecosr-market-node")
+    raise AssertionError("typer exits")
+
+
+@dataclass(frozen=True, slots=True)
+class _Kit:
+    """Hold everything the startup kit says."""
+
+    config: NodeConfig
+    plan: Plan
+    roster: Roster
+    log: Log = field(repr=False)
+
+
+def _run(path: Path, coordinator: str) -> int:
+    config = load_node(path)
+    if coordinator:
+        config = config.model_copy(update={"coordinator": coordinator})
+    plan = load_plan(config.plan)
+    log = configure_logs(run=plan.run.name, market=config.market)
+    kit = _Kit(config, plan, load_roster(config.roster), log)
+    code = _take_part(kit)
+    log.info("node_stopped", exit_code=code)
+    return code
+
+
+def _take_part(kit: _Kit) -> int:
+    # Imported here, so that a mistake in the configuration is reported before torch takes seconds to load.
+    import torch  # noqa: PLC0415
+
+    from fecosr.data.markets import load_market  # noqa: PLC0415
+    from fecosr.training.market import MarketLearner  # noqa: PLC0415
+
+    config, log = kit.config, kit.log
+    torch.set_num_threads(config.num_threads)
+    data = load_market(config.data)
+    learner = MarketLearner(data, learning_settings(kit.plan, config), seed=kit.plan.run.seed)
+    setup = _setup(kit, learner.num_shared_parameters)
+    with NodeState(config.storage, setup.plan.run, kit.roster.coordinator) as state:
+        log_ready(log, data, learner)
+        if state.final_model() is None:
+            trainer = MarketTrainer(learner, log)
+            code = asyncio.run(_federate(kit, setup, state, trainer))
+            if code != DONE:
+                return code
+        shared = state.final_model()
+        if shared is None:
+            return FAILED
+        if not (config.storage / REPORT_FILE).exists():
+            fine_tune_and_report(learner, data, shared, config.report, config.storage, log)
+    return DONE
+
+
+def _setup(kit: _Kit, num_parameters: int) -> NodeSetup:
+    identity = load_identity(kit.config.identity)
+    me = NodeId(kit.config.market)
+    if kit.roster.nodes.get(me) != identity.public:
+        raise ConfigError(
+            f"this identity is not {me}'s in the roster",
+            remedy="use the identity.key, roster.toml and node.toml of one kit",
+            source=str(kit.config.identity),
+        )
+    return NodeSetup(
+        me=me,
+        identity=identity,
+        roster=kit.roster,
+        plan=kit.plan.federation(),
+        policy=kit.config.policy,
+        num_parameters=num_parameters,
+        version=__version__,
+    )
+
+
+async def _federate(kit: _Kit, setup: NodeSetup, state: NodeState, trainer: MarketTrainer) -> int:
+    """Take part until the final model is stored; return the exit code."""
+    files = TlsFiles(kit.config.tls.ca, kit.config.tls.certificate, kit.config.tls.key)
+    client = NodeClient(kit.config.coordinator, files)
+    driver = NodeDriver(setup, state.memory(), state, trainer.train, kit.log, failpoint_from(os.environ))
+    terminated = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminated.set)
+    running = asyncio.ensure_future(driver.run(client))
+    signalled = asyncio.ensure_future(terminated.wait())
+    await asyncio.wait({running, signalled}, return_when=asyncio.FIRST_COMPLETED)
+    signalled.cancel()
+    if not running.done():
+        running.cancel()
+        kit.log.info("terminating")
+        return TERMINATED
+    match running.result():
+        case Done():
+            return DONE
+        case Refused(reason=reason):
+            kit.log.error("refused_by_coordinator", reason=reason)
+            return FAILED

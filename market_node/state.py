@@ -1,0 +1,92 @@
+"""What a market node keeps on disk about the run; its session secrets are never among it."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from fecosr.federation.aggregation import Vector
+from fecosr.federation.effects import AttemptClaimed, CheckpointKept, NodeRecord, SumOpened
+from fecosr.federation.node import Memory
+from fecosr.errors import StorageError
+from fecosr.ids import NodeId, RunId
+from fecosr.secagg.client import SurvivorsSigned
+from fecosr.storage.checkpoint_store import CheckpointStore
+from fecosr.storage.parameters import ModelStore
+from fecosr.storage.run_store import RunStore
+
+STATE_FILE: Final = "node.sqlite"
+CHECKPOINTS_FILE: Final = "checkpoints.jsonl"
+MODELS_FOLDER: Final = "models"
+_FINAL_MODEL: Final = "final_model"
+_SUM_OPENED: Final = "sum_opened"
+_SURVIVORS_SIGNED: Final = "survivors_signed"
+
+
+class NodeState:
+    """Own the folder of one market node.
+
+    Args:
+        folder: made when it is not there.
+        run: the run it takes part in.
+        coordinator_public: the pinned identity that signs checkpoints.
+
+    Raises:
+        StorageError: another process uses the folder, or what stands in it is damaged or of another run.
+        LedgerError: a checkpoint kept earlier does not verify.
+    """
+
+    def __init__(self, folder: Path, run: RunId, coordinator_public: bytes) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._store = RunStore(folder / STATE_FILE, run)
+        self._checkpoints = CheckpointStore(folder / CHECKPOINTS_FILE, run, coordinator_public)
+        self._models = ModelStore(folder / MODELS_FOLDER)
+
+    def memory(self) -> Memory:
+        """Return what the node remembers after a start."""
+        opened = self._store.get(_SUM_OPENED)
+        return Memory(claimed=self._store.latest(), opened=_opened_from(opened) if opened else None)
+
+    def final_model(self) -> Vector | None:
+        """Return the final shared parameters, when the run is over for this node."""
+        digest = self._store.get(_FINAL_MODEL)
+        return self._models.load(bytes.fromhex(digest)) if isinstance(digest, str) else None
+
+    def keep_final_model(self, parameters: Vector) -> None:
+        """Store the final shared parameters, float32 [P]."""
+        digest = self._models.save(parameters, {})
+        self._store.put(_FINAL_MODEL, digest.hex())
+
+    def persist(self, record: NodeRecord) -> None:
+        """Store one record; it is on the disk when this returns.
+
+        Raises:
+            ProtocolViolation: the attempt is not newer than every one claimed before.
+            LedgerError: the checkpoint contradicts one kept before: the coordinator shows two histories.
+            StorageError: the disk refused.
+        """
+        match record:
+            case AttemptClaimed(round=number, attempt=attempt):
+                self._store.claim(number, attempt)
+            case CheckpointKept(checkpoint=checkpoint):
+                self._checkpoints.keep(checkpoint)
+            case SurvivorsSigned(session=session, survivors=survivors):
+                self._store.put(_SURVIVORS_SIGNED, {"session": session.hex(), "survivors": survivors})
+            case SumOpened(model_hash=model_hash, survivors=survivors):
+                self._store.put(_SUM_OPENED, {"model_hash": model_hash.hex(), "survivors": survivors})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._checkpoints.close()
+        self._store.close()
+
+
+def _opened_from(value: object) -> SumOpened:
+    match value:
+        case {"model_hash": str(model_hash), "survivors": [*survivors]}:
+            return SumOpened(bytes.fromhex(model_hash), tuple(NodeId(str(name)) for name in survivors))
+        case _:
+            raise StorageError("the record of the last opened sum is damaged")

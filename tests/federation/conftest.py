@@ -1,0 +1,103 @@
+"""A small federation in memory: real keys, real secure aggregation, training replaced by a known update."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import pytest
+
+from fecosr.crypto.labels import sha256
+from fecosr.crypto.signatures import SigningKey
+from fecosr.federation.aggregation import Vector
+from fecosr.federation.cohort import Roster
+from fecosr.federation.contribution import LocalUpdate, NodeSetup
+from fecosr.federation.messages import RoundManifest
+from fecosr.federation.plan import FederationPlan
+from fecosr.federation.policy import NodePolicy
+from fecosr.federation.progress import CoordinatorSetup
+from fecosr.ids import NodeId, RunId
+from fecosr.secagg.messages import Phase
+
+NUM_PARAMETERS = 40
+
+
+class SmallFederation:
+    """Provision a coordinator and some markets, and train by adding a fixed vector per market."""
+
+    def __init__(self, names: Iterable[str], **plan_changes: object) -> None:
+        self.names = tuple(NodeId(name) for name in sorted(names))
+        self.keys = {name: SigningKey(sha256(name.encode())) for name in self.names}
+        self.coordinator_key = SigningKey(sha256(b"the coordinator"))
+        self.roster = Roster(
+            self.coordinator_key.public, {name: key.public for name, key in self.keys.items()}
+        )
+        values: dict[str, object] = {
+            "run": RunId("test"),
+            "rounds": 2,
+            "max_attempts": 3,
+            "text": "{}",
+            "n_min": 3,
+            "max_colluding": 1,
+            "clip_norm": 10.0,
+            "max_loss": 20.0,
+            "reference_num_users": 100,
+            "weight_exponent": 1.0,
+            "server_learning_rate": 1.0,
+            "join_seconds": 30.0,
+            "finish_seconds": 60.0,
+            "phase_seconds": dict.fromkeys(Phase, 10.0),
+        }
+        self.plan = FederationPlan(**{**values, **plan_changes})  # type: ignore[arg-type]
+        self.setup = CoordinatorSetup(self.plan, self.roster, self.coordinator_key, "test")
+        self.initial: Vector = np.linspace(-1.0, 1.0, NUM_PARAMETERS, dtype=np.float32)
+        self._drawn = 0
+        self.trained: list[tuple[NodeId, int, int]] = []
+
+    def node(self, name: str, **changes: object) -> NodeSetup:
+        values: dict[str, object] = {
+            "me": NodeId(name),
+            "identity": self.keys[NodeId(name)],
+            "roster": self.roster,
+            "plan": self.plan,
+            "policy": NodePolicy(n_min=3, max_colluding=1, max_rounds=100, max_clip_norm=100.0),
+            "num_parameters": NUM_PARAMETERS,
+            "version": "test",
+        }
+        return NodeSetup(**{**values, **changes})  # type: ignore[arg-type]
+
+    def nodes(self) -> list[NodeSetup]:
+        return [self.node(name) for name in self.names]
+
+    def update(self, name: NodeId) -> Vector:
+        """Return the update every round of this market yields, with norm below the clip norm."""
+        place = self.names.index(name)
+        return np.full(NUM_PARAMETERS, 0.1 * (place + 1), dtype=np.float32)
+
+    def num_users(self, name: NodeId) -> int:
+        return 10 * (self.names.index(name) + 1)
+
+    def train(self, name: NodeId, manifest: RoundManifest, parameters: Vector) -> LocalUpdate:
+        assert len(parameters) == NUM_PARAMETERS
+        self.trained.append((name, manifest.round, manifest.attempt))
+        return LocalUpdate(manifest.model_hash, self.update(name), self.num_users(name), 1.5)
+
+    def entropy(self, name: NodeId) -> bytes:
+        self._drawn += 1
+        return sha256(f"{name} {self._drawn}".encode())
+
+    def mean_update(self, survivors: Iterable[NodeId]) -> Vector:
+        """Return the weighted mean computed in the open, the oracle for what the protocol must yield."""
+        survivors = list(survivors)
+        weights = {name: min(1.0, self.num_users(name) / 100) for name in survivors}
+        total = sum(weights.values())
+        mean = sum(weights[name] * self.update(name).astype(np.float64) for name in survivors) / total
+        return np.asarray(mean, dtype=np.float32)
+
+
+@pytest.fixture
+def four_markets() -> SmallFederation:
+    return SmallFederation(["de", "fr", "jp", "uk"])
+
+
+@pytest.fixture
+def small_federation() -> Callable[..., SmallFederation]:
+    return SmallFederation

@@ -1,0 +1,240 @@
+"""Whole runs in memory, told as they would happen."""
+
+import numpy as np
+import pytest
+
+from fecosr.errors import MisuseError
+from fecosr.federation.aggregation import parameters_hash
+from fecosr.federation.coordinator import Stopped, open_run
+from fecosr.federation.effects import AttemptClaimed, CheckpointKept, SumOpened
+from fecosr.federation.run import FederationRun, run_federation
+from fecosr.ids import NodeId
+from fecosr.ledger.log import verify_chain
+from fecosr.ledger.records import (
+    CohortFixed,
+    RoundAborted,
+    RoundOpened,
+    RoundReleased,
+    RunAborted,
+    RunCompleted,
+    RunOpened,
+    SurvivorsFixed,
+    kind_of,
+)
+from fecosr.secagg.messages import Phase
+
+# One unit of the fixed-point encoding at four summands and clip norm 10 is below 1e-7; float32 rounds more coarsely.
+TOLERANCE = 1e-5
+
+
+def start(federation, run=None):
+    """Open a run and let every market arrive."""
+    run = run or FederationRun(federation.train, federation.entropy)
+    run.coordinator_does(open_run(federation.setup, federation.initial, run.now))
+    for node in federation.nodes():
+        run.node_arrives(node)
+    return run
+
+
+def deliver_until(run, event, **fields):
+    """Deliver messages until the coordinator has logged an event."""
+    while not seen(run, event, **fields):
+        assert run.deliver_next(), f"nothing left to deliver before {event}"
+
+
+def seen(run, event, **fields):
+    return any(
+        name == "coordinator" and logged == event and fields.items() <= values.items()
+        for name, logged, values in run.log
+    )
+
+
+def deliver_all(run):
+    while run.deliver_next():
+        pass
+
+
+def bodies(run, kind):
+    return [entry.body for entry in run.ledger if isinstance(entry.body, kind)]
+
+
+def test_two_rounds_end_with_the_model_that_averaging_in_the_open_yields(four_markets):
+    run = run_federation(
+        four_markets.setup,
+        four_markets.nodes(),
+        four_markets.initial,
+        four_markets.train,
+        four_markets.entropy,
+    )
+
+    assert run.coordinator == Stopped(completed=True, reason="", missing=())
+    final = run.models[bodies(run, RunCompleted)[0].final_model_hash]
+    expected = four_markets.initial + 2 * four_markets.mean_update(four_markets.names)
+    np.testing.assert_allclose(final, expected, atol=TOLERANCE)
+    assert run.fine_tuning == dict.fromkeys(four_markets.names, parameters_hash(final))
+
+
+def test_the_ledger_tells_every_step_in_order_and_verifies(four_markets):
+    run = run_federation(
+        four_markets.setup,
+        four_markets.nodes(),
+        four_markets.initial,
+        four_markets.train,
+        four_markets.entropy,
+    )
+
+    one_round = ["round_opened", "cohort_fixed", "survivors_fixed", "round_released"]
+    assert [kind_of(entry.body) for entry in run.ledger] == [
+        "run_opened",
+        *one_round,
+        *one_round,
+        "run_completed",
+    ]
+    head = verify_chain(run.ledger, four_markets.setup.key.public)
+    assert head.size == len(run.ledger)
+    released = bodies(run, RoundReleased)
+    assert released[0].model_in == bodies(run, RunOpened)[0].initial_model_hash
+    assert released[0].model_out == released[1].model_in
+
+
+def test_every_node_stores_what_it_must_before_it_acts(four_markets):
+    run = run_federation(
+        four_markets.setup,
+        four_markets.nodes(),
+        four_markets.initial,
+        four_markets.train,
+        four_markets.entropy,
+    )
+
+    for records in run.records.values():
+        claims = [record for record in records if isinstance(record, AttemptClaimed)]
+        assert claims == [AttemptClaimed(1, 1), AttemptClaimed(2, 1)]
+        assert len([record for record in records if isinstance(record, SumOpened)]) == 2
+        sizes = [record.checkpoint.size for record in records if isinstance(record, CheckpointKept)]
+        assert sizes == sorted(sizes)
+        assert sizes[-1] == len(run.ledger)
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_a_market_that_dies_in_any_phase_does_not_stop_the_round(four_markets, phase):
+    run = start(four_markets)
+    deliver_until(run, "phase_started", round=1, phase=phase.value)
+    run.node_crashes(NodeId("jp"))
+    deliver_all(run)
+
+    released = bodies(run, RoundReleased)
+    assert [body.round for body in released] == [1]
+    survivors = released[0].survivors
+    # Once its masked vector is in the sum, a market counts although it is gone.
+    in_the_sum = phase in {Phase.CONSISTENCY, Phase.UNMASK}
+    assert (NodeId("jp") in survivors) == in_the_sum
+    expected = four_markets.initial + four_markets.mean_update(survivors)
+    np.testing.assert_allclose(run.models[released[0].model_out], expected, atol=TOLERANCE)
+
+
+def test_a_market_that_comes_back_takes_part_in_the_next_round(four_markets):
+    run = start(four_markets)
+    deliver_until(run, "phase_started", round=1, phase=Phase.MASKED_INPUT.value)
+    run.node_crashes(NodeId("jp"))
+    run.node_arrives(four_markets.node("jp"))
+    deliver_all(run)
+
+    assert [body.survivors for body in bodies(run, RoundReleased)] == [("de", "fr", "uk"), four_markets.names]
+    assert run.fine_tuning.keys() == set(four_markets.names)
+
+
+def test_a_market_gone_for_good_is_waited_for_once(four_markets):
+    run = start(four_markets)
+    deliver_until(run, "phase_started", round=1, phase=Phase.MASKED_INPUT.value)
+    run.node_crashes(NodeId("jp"))
+    deliver_all(run)
+    assert len(bodies(run, RoundReleased)) == 1
+
+    run.time_passes()
+    deliver_all(run)
+
+    assert [body.round for body in bodies(run, RoundReleased)] == [1, 2]
+    assert run.now == pytest.approx(four_markets.plan.join_seconds)
+    run.time_passes()
+    assert run.coordinator == Stopped(completed=True, reason="", missing=(NodeId("jp"),))
+
+
+def test_too_few_markets_abort_the_attempt_and_it_is_tried_again_with_fresh_keys(four_markets):
+    run = start(four_markets)
+    deliver_until(run, "phase_started", round=1, phase=Phase.MASKED_INPUT.value)
+    run.node_crashes(NodeId("jp"))
+    run.node_crashes(NodeId("uk"))
+    deliver_all(run)
+
+    aborted = bodies(run, RoundAborted)
+    assert [(body.round, body.attempt, body.reason) for body in aborted] == [(1, 1, "too_few_inputs")]
+    run.node_arrives(four_markets.node("jp"))
+    run.node_arrives(four_markets.node("uk"))
+    deliver_all(run)
+
+    assert [(body.round, body.attempt) for body in bodies(run, RoundReleased)] == [(1, 2), (2, 1)]
+    first, second = bodies(run, CohortFixed)[:2]
+    assert first.session != second.session
+    keys = [{advert.mask_public for advert in cohort.adverts} for cohort in (first, second)]
+    assert keys[0].isdisjoint(keys[1])
+
+
+def test_a_retry_contributes_the_same_update_without_training_again(four_markets):
+    run = start(four_markets)
+    deliver_until(run, "phase_started", round=1, phase=Phase.MASKED_INPUT.value)
+    run.node_crashes(NodeId("jp"))
+    run.node_crashes(NodeId("uk"))
+    deliver_all(run)
+    run.node_arrives(four_markets.node("jp"))
+    run.node_arrives(four_markets.node("uk"))
+    deliver_until(run, "round_released", round=1)
+
+    assert four_markets.trained.count((NodeId("de"), 1, 1)) == 1
+    assert (NodeId("de"), 1, 2) not in four_markets.trained
+    assert (NodeId("jp"), 1, 2) in four_markets.trained
+
+
+def test_after_a_sum_may_have_been_opened_the_retry_is_over_the_same_markets(four_markets):
+    run = start(four_markets)
+    deliver_until(run, "phase_started", round=1, phase=Phase.UNMASK.value)
+    for name in ("jp", "uk"):
+        run.node_crashes(NodeId(name))
+    deliver_all(run)
+
+    aborted = bodies(run, RoundAborted)
+    assert [(body.reason, body.unmasked) for body in aborted] == [("too_few_unmask_shares", True)]
+    run.node_arrives(four_markets.node("jp"))
+    deliver_all(run)
+    run.now += 10 * four_markets.plan.join_seconds
+    assert not bodies(run, RoundReleased), "three of the four markets are not enough any more"
+
+    run.node_arrives(four_markets.node("uk"))
+    deliver_until(run, "round_released", round=1)
+    survivors = [body.survivors for body in bodies(run, SurvivorsFixed)]
+    assert survivors[0] == survivors[1] == four_markets.names
+
+
+def test_the_run_is_given_up_after_the_last_attempt(small_federation):
+    federation = small_federation(["de", "fr", "jp", "uk"], max_attempts=1)
+    run = start(federation)
+    deliver_until(run, "phase_started", round=1, phase=Phase.MASKED_INPUT.value)
+    run.node_crashes(NodeId("jp"))
+    run.node_crashes(NodeId("uk"))
+    deliver_all(run)
+
+    assert run.coordinator == Stopped(completed=False, reason="too_few_inputs", missing=())
+    assert bodies(run, RunAborted) == [RunAborted(0, "too_few_inputs")]
+    assert not run.fine_tuning
+
+
+def test_no_round_opens_below_n_min(four_markets):
+    run = FederationRun(four_markets.train, four_markets.entropy)
+    run.coordinator_does(open_run(four_markets.setup, four_markets.initial, 0.0))
+    for name in ("de", "fr"):
+        run.node_arrives(four_markets.node(name))
+    deliver_all(run)
+
+    assert run.deadline is None
+    assert not bodies(run, RoundOpened)
+    with pytest.raises(MisuseError):
+        run.time_passes()
