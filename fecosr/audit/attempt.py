@@ -1,0 +1,194 @@
+"""Check one attempt at a round: signed manifest, key adverts, survivors, and the quorum behind a release.
+
+Each function takes one record and what came before it in the same attempt, and yields a finding for every
+rule that the record breaks.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fecosr.audit.findings import Finding
+from fecosr.audit.plan_terms import PlanTerms
+from fecosr.crypto.signatures import verify
+from fecosr.errors import CryptoError, MisuseError
+from fecosr.federation.cohort import Roster
+from fecosr.federation.messages import RoundManifest
+from fecosr.ledger.records import (
+    CohortFixed,
+    ManifestFields,
+    RecordedAdvert,
+    RoundOpened,
+    RoundReleased,
+    RunOpened,
+    SurvivorsFixed,
+)
+from fecosr.secagg.cohort import Cohort, form_cohort
+from fecosr.secagg.messages import KeyAdvert
+from fecosr.secagg.parameters import SecAggParameters
+from fecosr.secagg.statements import survivors_statement, verify_advert
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Hold what every attempt of a run is judged by."""
+
+    roster: Roster
+    run: RunOpened
+    plan: PlanTerms
+
+
+def check_manifest(opened: RoundOpened, terms: Terms, *, record: int) -> Iterator[Finding]:
+    """Check that the manifest says what the plan says, and that the coordinator signed it."""
+    where = f"Round {opened.round} attempt {opened.attempt}"
+    manifest = opened.manifest
+    required = {
+        "run": terms.run.run,
+        "round": opened.round,
+        "attempt": opened.attempt,
+        "plan_hash": terms.run.plan_hash,
+        "num_parameters": terms.run.num_parameters,
+        "clip_norm": terms.plan.clip_norm,
+        "num_summands": len(terms.roster.nodes),
+        "n_min": terms.plan.n_min,
+        "max_colluding": terms.plan.max_colluding,
+    }
+    for name, value in required.items():
+        if getattr(manifest, name) != value:
+            yield Finding(record, "manifest", f"{where}: {name} in the manifest is not what was agreed.")
+    if not _signed(terms.roster.coordinator, opened.manifest_signature, _manifest(manifest).signed_bytes()):
+        yield Finding(record, "manifest_signature", f"{where}: the coordinator did not sign this manifest.")
+    for stranger in sorted(set(opened.expected) - terms.roster.nodes.keys()):
+        yield Finding(record, "roster", f"{where}: {stranger} was asked but is not in the roster.")
+
+
+def check_cohort(fixed: CohortFixed, opened: RoundOpened, terms: Terms, *, record: int) -> Iterator[Finding]:
+    """Check that the cohort is made of keys its members signed for this manifest, and is large enough."""
+    where = f"Round {fixed.round} attempt {fixed.attempt}"
+    context = _manifest(opened.manifest).context()
+    for advert in fixed.adverts:
+        if advert.client not in opened.expected:
+            yield Finding(record, "cohort", f"{where}: {advert.client} takes part but was not asked.")
+        identity = terms.roster.nodes.get(advert.client)
+        if identity is None or not _advertised(context, advert, identity):
+            message = f"{where}: the keys of {advert.client} are not signed by its pinned identity."
+            yield Finding(record, "advert_signature", message)
+    publics = [key for advert in fixed.adverts for key in (advert.channel_public, advert.mask_public)]
+    if len(set(publics)) != len(publics):
+        yield Finding(record, "cohort", f"{where}: one key is advertised twice.")
+    cohort = cohort_of(opened, fixed)
+    if cohort is None:
+        yield Finding(record, "manifest", f"{where}: under this manifest no sum could hide anybody.")
+    elif cohort.session != fixed.session:
+        yield Finding(record, "session", f"{where}: the session is not that of this manifest and these keys.")
+    elif len(fixed.adverts) < cohort.fewest_survivors:
+        yield Finding(record, "cohort", f"{where}: a cohort of {len(fixed.adverts)} is too small.")
+
+
+def check_survivors(
+    fixed: SurvivorsFixed, cohort_fixed: CohortFixed, opened: RoundOpened, *, record: int
+) -> Iterator[Finding]:
+    """Check that the survivors are enough members of the cohort, and that everybody else is accounted for."""
+    where = f"Round {fixed.round} attempt {fixed.attempt}"
+    members = {advert.client for advert in cohort_fixed.adverts}
+    survivors, dropouts = set(fixed.survivors), set(fixed.dropouts)
+    cohort = cohort_of(opened, cohort_fixed)
+    if fixed.session != cohort_fixed.session:
+        yield Finding(record, "session", f"{where}: the survivors are those of another session.")
+    for stranger in sorted(survivors - members):
+        yield Finding(record, "survivors", f"{where}: {stranger} survived without having taken part.")
+    for node in sorted(survivors & dropouts):
+        yield Finding(record, "survivors", f"{where}: {node} is a survivor and a dropout at once.")
+    for node in sorted(set(opened.expected) - survivors - dropouts):
+        yield Finding(record, "survivors", f"{where}: {node} is neither a survivor nor a dropout.")
+    for node in sorted(dropouts - set(opened.expected)):
+        yield Finding(record, "survivors", f"{where}: {node} dropped out without having been asked.")
+    if cohort is not None and len(survivors) < cohort.fewest_survivors:
+        needed = cohort.fewest_survivors
+        yield Finding(record, "survivors", f"{where}: {len(survivors)} survivors, but {needed} are needed.")
+
+
+def check_release(
+    released: RoundReleased,
+    fixed: SurvivorsFixed,
+    cohort_fixed: CohortFixed,
+    opened: RoundOpened,
+    roster: Roster,
+    *,
+    record: int,
+) -> Iterator[Finding]:
+    """Check that a quorum of the survivors signed this very survivor list before the sum was opened."""
+    where = f"Round {released.round} attempt {released.attempt}"
+    if (released.session, released.survivors) != (fixed.session, fixed.survivors):
+        yield Finding(record, "survivors", f"{where}: the sum is not of the survivors that were fixed.")
+    statement = survivors_statement(released.session, released.survivors)
+    valid = 0
+    for signed in released.consistency_signatures:
+        identity = roster.nodes.get(signed.client)
+        if signed.client not in released.survivors or identity is None:
+            message = f"{where}: {signed.client} signed the survivor list without being on it."
+        elif not _signed(identity, signed.signature, statement):
+            message = f"{where}: {signed.client} did not sign this survivor list."
+        else:
+            valid += 1
+            continue
+        yield Finding(record, "consistency", message)
+    cohort = cohort_of(opened, cohort_fixed)
+    if cohort is not None and valid < cohort.threshold:
+        message = f"{where}: {valid} survivors signed the survivor list, but {cohort.threshold} are needed."
+        yield Finding(record, "consistency", message)
+
+
+def cohort_of(opened: RoundOpened, fixed: CohortFixed) -> Cohort | None:
+    """Return the cohort recomputed from manifest and adverts; None when the manifest allows none."""
+    manifest = opened.manifest
+    try:
+        parameters = SecAggParameters(
+            context=_manifest(manifest).context(),
+            length=manifest.num_parameters,
+            n_min=manifest.n_min,
+            max_colluding=manifest.max_colluding,
+        )
+    except MisuseError:
+        return None
+    return form_cohort(parameters, map(_advert, fixed.adverts))
+
+
+def _manifest(fields: ManifestFields) -> RoundManifest:
+    return RoundManifest(
+        run=fields.run,
+        round=fields.round,
+        attempt=fields.attempt,
+        plan_hash=fields.plan_hash,
+        model_hash=fields.model_hash,
+        num_parameters=fields.num_parameters,
+        clip_norm=fields.clip_norm,
+        num_summands=fields.num_summands,
+        n_min=fields.n_min,
+        max_colluding=fields.max_colluding,
+    )
+
+
+def _advert(recorded: RecordedAdvert) -> KeyAdvert:
+    return KeyAdvert(
+        client=recorded.client,
+        channel_public=recorded.channel_public,
+        mask_public=recorded.mask_public,
+        seed_commitment=recorded.seed_commitment,
+        signature=recorded.signature,
+    )
+
+
+def _advertised(context: bytes, advert: RecordedAdvert, identity: bytes) -> bool:
+    try:
+        verify_advert(context, _advert(advert), identity)
+    except CryptoError:
+        return False
+    return True
+
+
+def _signed(identity: bytes, signature: bytes, message: bytes) -> bool:
+    try:
+        verify(identity, signature, message)
+    except CryptoError:
+        return False
+    return True

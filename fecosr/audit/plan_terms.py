@@ -1,0 +1,62 @@
+"""Read from the recorded plan what the records of a run must conform to."""
+
+import json
+from dataclasses import dataclass
+from typing import TypeVar
+
+from fecosr.errors import LedgerError
+
+_Value = TypeVar("_Value", int, float, str)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTerms:
+    """Hold the plan's values that manifests and privacy terms repeat; the rest of the plan is only hashed."""
+
+    run: str
+    rounds: int
+    n_min: int
+    max_colluding: int
+    clip_norm: float
+    mode: str
+
+
+def plan_terms(plan_json: str) -> PlanTerms:
+    """Return the terms of the plan whose canonical text this is.
+
+    Only these values are read, so that plans of other versions, with other settings, stay auditable.
+
+    Raises:
+        LedgerError: rule "plan": a value is missing or has another type.
+    """
+    try:
+        plan = json.loads(plan_json, object_pairs_hook=_without_duplicates)
+        return PlanTerms(
+            run=_typed(plan["run"]["name"], str),
+            rounds=_typed(plan["run"]["rounds"], int),
+            n_min=_typed(plan["cohort"]["n_min"], int),
+            max_colluding=_typed(plan["cohort"]["max_colluding"], int),
+            clip_norm=_number(plan["aggregation"]["clip_norm"]),
+            mode=_typed(plan["privacy"]["mode"], str),
+        )
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise LedgerError(
+            0, "plan", f"the recorded plan cannot be read: {type(error).__name__} {error}"
+        ) from None
+
+
+def _typed(value: object, wanted: type[_Value]) -> _Value:
+    if isinstance(value, bool) or not isinstance(value, wanted):
+        raise TypeError(f"{value!r} is not a value for this setting")
+    return value
+
+
+def _number(value: object) -> float:
+    return float(_typed(value, int)) if isinstance(value, int) else _typed(value, float)
+
+
+def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("duplicate key")
+    return found

@@ -1,0 +1,188 @@
+"""Say what an audit came to: as JSON for programs, in sentences for people."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from fecosr.audit.findings import Finding, Status, status_of
+from fecosr.audit.plan_terms import PlanTerms
+from fecosr.ids import NodeId
+from fecosr.ledger.records import RunOpened
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """Hold what the verified records say about a run.
+
+    Attributes:
+        opened: the record that opened it.
+        plan: the values of its plan that matter here.
+        num_records: records that verify.
+        rounds: rounds released.
+        aborted: attempts aborted.
+        is_completed: whether its last record says so.
+        sums: for every market, in how many sums that were opened its update is.
+        vouched: for every market, of how many records it kept a checkpoint.
+    """
+
+    opened: RunOpened
+    plan: PlanTerms
+    num_records: int
+    rounds: int
+    aborted: int
+    is_completed: bool
+    sums: Mapping[NodeId, int]
+    vouched: Mapping[NodeId, int]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """Hold the findings of an audit and, as far as the ledger can be read, the facts of the run.
+
+    Attributes:
+        findings: everything that keeps the run from being verified, in the order it was found.
+        facts: None when not even the first record verifies.
+    """
+
+    findings: tuple[Finding, ...]
+    facts: RunFacts | None = None
+
+    @property
+    def status(self) -> Status:
+        """Return the verdict; it carries the exit code."""
+        return status_of(self.findings)
+
+    @property
+    def verified(self) -> bool:
+        """Say whether there is no finding at all."""
+        return self.status is Status.VERIFIED
+
+    def as_json(self) -> dict[str, object]:
+        """Return what `fecosr audit --json` prints; an epsilon of null is unbounded."""
+        return {
+            "verified": self.verified,
+            "findings": [
+                {"record": finding.record, "rule": finding.rule, "message": finding.message}
+                for finding in self.findings
+            ],
+            "privacy": _privacy(self.facts) if self.facts else [],
+            "rounds": self.facts.rounds if self.facts else 0,
+        }
+
+
+def privacy_report(report: AuditReport) -> dict[str, object]:
+    """Return the content of `privacy_report.json`: what is promised to each market's customers.
+
+    An epsilon of null means that no finite epsilon holds.
+    """
+    facts = report.facts
+    if facts is None:
+        return {"verified": False, "privacy": [], "protected": [], "not_protected": []}
+    return {
+        "run": facts.opened.run,
+        "verified": report.verified,
+        "rounds": facts.rounds,
+        "privacy": _privacy(facts),
+        "sums_opened": dict(facts.sums),
+        "protected": list(_protected(facts)),
+        "not_protected": list(_not_protected(facts)),
+    }
+
+
+def render(report: AuditReport) -> str:
+    """Return the whole report as Markdown that reads well as plain text too."""
+    return "\n".join(_lines(report))
+
+
+def _lines(report: AuditReport) -> Iterator[str]:
+    facts = report.facts
+    yield f"# Audit of run {facts.opened.run}" if facts else "# Audit"
+    yield from ("", _VERDICTS[report.status], "")
+    for finding in report.findings:
+        place = "folder" if finding.record is None else f"record {finding.record}"
+        yield f"- {place}, {finding.rule}: {finding.message}"
+    if facts is None:
+        return
+    yield from ("", "## What happened", "", *_happened(facts))
+    yield from ("", "## Who is protected, and against whom", "", *(f"- {line}" for line in _protected(facts)))
+    yield from ("", "## What is not protected", "", *(f"- {line}" for line in _not_protected(facts)))
+    yield from ("", "## What this audit cannot see", "", *(f"- {line}" for line in _BLIND_SPOTS), "")
+
+
+def _happened(facts: RunFacts) -> Iterator[str]:
+    yield f"{facts.rounds} of {facts.plan.rounds} rounds were released, {facts.aborted} attempts aborted."
+    yield "The run was completed." if facts.is_completed else "The run was not completed."
+    yield f"The ledger has {facts.num_records} verified records, written by FeCoSR {facts.opened.version}."
+    yield ""
+    yield "| market | sums with its update | records it vouches for | epsilon |"
+    yield "|---|---|---|---|"
+    for market in facts.opened.roster:
+        yield f"| {market} | {facts.sums.get(market, 0)} | {facts.vouched.get(market, 0)} | unbounded |"
+
+
+def _protected(facts: RunFacts) -> Iterator[str]:
+    n_min, colluding = facts.plan.n_min, facts.plan.max_colluding
+    yield (
+        "A market's single update, its loss and its number of users are hidden from the coordinator and from "
+        f"the other markets: each round only the sum over at least {n_min} markets was opened."
+    )
+    if colluding:
+        yield (
+            f"This holds even if the coordinator colludes with {colluding} of the markets: subtracting their "
+            f"own updates leaves them the sum over the others, at least {n_min - colluding} markets."
+        )
+    else:
+        yield (
+            "This holds against the coordinator alone and against any market alone; it was not planned to "
+            "hold if some of them collude."
+        )
+    yield "Interactions, item tables and fine-tuned models are no part of the protocol: no market sends them."
+
+
+def _not_protected(facts: RunFacts) -> Iterator[str]:
+    yield (
+        "There is no differential privacy in this run: the exact sum is released each round, so epsilon is "
+        "unbounded for every customer of every market."
+    )
+    yield (
+        "Against an outsider who holds the final model nothing is promised: whether a given customer's "
+        "history was used can in principle be inferred from it."
+    )
+    yield (
+        "Against the coordinator nothing is promised beyond the sum: what the exact sums and the models "
+        "after each round say about one customer is not bounded."
+    )
+    yield (
+        f"The clip norm of {facts.plan.clip_norm:g} bounds the update of a market, not that of a customer, "
+        "and is no privacy guarantee."
+    )
+    yield "Who took part in which round is known to the coordinator and stands in the ledger."
+
+
+def _privacy(facts: RunFacts) -> list[dict[str, object]]:
+    terms = facts.opened.privacy
+    return [
+        {
+            "market": market,
+            "privacy_unit": terms.privacy_unit,
+            "neighboring_relation": terms.neighboring_relation,
+            "mode": terms.mode,
+            "epsilon": None,
+            "delta": None,
+            "accountants": {},
+            "budget": None,
+        }
+        for market in facts.opened.roster
+    ]
+
+
+_VERDICTS = {
+    Status.VERIFIED: "**Verified.** Every record, signature and model file checked; nothing is missing.",
+    Status.NOT_VERIFIED: "**Not verified.** Something in this folder is not what it should be:",
+    Status.UNUSABLE: "**Cannot be verified.** Nothing wrong was found, but something needed is missing:",
+}
+
+_BLIND_SPOTS = (
+    "What a market trained on, and whether it clipped its update as agreed: only sums are ever seen.",
+    "Whether the coordinator made the next model from the opened sum: a sum is recorded by its hash only.",
+    "Anything about a market whose checkpoints are absent, beyond what the other markets vouch for.",
+)

@@ -1,0 +1,207 @@
+"""Follow a ledger record by record: order of events, numbering of rounds, chain of models, end of the run."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from fecosr.audit.attempt import Terms, check_cohort, check_manifest, check_release, check_survivors
+from fecosr.audit.findings import Finding, missing
+from fecosr.ids import NodeId
+from fecosr.ledger.log import Entry
+from fecosr.ledger.records import (
+    CohortFixed,
+    CoordinatorRestarted,
+    RoundAborted,
+    RoundOpened,
+    RoundReleased,
+    RunAborted,
+    RunCompleted,
+    RunOpened,
+    SurvivorsFixed,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedSum:
+    """Name a sum that was opened, or may have been: whose updates, made on which model."""
+
+    record: int
+    model_hash: bytes
+    survivors: frozenset[NodeId]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Hold the records of the attempt that is under way.
+
+    Attributes:
+        is_dead: the coordinator restarted, so only its abort may follow.
+    """
+
+    opened: RoundOpened
+    cohort: CohortFixed | None = None
+    survivors: SurvivorsFixed | None = None
+    is_dead: bool = False
+
+
+@dataclass(slots=True)
+class Story:
+    """Follow the records of one run.
+
+    Attributes:
+        rounds: rounds released so far.
+        attempts: attempts made at the next round.
+        aborted: attempts aborted so far.
+        model_hash: the current shared model.
+        sums: every sum that was opened, or may have been.
+        releases: positions of the records that released a sum.
+        ended: the position of the record that ended the run.
+    """
+
+    terms: Terms
+    model_hash: bytes
+    rounds: int = 0
+    attempts: int = 0
+    aborted: int = 0
+    current: Attempt | None = None
+    sums: list[OpenedSum] = field(default_factory=list)
+    releases: list[int] = field(default_factory=list)
+    ended: int | None = None
+    is_completed: bool = False
+
+    def follow(self, entry: Entry) -> Iterator[Finding]:
+        """Take in the next record and yield what is wrong with it."""
+        record, body = entry.seq, entry.body
+        if self.ended is not None:
+            yield Finding(record, "order", f"Record {record} stands after the end of the run.")
+        match body:
+            case RunOpened():
+                yield Finding(record, "order", f"Record {record} opens the run a second time.")
+            case RoundOpened():
+                yield from self._open(record, body)
+            case CohortFixed():
+                yield from self._fix_cohort(record, body)
+            case SurvivorsFixed():
+                yield from self._fix_survivors(record, body)
+            case RoundReleased():
+                yield from self._release(record, body)
+            case RoundAborted():
+                yield from self._abort(record, body)
+            case CoordinatorRestarted():
+                self.current = replace(self.current, is_dead=True) if self.current else None
+            case RunCompleted() | RunAborted():
+                yield from self._end(record, body)
+
+    def _open(self, record: int, opened: RoundOpened) -> Iterator[Finding]:
+        where = f"Round {opened.round} attempt {opened.attempt}"
+        if self.current is not None:
+            yield Finding(record, "order", f"{where} was opened while another attempt was under way.")
+        if (opened.round, opened.attempt) != (self.rounds + 1, self.attempts + 1):
+            due = f"round {self.rounds + 1} attempt {self.attempts + 1}"
+            yield Finding(record, "numbering", f"{where} was opened where {due} was due.")
+        if opened.round > self.terms.plan.rounds:
+            yield Finding(record, "plan", f"{where}: the plan has {self.terms.plan.rounds} rounds only.")
+        if opened.manifest.model_hash != self.model_hash:
+            yield Finding(record, "model_chain", f"{where} does not start from the model released before.")
+        yield from check_manifest(opened, self.terms, record=record)
+        self.attempts += 1
+        self.current = Attempt(opened)
+
+    def _fix_cohort(self, record: int, fixed: CohortFixed) -> Iterator[Finding]:
+        attempt = self._attempt(fixed.round, fixed.attempt)
+        if attempt is None or attempt.is_dead or attempt.cohort is not None:
+            yield _out_of_order(record, "The cohort", fixed)
+            return
+        yield from check_cohort(fixed, attempt.opened, self.terms, record=record)
+        self.current = replace(attempt, cohort=fixed)
+
+    def _fix_survivors(self, record: int, fixed: SurvivorsFixed) -> Iterator[Finding]:
+        attempt = self._attempt(fixed.round, fixed.attempt)
+        if attempt is None or attempt.is_dead or attempt.cohort is None or attempt.survivors is not None:
+            yield _out_of_order(record, "The list of survivors", fixed)
+            return
+        yield from check_survivors(fixed, attempt.cohort, attempt.opened, record=record)
+        self.current = replace(attempt, survivors=fixed)
+
+    def _release(self, record: int, released: RoundReleased) -> Iterator[Finding]:
+        attempt = self._attempt(released.round, released.attempt)
+        if attempt is None or attempt.is_dead or attempt.cohort is None or attempt.survivors is None:
+            yield _out_of_order(record, "The release", released)
+            return
+        yield from check_release(
+            released, attempt.survivors, attempt.cohort, attempt.opened, self.terms.roster, record=record
+        )
+        if released.model_in != attempt.opened.manifest.model_hash:
+            message = f"Round {released.round} was not made from the model its manifest names."
+            yield Finding(record, "model_chain", message)
+        yield from self._opened_sum(record, attempt.opened, released.survivors)
+        self.releases.append(record)
+        self.rounds, self.attempts, self.current = released.round, 0, None
+        self.model_hash = released.model_out
+
+    def _abort(self, record: int, aborted: RoundAborted) -> Iterator[Finding]:
+        attempt = self._attempt(aborted.round, aborted.attempt)
+        if attempt is None or (aborted.unmasked and attempt.survivors is None):
+            yield _out_of_order(record, "The end", aborted)
+            return
+        if aborted.unmasked and attempt.survivors is not None:
+            yield from self._opened_sum(record, attempt.opened, attempt.survivors.survivors)
+        self.aborted += 1
+        self.current = None
+
+    def _end(self, record: int, ending: RunCompleted | RunAborted) -> Iterator[Finding]:
+        self.ended = record
+        self.is_completed = isinstance(ending, RunCompleted)
+        if self.current is not None:
+            yield Finding(record, "order", "The run ended while an attempt was under way.")
+        if ending.rounds != self.rounds:
+            message = f"The end speaks of {ending.rounds} rounds, but {self.rounds} were released."
+            yield Finding(record, "run_completed", message)
+        if isinstance(ending, RunAborted):
+            return
+        if self.rounds != self.terms.plan.rounds:
+            message = f"The plan has {self.terms.plan.rounds} rounds, but {self.rounds} were released."
+            yield Finding(record, "run_completed", message)
+        if ending.final_model_hash != self.model_hash:
+            yield Finding(record, "model_chain", "The final model is not the one released last.")
+
+    def _attempt(self, number: int, attempt: int) -> Attempt | None:
+        """Return the attempt under way if it is the one with these numbers."""
+        opened = self.current.opened if self.current else None
+        return self.current if opened and (opened.round, opened.attempt) == (number, attempt) else None
+
+    def _opened_sum(self, record: int, opened: RoundOpened, survivors: Sequence[NodeId]) -> Iterator[Finding]:
+        """Note a sum; two on one model that differ in a few markets would reveal the sum of those few."""
+        this = OpenedSum(record, opened.manifest.model_hash, frozenset(survivors))
+        for other in self.sums:
+            apart = this.survivors ^ other.survivors
+            if this.model_hash == other.model_hash and 0 < len(apart) < self.terms.plan.n_min:
+                message = (
+                    f"The sums of records {other.record} and {record} start from one model and differ in "
+                    f"{', '.join(sorted(apart))} only: their difference reveals these markets."
+                )
+                yield Finding(record, "differencing", message)
+        self.sums.append(this)
+
+
+def follow(entries: Sequence[Entry], terms: Terms, *, is_whole: bool) -> tuple[Story, tuple[Finding, ...]]:
+    """Return the story that the verified `entries` tell, and what is wrong with it.
+
+    Args:
+        entries: the verified records; the first opens the run.
+        terms: what they are judged by.
+        is_whole: whether these are all records, so that an end which is not among them is missing.
+    """
+    story = Story(terms, terms.run.initial_model_hash)
+    findings = [finding for entry in entries[1:] for finding in story.follow(entry)]
+    if is_whole and story.ended is None:
+        findings.append(missing("run_completed", "The ledger has no record of the end of the run."))
+    return story, tuple(findings)
+
+
+def _out_of_order(
+    record: int, what: str, body: CohortFixed | SurvivorsFixed | RoundReleased | RoundAborted
+) -> Finding:
+    message = (
+        f"{what} of round {body.round} attempt {body.attempt} does not follow from the records before it."
+    )
+    return Finding(record, "order", message)

@@ -1,0 +1,84 @@
+"""Audit a run folder. This file is the list of everything an audit checks, in order.
+
+RUN_DIR/roster.toml                  the pinned identities (better: the auditor's own copy)
+RUN_DIR/coordinator/ledger.jsonl     the ledger
+RUN_DIR/coordinator/models/          the released models
+RUN_DIR/<market>/checkpoints.jsonl   what each market kept of what the coordinator signed to it
+"""
+
+from pathlib import Path
+
+from fecosr.audit.attempt import Terms
+from fecosr.audit.chain import read_chain
+from fecosr.audit.findings import Finding, missing
+from fecosr.audit.models import check_models
+from fecosr.audit.opening import check_opening
+from fecosr.audit.plan_terms import plan_terms
+from fecosr.audit.report import AuditReport, RunFacts
+from fecosr.audit.story import follow
+from fecosr.audit.witnesses import check_witnesses
+from fecosr.config.parties import load_roster
+from fecosr.errors import ConfigError, LedgerError
+from fecosr.federation.cohort import Roster
+from fecosr.ledger.records import RunOpened
+
+
+def audit_run(run_dir: Path, roster: Path | None = None) -> AuditReport:
+    """Return what an audit of `run_dir` comes to; it reads files only, and changes none.
+
+    Args:
+        run_dir: the run folder.
+        roster: the pinned identities the auditor trusts; without it, the copy in the run folder, which proves
+            nothing against somebody who could replace that file as well.
+    """
+    try:
+        pinned = load_roster(roster or run_dir / "roster.toml")
+    except ConfigError as error:
+        return AuditReport((missing("roster", f"The pinned identities cannot be used: {error}."),))
+    data = _read(run_dir / "coordinator" / "ledger.jsonl")
+    if data is None:
+        return AuditReport((missing("ledger", "coordinator/ledger.jsonl cannot be read."),))
+    return _audit(run_dir, pinned, data)
+
+
+def _audit(run_dir: Path, roster: Roster, data: bytes) -> AuditReport:
+    chain = read_chain(data, roster.coordinator)
+    opened = chain.entries[0].body if chain.entries else None
+    if not isinstance(opened, RunOpened):
+        return AuditReport(chain.findings)
+    try:
+        plan = plan_terms(opened.plan_json)
+    except LedgerError as error:
+        return AuditReport((*chain.findings, Finding(error.record, error.rule, f"{error.message}.")))
+    story, findings = follow(chain.entries, Terms(roster, opened, plan), is_whole=chain.is_whole)
+    evidence = {node: _read(run_dir / node / "checkpoints.jsonl") for node in roster.nodes}
+    witnesses = check_witnesses(evidence, chain, story)
+    models = run_dir / "coordinator" / "models"
+    final = story.model_hash if chain.is_whole else None
+    facts = RunFacts(
+        opened=opened,
+        plan=plan,
+        num_records=len(chain.entries),
+        rounds=story.rounds,
+        aborted=story.aborted,
+        is_completed=story.is_completed,
+        sums={node: sum(node in opened.survivors for opened in story.sums) for node in roster.nodes},
+        vouched=witnesses.sizes,
+    )
+    return AuditReport(
+        findings=(
+            *chain.findings,
+            *check_opening(opened, plan, roster),
+            *findings,
+            *check_models(models, chain.entries, opened.num_parameters, final),
+            *witnesses.findings,
+        ),
+        facts=facts,
+    )
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
