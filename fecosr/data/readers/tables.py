@@ -5,6 +5,7 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
@@ -13,8 +14,8 @@ import polars as pl
 
 from fecosr.errors import DataError
 
-ROW: Final = "row"
-"""The column that numbers the rows of a file, from 0."""
+ROW: Final = "row number"
+"""The column that we add to a file's own: its rows numbered from 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class SourceTable:
 
     Attributes:
         path: the file.
-        frame: its columns and `row`; text formats keep every column as text.
+        frame: its columns and `ROW`; text formats keep every column as text.
         separator: of the columns; empty for formats that have rows but no lines.
         quoted: whether fields of a text format may be quoted, and so may hold line breaks.
     """
@@ -62,10 +63,11 @@ class SourceTable:
             return f"{self.path} row {row + 1}"
         if not self.quoted:
             return f"{self.path}:{row + 2}"
-        for number, (line, _) in enumerate(_records(_contents(self.path), self.separator, quoted=True)):
+        records = _records(_lines(_contents(self.path)), self.separator, quoted=True)
+        for number, (first, _, _) in enumerate(records):
             if number == row + 1:
-                return f"{self.path}:{line}"
-        return str(self.path)
+                return f"{self.path}:{first}"
+        return f"{self.path} row {row + 1}"
 
 
 def read_delimited(path: Path, separator: str, *, quoted: bool) -> SourceTable:
@@ -75,6 +77,7 @@ def read_delimited(path: Path, separator: str, *, quoted: bool) -> SourceTable:
         DataError: the file cannot be opened, or is no such table.
     """
     contents = _contents(path)
+    _require_text(path, contents)
     try:
         frame = pl.read_csv(
             contents,
@@ -94,6 +97,8 @@ def read_delimited(path: Path, separator: str, *, quoted: bool) -> SourceTable:
 
 def read_parquet(path: Path) -> SourceTable:
     """Return a Parquet table.
+
+    Polars itself ends the process on some files that were damaged inside after they were written.
 
     Raises:
         DataError: the file cannot be opened, or is no Parquet file.
@@ -138,38 +143,50 @@ def _contents(path: Path) -> bytes:
         ) from None
 
 
+def _require_text(path: Path, contents: bytes) -> None:
+    """Refuse bytes that are no UTF-8; polars looks at some of them only."""
+    try:
+        contents.decode()
+    except UnicodeDecodeError as error:
+        line = contents.count(b"\n", 0, error.start) + 1
+        raise DataError("not UTF-8 text", remedy="save it as UTF-8", source=f"{path}:{line}") from None
+
+
 def _refuse_text(path: Path, contents: bytes, separator: str, quoted: bool) -> NoReturn:
     """Refuse a text that polars could not read as a table, naming the first line that explains it."""
-    for line, text in enumerate(contents.split(b"\n"), start=1):
-        try:
-            text.decode()
-        except UnicodeDecodeError:
-            raise DataError("not UTF-8 text", remedy="save it as UTF-8", source=f"{path}:{line}") from None
-    line, columns = 0, 0
-    try:
-        for line, fields in _records(contents, separator, quoted=quoted):
-            columns = columns or len(fields)
-            if len(fields) > columns:
-                raise DataError(
-                    f"{len(fields)} fields where the header has {columns}",
-                    remedy="quote fields that hold the separator, or correct the line",
-                    source=f"{path}:{line}",
-                )
-    except csv.Error:
-        raise DataError("a quote is not closed", remedy="close it", source=f"{path}:{line + 1}") from None
+    columns = 0
+    lines = _lines(contents)
+    for first, last, fields in _records(lines, separator, quoted=quoted):
+        columns = columns or len(fields)
+        if quoted and "".join(lines[first - 1 : last]).count('"') % 2:
+            raise DataError(
+                "a quote is not closed, or stands inside a field",
+                remedy="close it, or double it and quote the field",
+                source=f"{path}:{first}",
+            )
+        if len(fields) > columns:
+            raise DataError(
+                f"{len(fields)} fields where the header has {columns}",
+                remedy="quote fields that hold the separator, or correct the line",
+                source=f"{path}:{first}",
+            )
     raise DataError(f"not a table separated by {separator!r}", remedy="check the format", source=str(path))
 
 
-def _records(contents: bytes, separator: str, *, quoted: bool) -> Iterator[tuple[int, list[str]]]:
-    """Yield each record of a text table, header first, with the line that it starts in."""
-    text = io.StringIO(contents.decode(), newline="")
-    reader = csv.reader(
-        text,
-        delimiter=separator,
-        quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
-        strict=True,
-    )
-    line = 1
-    for fields in reader:
-        yield line, fields
-        line = reader.line_num + 1
+def _lines(contents: bytes) -> list[str]:
+    """Return a text in lines, each with its line break."""
+    return io.StringIO(contents.decode(), newline="").readlines()
+
+
+def _records(lines: list[str], separator: str, *, quoted: bool) -> Iterator[tuple[int, int, list[str]]]:
+    """Yield each record of a text table, header first, after the numbers of its first and its last line.
+
+    Polars does not say where a record stands, so this reads the text once more when there is something to say
+    about it. It stops at what the csv module cannot read.
+    """
+    reader = csv.reader(lines, delimiter=separator, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
+    first = 1
+    with suppress(csv.Error):
+        for fields in reader:
+            yield first, reader.line_num, fields
+            first = reader.line_num + 1

@@ -50,7 +50,7 @@ def interactions(table: SourceTable, columns: ColumnNames) -> pl.DataFrame:
         pl.col(columns.user).cast(pl.String).alias("user"),
         pl.col(columns.item).cast(pl.String).alias("item"),
         seconds(table, columns.timestamp),
-        pl.col(ROW),
+        pl.col(ROW).alias("row"),
         *([pl.col(columns.title).cast(pl.String).alias("title")] if columns.title else []),
     )
     return result.with_columns(_tidy_title()) if columns.title else result

@@ -32,12 +32,6 @@ def test_the_number_of_further_bad_rows_is_told(write: Writer) -> None:
         table.refuse_where(pl.col("b") > "1", "bad", "")
 
 
-def test_a_file_may_have_a_column_called_row(write: Writer, tmp_path: Path) -> None:
-    assert read_delimited(write("a.csv", "row,item\n7,1\n"), ",", quoted=True).frame["row"].to_list() == [0]
-    pl.DataFrame({"row": [7], "item": [1]}).write_parquet(tmp_path / "a.parquet")
-    assert read_parquet(tmp_path / "a.parquet").frame["row"].to_list() == [0]
-
-
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -45,6 +39,7 @@ def test_a_file_may_have_a_column_called_row(write: Writer, tmp_path: Path) -> N
         ("a,b\n1,2\n3,4,5\n", r"x\.csv:3: 3 fields where the header has 2"),
         ('a,b\n"1\n",2\n3,4,5\n', r"x\.csv:4: 3 fields where the header has 2"),
         ('a,b\n1,2\n"open,4\n5,6\n', r"x\.csv:3: a quote is not closed"),
+        ('a,b\n1,2\n3,"4\n5",6"\n7,8\n', r"x\.csv:3: a quote is not closed, or stands inside a field"),
     ],
 )
 def test_text_that_is_no_table_is_refused(write: Writer, text: str, complaint: str) -> None:
@@ -55,6 +50,12 @@ def test_text_that_is_no_table_is_refused(write: Writer, text: str, complaint: s
 def test_text_in_another_encoding_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes("a,b\n1,2\ncafé,3\n".encode("latin-1"))
     with pytest.raises(DataError, match=r"x\.csv:3: not UTF-8 text \(save it as UTF-8\)"):
+        read_delimited(tmp_path / "x.csv", ",", quoted=True)
+
+
+def test_another_encoding_in_the_header_is_noticed_too(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_bytes("café,b\n1,2\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"x\.csv:1: not UTF-8 text"):
         read_delimited(tmp_path / "x.csv", ",", quoted=True)
 
 

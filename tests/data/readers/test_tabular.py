@@ -40,6 +40,14 @@ def test_parquet_may_hold_numbers_as_names(tmp_path: Path) -> None:
     assert frame.rows() == [("17", "1", 5, 0, "a"), ("4", "2", 6, 1, None)]
 
 
+def test_any_column_may_be_called_row(write: Writer, tmp_path: Path) -> None:
+    columns = ColumnNames(user="row")
+    path = write("de.csv", "row,item,timestamp,row number\nu,i,1,9\n")
+    pl.read_csv(path).write_parquet(tmp_path / "de.parquet")
+    assert read_csv(path, columns, ",").rows() == [("u", "i", 1, 0)]
+    assert read_columns(tmp_path / "de.parquet", columns).rows() == [("u", "i", 1, 0)]
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [

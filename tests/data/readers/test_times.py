@@ -4,7 +4,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from fecosr.data.readers.tables import SourceTable
+from fecosr.data.readers.tables import ROW, SourceTable
 from fecosr.data.readers.times import seconds
 from fecosr.errors import DataError
 
@@ -12,7 +12,7 @@ MAY = 1_714_521_600  # 2024-05-01 00:00 UTC
 
 
 def table(values: pl.Series) -> SourceTable:
-    frame = values.alias("when").to_frame().with_row_index("row").with_columns(pl.col("row").cast(pl.Int64))
+    frame = values.alias("when").to_frame().with_row_index(ROW)
     return SourceTable(Path("x"), frame, ",")
 
 
