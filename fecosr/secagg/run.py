@@ -55,8 +55,8 @@ def run_secagg(
 ) -> Completed | Aborted:
     """Add up the vectors of all participants that do not leave.
 
-    Every turn of the loop is one phase: each client answers the server's last message or leaves, and the server
-    answers all of them together.
+    Every turn of the loop is one phase: each client answers the server's last message or leaves, and the
+    server answers all of them together.
 
     | phase | client says | server answers |
     |---|---|---|
