@@ -1,0 +1,142 @@
+"""Every state and message of one whole session, kept by phase, for tests that want to step in anywhere."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from fecosr.crypto.signatures import SigningKey
+from fecosr.ids import NodeId
+from fecosr.secagg.client import ClientRecord, ClientState, RunningClient, begin
+from fecosr.secagg.masking import Vector
+from fecosr.secagg.messages import ClientMessage, Phase, ServerMessage
+from fecosr.secagg.parameters import SecAggParameters
+from fecosr.secagg.run import Participant
+from fecosr.secagg.server import (
+    CollectingInputs,
+    DropoutReason,
+    RunningState,
+    ServerRecord,
+    ServerState,
+    open_session,
+)
+
+PHASE_SECONDS = dict.fromkeys(Phase, 10.0)
+NAMES = tuple(NodeId(name) for name in ("at", "be", "cz", "de", "es", "fr", "gr", "hu", "it"))
+CONTEXT = b"\xc0" * 32
+
+
+def identity_of(client: NodeId) -> SigningKey:
+    return SigningKey(client.encode().ljust(32, b"."))
+
+
+def make_participants(
+    num_clients: int, length: int = 6, seed: int = 0, entropy: bytes = b""
+) -> list[Participant]:
+    """Return clients with vectors over the whole ring."""
+    rng = np.random.default_rng(seed)
+    return [
+        Participant(
+            client,
+            identity_of(client),
+            rng.integers(0, 2**32, length, dtype=np.uint32),
+            (client.encode() + entropy).ljust(32, b"!"),
+        )
+        for client in NAMES[:num_clients]
+    ]
+
+
+def plain_sum(participants: Iterable[Participant], survivors: Iterable[NodeId]) -> list[int]:
+    """Return what the sum must be, one Python integer after another."""
+    chosen = set(survivors)
+    vectors = [someone.vector.tolist() for someone in participants if someone.client in chosen]
+    return [sum(column) % 2**32 for column in zip(*vectors, strict=True)]
+
+
+@dataclass
+class Rehearsal:
+    """Hold what happened.
+
+    Attributes:
+        servers: the server at the beginning of each phase.
+        said: what each client answered in each phase.
+        clients: each client while it waits for the server's answer of each phase.
+        told: that answer.
+    """
+
+    parameters: SecAggParameters
+    participants: list[Participant]
+    roster: Mapping[NodeId, bytes]
+    servers: dict[Phase, RunningState] = field(default_factory=dict)
+    said: dict[Phase, dict[NodeId, ClientMessage]] = field(default_factory=dict)
+    clients: dict[Phase, dict[NodeId, RunningClient]] = field(default_factory=dict)
+    told: dict[Phase, dict[NodeId, ServerMessage]] = field(default_factory=dict)
+    server_records: list[ServerRecord] = field(default_factory=list)
+    client_records: list[ClientRecord] = field(default_factory=list)
+    outcome: ServerState | None = None
+
+    def collect(
+        self, phase: Phase, said: Mapping[NodeId, ClientMessage] | None = None, now: float = 0.0
+    ) -> ServerState:
+        """Let the server of one phase take in the phase's answers, or others in their place."""
+        state: ServerState = fresh(self.servers[phase])
+        for sender, message in (self.said[phase] if said is None else said).items():
+            assert isinstance(state, RunningState)
+            state = state.receive(sender, message, now).state
+        return state
+
+
+def fresh(state: RunningState) -> RunningState:
+    """Return the state with a running sum of its own."""
+    if isinstance(state, CollectingInputs):
+        return replace(state, total=state.total.copy())
+    return state
+
+
+def rehearse(
+    num_clients: int = 5,
+    *,
+    leaves: Callable[[NodeId, Phase], bool] = lambda _client, _phase: False,
+    n_min: int = 3,
+    max_colluding: int = 1,
+    context: bytes = CONTEXT,
+    participants: list[Participant] | None = None,
+) -> Rehearsal:
+    """Play a session phase by phase, keeping everything."""
+    people = participants or make_participants(num_clients)
+    roster = {client: identity_of(client).public for client in NAMES}
+    parameters = SecAggParameters(context, len(people[0].vector), n_min, max_colluding)
+    play = Rehearsal(parameters, people, roster)
+    expected = frozenset(someone.client for someone in people)
+    server: ServerState = open_session(parameters, roster, expected, PHASE_SECONDS, 0.0).state
+    begun = {p.client: begin(parameters, p.client, p.identity, roster, p.vector, p.entropy) for p in people}
+    states: dict[NodeId, ClientState] = {client: step.state for client, step in begun.items()}
+    answers = {client: step.outbox[0] for client, step in begun.items()}
+    while isinstance(server, RunningState):
+        phase = server.phase
+        play.servers[phase] = fresh(server)
+        play.said[phase] = {client: said for client, said in answers.items() if not leaves(client, phase)}
+        play.clients[phase] = {client: states[client] for client in answers}  # type: ignore[misc]  # all wait
+        play.told[phase] = {}
+        for client, answer in answers.items():
+            if not isinstance(server, RunningState):
+                break
+            if leaves(client, phase):
+                step = server.drop(client, DropoutReason.DISCONNECTED, 0.0)
+            else:
+                step = server.receive(client, answer, 0.0)
+            server = step.state
+            play.server_records.extend(step.records)
+            play.told[phase] |= {envelope.to: envelope.message for envelope in step.outbox}
+        answers = {}
+        for client, message in play.told[phase].items():
+            waiting = play.clients[phase][client]
+            moved = waiting.receive(message)
+            play.client_records.extend(moved.records)
+            states[client], answers[client] = moved.state, moved.outbox[0]
+    play.outcome = server
+    return play
+
+
+def vector_of(participants: Iterable[Participant], client: NodeId) -> Vector:
+    return next(someone.vector for someone in participants if someone.client == client)

@@ -1,0 +1,20 @@
+"""One undisturbed session and one with a dropout, played once for all tests that only look."""
+
+import pytest
+
+from fecosr.ids import NodeId
+from fecosr.secagg.messages import Phase
+from tests.reference.rehearsal import Rehearsal, rehearse
+
+
+@pytest.fixture(scope="session")
+def play() -> Rehearsal:
+    """Five clients, n_min 3, one may collude (threshold 4), everybody stays."""
+    return rehearse(5)
+
+
+@pytest.fixture(scope="session")
+def play_with_dropout() -> Rehearsal:
+    """Six clients; `cz` deals shares and then leaves without handing in a vector."""
+    gone = NodeId("cz")
+    return rehearse(6, leaves=lambda client, phase: client == gone and phase is Phase.MASKED_INPUT)
