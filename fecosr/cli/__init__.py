@@ -1,0 +1,1 @@
+"""The command `fecosr`: what operators, auditors and engineers type."""

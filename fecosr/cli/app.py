@@ -1,0 +1,137 @@
+"""The commands of `fecosr`. What is heavy is imported by the command that needs it: help is instant."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from fecosr import __version__
+from fecosr.cli import bench
+from fecosr.errors import ConfigError, FecosrError
+
+UNUSABLE_INPUT: Final = 2
+INTERRUPTED: Final = 130
+TRACEBACK_VARIABLE: Final = "FECOSR_TRACEBACK"
+
+app = typer.Typer(
+    name="fecosr",
+    help="Federated cross-market sequential recommendation under secure aggregation.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+harness = typer.Typer(no_args_is_help=True, help="Run a whole federation as processes on this machine.")
+app.add_typer(harness, name="harness")
+app.add_typer(bench.app, name="bench")
+
+
+def main() -> None:
+    """Run the command line; every foreseen error becomes one line on standard error and an exit code.
+
+    Exit codes: 0 done, 1 something failed or does not verify, 2 the input cannot be used, 130 interrupted.
+    """
+    try:
+        app()
+    except FecosrError as error:
+        if os.environ.get(TRACEBACK_VARIABLE) == "1":
+            raise
+        typer.echo(f"fecosr: {' '.join(str(error).split())}", err=True)
+        sys.exit(UNUSABLE_INPUT if isinstance(error, ConfigError) else 1)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+@app.command()
+def version() -> None:
+    """Print the version.
+
+    Example: fecosr version
+    """
+    typer.echo(__version__)
+
+
+@app.command()
+def provision(
+    federation: Annotated[Path, typer.Argument(metavar="FEDERATION.toml", help="Plan, markets, address.")],
+    out: Annotated[Path, typer.Option("--out", help="New folder for the kits.")],
+) -> None:
+    """Write the startup kits: certificates, identities and configuration, one folder for each party.
+
+    Keep OUT/_ca to yourself, hand each of the other folders to its party and to nobody else.
+
+    Example: fecosr provision federation.toml --out kits
+    """
+    from fecosr.cli.provision import write_kits  # noqa: PLC0415 - heavy
+
+    write_kits(federation, out)
+
+
+@app.command()
+def audit(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A run folder, copied or in place.")],
+    roster: Annotated[
+        Path | None, typer.Option("--roster", help="Your own roster.toml instead of the copy in RUN_DIR.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Verify a run's ledger, signatures and privacy statement, offline and without trusting anybody.
+
+    Exit code 0: verified; 1: not; 2: there is nothing here that can be audited.
+
+    Examples: fecosr audit runs/demo-1; fecosr audit runs/demo-1 --roster kits/fr/roster.toml --json
+    """
+    from fecosr.cli.audit import print_audit  # noqa: PLC0415 - heavy
+
+    raise typer.Exit(print_audit(run_folder, roster, as_json=as_json))
+
+
+@app.command()
+def demo(
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Folder with one file for each market."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="New run folder [runs/demo-N].")] = None,
+    rounds: Annotated[int | None, typer.Option("--rounds", min=1, help="Rounds of training.")] = None,
+) -> None:
+    """Run a whole federation on this machine, kill a market in the middle, and show what everybody gained.
+
+    Examples: fecosr demo; fecosr demo --data xmarket-electronics --rounds 5 --out runs/xmarket
+    """
+    from fecosr.cli.harness import run_demo  # noqa: PLC0415 - heavy
+
+    raise typer.Exit(run_demo(data, out, rounds))
+
+
+@harness.command("run")
+def harness_run(
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="A file, or a name from `list`.")],
+    out: Annotated[Path, typer.Option("--out", help="New run folder.")],
+    keep_kits: Annotated[
+        Path | None,
+        typer.Option("--keep-kits", help="New folder for the startup kits, keys and all."),
+    ] = None,
+) -> None:
+    """Run coordinator and market nodes as processes, break what the scenario breaks, check what it expects.
+
+    Exit code 0: every expectation holds; 1: one does not; 2: the scenario cannot be used.
+
+    Examples: fecosr harness run demo --out runs/demo; fecosr harness run lost-node.toml --out runs/lost-node
+    """
+    from fecosr.cli.harness import run_file  # noqa: PLC0415 - heavy
+
+    raise typer.Exit(run_file(scenario, out, keep_kits))
+
+
+@harness.command("list")
+def harness_list() -> None:
+    """List the scenarios that come with FeCoSR.
+
+    Example: fecosr harness list
+    """
+    from fecosr.cli.harness import list_scenarios  # noqa: PLC0415 - heavy
+
+    list_scenarios()

@@ -1,0 +1,83 @@
+"""`fecosr harness` and `fecosr demo`: run a scenario, show it, and turn its verdict into an exit code."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from rich.console import Console
+
+from fecosr.harness.conclusion import Outcome
+from fecosr.harness.demo import demo_scenario, fresh_run_folder
+from fecosr.harness.display import watching
+from fecosr.harness.runner import run_scenario
+from fecosr.harness.scenario import Scenario, load_scenario, shipped_scenarios
+from fecosr.harness.tables import closing_lines, figures_table
+
+RUNS: Final = Path("runs")
+TEMPLATES: Final = frozenset({"xmarket"})
+"""Shipped files that only become scenarios with the markets of a folder."""
+
+
+def run_file(name_or_path: str, out: Path, keep_kits: Path | None) -> int:
+    """Run a scenario from a file, or a shipped one by name; return the exit code."""
+    path = Path(name_or_path)
+    shipped = shipped_scenarios()
+    if not path.exists() and name_or_path in shipped:
+        path = shipped[name_or_path]
+    return _run(load_scenario(path), out, keep_kits)
+
+
+def run_demo(data: Path | None, out: Path | None, rounds: int | None) -> int:
+    """Run the demo; return the exit code."""
+    return _run(demo_scenario(data, rounds), out or fresh_run_folder(RUNS), None)
+
+
+def list_scenarios() -> None:
+    """Print name and description of each shipped scenario."""
+    console = Console(highlight=False)
+    for name, path in shipped_scenarios().items():
+        if name not in TEMPLATES:
+            console.print(f"{name}  {load_scenario(path).description}", markup=False, soft_wrap=True)
+
+
+def _run(scenario: Scenario, out: Path, keep_kits: Path | None) -> int:
+    console = Console(highlight=False)
+    console.print(f"{scenario.name}: {scenario.description}", markup=False)
+    with _termination_interrupts(), watching(scenario, console) as watcher:
+        outcome = run_scenario(scenario, out, watcher, keep_kits=keep_kits)
+    _report(console, outcome)
+    return 0 if outcome.holds else 1
+
+
+def _report(console: Console, outcome: Outcome) -> None:
+    console.print()
+    if outcome.summary.markets:
+        console.print(figures_table(outcome.summary))
+    for line in closing_lines(outcome):
+        console.print(line, markup=False, soft_wrap=True)
+    console.print()
+    for verdict in outcome.verdicts:
+        console.print(
+            verdict.sentence(), markup=False, soft_wrap=True, style="" if verdict.holds else "bold red"
+        )
+    for name, party in outcome.observation.parties.items():
+        if not outcome.holds and party.last_error:
+            console.print(f"{name} said: {party.last_error[:500]}", markup=False, soft_wrap=True, style="red")
+
+
+@contextmanager
+def _termination_interrupts() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end a run as Ctrl-C does: with every process it started."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,164 @@
+"""Start, watch and kill real processes without sleeping: their output and their end are awaited together."""
+
+import os
+import selectors
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Final, Self
+
+import fecosr
+from fecosr.errors import MisuseError
+from fecosr.harness.events import Exited, Happening, Logged, Started, parse_line
+from fecosr.rpc.failpoints import VARIABLE as FAILPOINT_VARIABLE
+
+_CHUNK_BYTES: Final = 1 << 16
+
+
+@dataclass(slots=True)
+class _Running:
+    """Hold one live process, what it has said of an unfinished line, and its log file."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    pidfd: int
+    log: BinaryIO
+    rest: bytes = b""
+    silent: bool = False
+
+
+class Processes:
+    """Run named processes, each in a process group of its own; leaving the block kills whatever is left.
+
+    Attributes:
+        log_folder: each process's standard output and error are appended to `<name>.jsonl` in it.
+    """
+
+    def __init__(self, log_folder: Path) -> None:
+        self.log_folder = log_folder
+        self._selector = selectors.DefaultSelector()
+        self._running: dict[str, _Running] = {}
+        self._starts: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        self.log_folder.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for name in list(self._running):
+            self.kill(name)
+        self._selector.close()
+
+    def start(
+        self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None
+    ) -> Started:
+        """Start `command` as `name` in our environment (without any failpoint of ours) and `environment`."""
+        if name in self._running:
+            raise MisuseError(f"{name} is running already")
+        log = (self.log_folder / f"{name}.jsonl").open("ab")
+        process = subprocess.Popen(  # noqa: S603 - the command is ours, no shell is involved
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=_environment(environment or {}),
+            start_new_session=True,
+        )
+        running = _Running(name, process, os.pidfd_open(process.pid), log)
+        os.set_blocking(_output(running).fileno(), False)
+        self._selector.register(_output(running), selectors.EVENT_READ, running)
+        self._selector.register(running.pidfd, selectors.EVENT_READ, running)
+        self._running[name] = running
+        self._starts[name] = self._starts.get(name, 0) + 1
+        return Started(name, self._starts[name])
+
+    def running(self) -> frozenset[str]:
+        """Return the names of the processes that have not ended."""
+        return frozenset(self._running)
+
+    def wait(self, seconds: float) -> list[Happening]:
+        """Return what happened, as soon as anything does, or nothing after `seconds`.
+
+        Guarantees: everything a process said comes before its end.
+        """
+        ready = {id(key.data): key.data for key, _ in self._selector.select(max(0.0, seconds))}
+        happenings: list[Happening] = []
+        for running in ready.values():
+            ended = running.process.poll() is not None
+            happenings.extend(self._read(running))
+            if ended:
+                happenings.append(self._finish(running))
+        return happenings
+
+    def kill(self, name: str) -> Exited:
+        """End `name` and everything it started, at once and without asking."""
+        running = self._running[name]
+        # It may have ended by itself a moment ago.
+        with suppress(ProcessLookupError):
+            os.killpg(running.process.pid, signal.SIGKILL)
+        running.process.wait()
+        self._read(running)
+        return self._finish(running)
+
+    def _read(self, running: _Running) -> list[Logged]:
+        pieces = [running.rest]
+        while piece := _read_available(_output(running)):
+            running.log.write(piece)
+            pieces.append(piece)
+        if piece is not None:
+            self._silence(running)
+        running.log.flush()
+        # What a killed process left of a line is its last word; there will be no end of it.
+        *lines, running.rest = b"".join([*pieces, b"\n" if running.silent else b""]).split(b"\n")
+        events = (parse_line(running.name, line) for line in lines)
+        return [event for event in events if event is not None]
+
+    def _silence(self, running: _Running) -> None:
+        """Stop waiting for output at its end, which would otherwise count as something new for ever."""
+        if not running.silent:
+            self._selector.unregister(_output(running))
+            running.silent = True
+
+    def _finish(self, running: _Running) -> Exited:
+        self._silence(running)
+        self._selector.unregister(running.pidfd)
+        os.close(running.pidfd)
+        _output(running).close()
+        running.log.close()
+        del self._running[running.name]
+        return Exited(running.name, running.process.returncode)
+
+
+def python_module(module: str, *arguments: str) -> list[str]:
+    """Return the command that runs `module` with this interpreter, never from the working folder."""
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def _environment(extra: Mapping[str, str]) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if name != FAILPOINT_VARIABLE}
+    # The processes run the FeCoSR that started them, also from a source tree that is not installed.
+    source = str(Path(fecosr.__file__).parent.parent)
+    paths = [source, *filter(None, [inherited.get("PYTHONPATH")])]
+    return {**inherited, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1", **extra}
+
+
+def _output(running: _Running) -> BinaryIO:
+    output = running.process.stdout
+    if output is None:
+        raise MisuseError("the process was started without a pipe")
+    return output  # type: ignore[return-value]  # Popen[bytes] types its pipes as IO[bytes]
+
+
+def _read_available(output: BinaryIO) -> bytes | None:
+    """Return what can be read at once: b"" at the end of the output, None when there is nothing yet."""
+    try:
+        return os.read(output.fileno(), _CHUNK_BYTES)
+    except BlockingIOError:
+        return None

@@ -1,0 +1,85 @@
+"""What a run came to, for people: figures per market, what happened, what was and was not promised."""
+
+from collections.abc import Iterator, Mapping
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from fecosr.audit.report import AuditReport
+from fecosr.harness.conclusion import Outcome
+from fecosr.harness.summary import Metrics, Summary, macro_mean
+
+SHOWN_METRICS = (("hr@10", "HR@10"), ("ndcg@10", "NDCG@10"))
+SHOWN_METHODS = (("popularity", "pop"), ("local", "Local"), ("fecosr", "FeCoSR"))
+
+
+def figures_table(summary: Summary) -> Table:
+    """Return users, items and metrics of each market, and what FeCoSR gains over Local, in 80 columns."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_footer=False)
+    table.add_column("market", overflow="fold", max_width=14)
+    table.add_column("users", justify="right")
+    table.add_column("items", justify="right")
+    for _, metric in SHOWN_METRICS:
+        for _, method in SHOWN_METHODS:
+            table.add_column(f"{metric}\n{method}", justify="right")
+        table.add_column(f"{metric}\ndiff.", justify="right")
+    for number, figures in enumerate(summary.markets, start=1):
+        last = number == len(summary.markets)
+        table.add_row(
+            figures.market, str(figures.users), str(figures.items), *_cells(figures.methods), end_section=last
+        )
+    mean = macro_mean([figures.methods for figures in summary.markets])
+    table.add_row("macro mean", "", "", *_cells(mean), style="bold")
+    return table
+
+
+def closing_lines(outcome: Outcome) -> Iterator[str]:
+    """Yield what happened in the run, what the audit says, and what was and was not promised to anybody."""
+    summary = outcome.summary
+    yield f"diff. is FeCoSR minus Local; {summary.rounds} rounds in {summary.seconds:.0f} s"
+    for killed in summary.killed:
+        survivors = summary.survivors.get(killed.round, ())
+        back = "came back" if killed.restarted else "stayed away"
+        yield (
+            f"{killed.name} was killed in round {killed.round} at {killed.phase} and {back}; "
+            f"round {killed.round} went on with {', '.join(survivors) or 'nobody'}"
+        )
+    yield _audit_line(outcome.audit)
+    yield from _privacy_lines(outcome.audit)
+    for semantics in sorted({figures.semantics for figures in summary.markets}):
+        names = ", ".join(figures.market for figures in summary.markets if figures.semantics == semantics)
+        yield f"semantics of {names}: {semantics}"
+    yield f"run folder: {outcome.out}"
+
+
+def _cells(methods: Mapping[str, Metrics]) -> Iterator[Text]:
+    for metric, _ in SHOWN_METRICS:
+        values = {method: methods.get(method, {}).get(metric) for method, _ in SHOWN_METHODS}
+        yield from (_figure(value) for value in values.values())
+        yield _difference(values["fecosr"], values["local"])
+
+
+def _figure(value: float | None) -> Text:
+    return Text("-" if value is None else f"{value:.4f}")
+
+
+def _difference(ours: float | None, theirs: float | None) -> Text:
+    if ours is None or theirs is None:
+        return Text("-")
+    difference = ours - theirs
+    return Text(f"{difference:+.4f}", style="green" if difference >= 0 else "red")
+
+
+def _audit_line(audit: AuditReport) -> str:
+    if audit.verified and audit.facts is not None:
+        return f"audit: verified, {audit.facts.num_records} records, every signature and every model file"
+    return f"audit: {audit.status.replace('_', ' ')}; fecosr audit says why"
+
+
+def _privacy_lines(audit: AuditReport) -> Iterator[str]:
+    if audit.facts is None:
+        yield "privacy: nothing is known, for want of a ledger"
+    elif audit.facts.opened.privacy.mode == "none":
+        yield "privacy: no differential privacy in this run. Only sums of the markets' updates were opened,"
+        yield "  but nothing bounds what a sum says about one customer: epsilon is unbounded"
