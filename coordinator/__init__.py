@@ -1,1 +1,1 @@
-"""The coordinator binary. It can import neither torch nor anything that reads interactions (checked in tests)."""
+"""The coordinator binary. It imports neither torch nor anything that reads interactions."""

@@ -11,6 +11,7 @@ import typer
 
 from coordinator.state import CoordinatorState
 from fecosr import __version__
+from fecosr.config.clock import utc_now
 from fecosr.config.exits import DONE, FAILED, exit_code_of
 from fecosr.config.logs import configure_logs
 from fecosr.config.parties import CoordinatorConfig, load_coordinator, load_identity, load_roster
@@ -87,8 +88,15 @@ async def _serve(
         begin = state.begin(config.initial_model)
         driver = CoordinatorDriver(state.persist, log, failpoint_from(os.environ))
         files = TlsFiles(config.tls.ca, config.tls.certificate, config.tls.key)
-        server = CoordinatorServer(config.listen, files, driver, state.uploads, setup.roster.nodes.keys())
-        await server.start()
+        server = CoordinatorServer(
+            config.listen,
+            files,
+            roster=setup.roster.nodes.keys(),
+            handler=driver,
+            models=driver,
+            uploads=state.uploads,
+        )
+        await server.start(utc_now())
         try:
             log.info("coordinator_ready", address=config.listen, port=server.port)
             await driver.start(server, begin)

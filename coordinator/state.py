@@ -1,4 +1,4 @@
-"""What the coordinator keeps on disk: its ledger and the shared models, and how it finds its place in them again."""
+"""What the coordinator keeps on disk, its ledger and the shared models, and how it finds its place again."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Between the protocol and machine learning: what the node's driver asks, answered by the market's learner."""
+"""Between the protocol and machine learning: the node's driver asks, the market's learner answers."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,7 +19,7 @@ Log = structlog.typing.FilteringBoundLogger
 
 
 def learning_settings(plan: Plan, config: NodeConfig) -> LearningSettings:
-    """Return what decides learning: all from the plan, but for the baseline, which is this market's own matter."""
+    """Return what decides learning: the plan, and for the baseline this market's own settings."""
     return LearningSettings(
         semantics=plan.semantics,
         encoder=plan.encoder,

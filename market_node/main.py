@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from fecosr import __version__
+from fecosr.config.clock import utc_now
 from fecosr.config.exits import DONE, FAILED, exit_code_of
 from fecosr.config.logs import configure_logs
 from fecosr.config.parties import NodeConfig, load_identity, load_node, load_roster
@@ -83,7 +84,7 @@ def _take_part(kit: _Kit) -> int:
     # Imported here, so that a mistake in the configuration is reported before torch takes seconds to load.
     import torch  # noqa: PLC0415
 
-    from fecosr.data.markets import load_market  # noqa: PLC0415
+    from fecosr.data.sequences import load_market  # noqa: PLC0415
     from fecosr.training.market import MarketLearner  # noqa: PLC0415
 
     config, log = kit.config, kit.log
@@ -102,7 +103,7 @@ def _take_part(kit: _Kit) -> int:
         if shared is None:
             return FAILED
         if not (config.storage / REPORT_FILE).exists():
-            fine_tune_and_report(learner, data, shared, config.report, config.storage, log)
+            fine_tune_and_report(learner, data, shared, wanted=config.report, folder=config.storage, log=log)
     return DONE
 
 
@@ -126,14 +127,21 @@ def _setup(kit: _Kit, num_parameters: int) -> NodeSetup:
     )
 
 
+async def _connected(client: NodeClient, driver: NodeDriver) -> Done | Refused:
+    async with client:
+        return await driver.run(client)
+
+
 async def _federate(kit: _Kit, setup: NodeSetup, state: NodeState, trainer: MarketTrainer) -> int:
     """Take part until the final model is stored; return the exit code."""
     files = TlsFiles(kit.config.tls.ca, kit.config.tls.certificate, kit.config.tls.key)
-    client = NodeClient(kit.config.coordinator, files)
-    driver = NodeDriver(setup, state.memory(), state, trainer.train, kit.log, failpoint_from(os.environ))
+    client = NodeClient(kit.config.coordinator, files, clock=utc_now)
+    driver = NodeDriver(
+        setup, state.memory(), state, trainer.train, log=kit.log, failpoint=failpoint_from(os.environ)
+    )
     terminated = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminated.set)
-    running = asyncio.ensure_future(driver.run(client))
+    running = asyncio.ensure_future(_connected(client, driver))
     signalled = asyncio.ensure_future(terminated.wait())
     await asyncio.wait({running, signalled}, return_when=asyncio.FIRST_COMPLETED)
     signalled.cancel()

@@ -1,4 +1,4 @@
-"""The last thing a node does: fine-tune, measure beside the baselines, and leave the figures for its own operator."""
+"""The last thing a node does: fine-tune, measure beside the baselines, leave figures for its operator."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +19,7 @@ def fine_tune_and_report(
     learner: MarketLearner,
     data: MarketSequences,
     shared: Vector,
+    *,
     wanted: ReportSection,
     folder: Path,
     log: Log,

@@ -4,10 +4,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from fecosr.errors import StorageError
 from fecosr.federation.aggregation import Vector
 from fecosr.federation.effects import AttemptClaimed, CheckpointKept, NodeRecord, SumOpened
 from fecosr.federation.node import Memory
-from fecosr.errors import StorageError
 from fecosr.ids import NodeId, RunId
 from fecosr.secagg.client import SurvivorsSigned
 from fecosr.storage.checkpoint_store import CheckpointStore

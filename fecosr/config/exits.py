@@ -35,10 +35,10 @@ def exit_code_of(body: Callable[[], int]) -> int:
     try:
         return body()
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        sys.stderr.write("interrupted\n")
         return INTERRUPTED
     except FecosrError as error:
         if os.environ.get(TRACEBACK_VARIABLE) == "1":
             raise
-        print(f"error: {error}", file=sys.stderr)
+        sys.stderr.write(f"error: {error}\n")
         return UNUSABLE if isinstance(error, ConfigError) else FAILED

@@ -1,4 +1,4 @@
-"""One log line per event: JSON on standard error, the same words everywhere, never data and never a secret."""
+"""One log line per event, JSON on standard error; the same words everywhere, never data or a secret."""
 
 import logging
 import sys

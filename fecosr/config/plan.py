@@ -27,7 +27,7 @@ class RunSection(Section):
 
 
 class CohortSection(Section):
-    """Say how many markets must be present, and how many are assumed to collude. Nothing here has a default."""
+    """Say how many markets must be present and how many may collude; nothing here has a default."""
 
     n_min: int = Field(ge=2, le=64)
     max_colluding: int = Field(ge=0, le=62)
@@ -101,7 +101,7 @@ class Plan(Section):
 
     def federation(self) -> FederationPlan:
         """Return the part the protocol acts upon."""
-        phases = {phase: self.deadlines.phase_seconds for phase in Phase}
+        phases = dict.fromkeys(Phase, self.deadlines.phase_seconds)
         phases[Phase.ADVERTISE_KEYS] = self.deadlines.training_seconds
         return FederationPlan(
             run=RunId(self.run.name),

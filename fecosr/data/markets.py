@@ -117,7 +117,9 @@ def _one_each(files: Iterable[tuple[Path, DataKind]]) -> NamedSettings:
             raise DataError(
                 f"a second file for market {name}", remedy="rename or remove one", source=str(file)
             )
-        markets[name] = DataSettings(kind=kind, path=str(file), market=name)
+        settings = DataSettings(kind=kind, path=str(file), market=name)
+        # XMarket is published filtered; filtering it again would empty the small markets' catalogues.
+        markets[name] = replace(settings, min_core=1) if kind == "xmarket" else settings
     return tuple(markets.items())
 
 

@@ -13,8 +13,8 @@ Vector = npt.NDArray[np.float32]
 def weight_of(num_users: int, *, reference_num_users: int, exponent: float) -> float:
     """Return a market's aggregation weight `min(1, n / reference) ** exponent`, in (0, 1].
 
-    Exponent 1 weighs customers alike, 0 weighs markets alike; in between, a large market does not drown a small
-    one. The weight travels as a masked coordinate: the coordinator learns only the sum of the weights.
+    Exponent 1 weighs customers alike, 0 weighs markets alike; in between, a large market does not drown a
+    small one. The weight travels as a masked coordinate: the coordinator learns only the sum of the weights.
 
     Raises:
         MisuseError: the market has no user.

@@ -14,8 +14,8 @@ PUBLIC_KEY_BYTES = 32
 class Roster:
     """Pin the Ed25519 identity of the coordinator and of every market that may ever take part.
 
-    The roster is fixed at provisioning and the same in every kit, so the coordinator can neither invent markets
-    (Sybils) nor swap a market's keys.
+    The roster is fixed at provisioning and the same in every kit, so the coordinator can neither invent
+    markets (Sybils) nor swap a market's keys.
 
     Attributes:
         coordinator: the coordinator's public key, 32 bytes.

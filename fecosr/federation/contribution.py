@@ -114,8 +114,8 @@ def begin_session(
         entropy: 32 fresh bytes from the operating system; every secret of the session derives from them.
 
     Guarantees:
-        The vector handed to the secure aggregation encodes at most `clip_norm` in L2 norm times a weight of at
-        most 1, so that it fits the ring whatever the training produced.
+        The vector handed to the secure aggregation encodes at most `clip_norm` in L2 norm times a weight of
+        at most 1, so that it fits the ring whatever the training produced.
     """
     plan = setup.plan
     encoding = UpdateEncoding(

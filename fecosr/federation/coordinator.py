@@ -2,14 +2,15 @@
 
     Gathering -> RoundRunning -> Gathering -> ... -> Finishing -> Stopped
 
-Nothing here can hold one node's update: a round is a `secagg` server, which knows masked vectors and, at the end,
-their sum.
+Nothing here can hold one node's update: a round is a `secagg` server, which knows masked vectors and, at the
+end, their sum.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from fecosr.federation.aggregation import Vector, parameters_hash
+from fecosr.federation.attempt import Ending, Released
 from fecosr.federation.effects import (
     CoordinatorOutgoing,
     CoordinatorRecord,
@@ -20,7 +21,6 @@ from fecosr.federation.effects import (
 )
 from fecosr.federation.messages import Finished, Hello, NodeMessage, Rejected, RunClosed
 from fecosr.federation.progress import CoordinatorSetup, Progress, Replayed, opening, returning
-from fecosr.federation.attempt import Ending, Released
 from fecosr.federation.round import RoundRunning, RoundTransition, open_round
 from fecosr.ids import NodeId
 from fecosr.ledger.checkpoint import sign_checkpoint

@@ -65,8 +65,8 @@ class CheckpointKept:
 class SumOpened:
     """Remember, before its shares leave, over which nodes this node let the sum on a model be opened.
 
-    A second sum over the same model with other nodes would show the difference, which can be one market's update;
-    so from here on this node helps to open only sums over exactly these nodes for this model.
+    A second sum over the same model with other nodes would show the difference, which can be one market's
+    update; so from here on this node helps to open only sums over exactly these nodes for this model.
     """
 
     model_hash: bytes

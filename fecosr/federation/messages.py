@@ -1,7 +1,7 @@
 """What the coordinator and the market nodes say to each other around a secure aggregation.
 
-Everything a node acts upon is signed by the coordinator's pinned identity and hashes what it speaks of, so a node
-never has to trust the connection it came through.
+Everything a node acts upon is signed by the coordinator's pinned identity and hashes what it speaks of, so a
+node never has to trust the connection it came through.
 """
 
 from dataclasses import dataclass
@@ -68,7 +68,7 @@ class Hello:
 
     Attributes:
         run: the run it was provisioned for.
-        plan_hash: SHA-256 of its copy of the plan; semantics, model and training settings are part of the plan.
+        plan_hash: SHA-256 of its copy of the plan, which fixes semantics, model and training too.
         version: its FeCoSR version.
     """
 
@@ -161,7 +161,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Refuse a node for a named reason; it should not reconnect before an operator acted (coordinator -> node)."""
+    """Refuse a node for a named reason that only an operator can mend (coordinator -> node)."""
 
     reason: str
 

@@ -2,9 +2,9 @@
 
     Idle -> Training -> Ready -> Aggregating -> Idle -> ... -> Closing -> Done
 
-A node that loses the coordinator forgets its session, because keys are used once. It keeps the finished update:
-a retry of the round on the same model contributes the same update under fresh masks, so that two attempts never
-show two different updates of one market.
+A node that loses the coordinator forgets its session, because keys are used once. It keeps the finished
+update: a retry of the round on the same model contributes the same update under fresh masks, so that two
+attempts never show two different updates of one market.
 """
 
 from dataclasses import dataclass, replace
@@ -92,7 +92,6 @@ class Training:
             return Transition(Idle(self.setup, memory))
         state = Ready(self.setup, memory, self.manifest, result)
         return Transition(state, outbox=(StartSession(self.manifest),))
-
 
     def failed(self) -> "NodeTransition":
         """Give the training up: the model could not be fetched."""
@@ -185,8 +184,8 @@ def disconnected(state: Listening) -> NodeTransition:
 def receive(state: Listening, message: CoordinatorMessage) -> NodeTransition:
     """Act on a message of the coordinator.
 
-    A breach by the coordinator or through it ends the session, not the node: it withdraws, names the broken rule in
-    its log, and reveals nothing further.
+    A breach by the coordinator or through it ends the session, not the node: it withdraws, names the broken
+    rule in its log, and reveals nothing further.
     """
     try:
         return _receive(state, message)

@@ -1,4 +1,4 @@
-"""What a coordinator knows between two rounds, and how it learns it again from its own ledger after a crash."""
+"""What a coordinator knows between two rounds, and how its ledger tells it again after a crash."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -46,7 +46,7 @@ class Progress:
         connected: nodes with an open connection.
         finished: nodes that hold the final model.
         absent_since: when each node that is not connected was last seen, in driver seconds.
-        bound_to: the nodes a retry must be over, because their sum on this model may have been opened; empty: any.
+        bound_to: the nodes a retry must be over, as their sum on this model may have been opened; empty: any.
     """
 
     head: Head

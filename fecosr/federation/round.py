@@ -1,4 +1,4 @@
-"""The course of one attempt on the coordinator: a secure aggregation, every step of it in the ledger first."""
+"""The course of one attempt on the coordinator: a secure aggregation, each step in the ledger first."""
 
 from dataclasses import dataclass, replace
 

@@ -59,7 +59,7 @@ def run_federation(
 
 @dataclass(slots=True)
 class FederationRun:
-    """Carry out the transitions of all parties in memory; the drivers over gRPC do the same with sockets and disks.
+    """Carry out the transitions of all parties in memory, as the drivers do with sockets and disks.
 
     Attributes:
         train: stands for local training.
@@ -149,25 +149,19 @@ class FederationRun:
         self.records[node].extend(transition.records)
         self.nodes[node] = transition.state
         for item in transition.outbox:
-            match item:
-                case ToCoordinator(message=message):
+            match item, self.nodes[node]:
+                case ToCoordinator(message=message), _:
                     self.to_coordinator.append((node, message))
-                case TrainLocally(manifest=manifest):
+                case TrainLocally(manifest=manifest), market.Training() as training:
                     result = self.train(node, manifest, self.models[manifest.model_hash])
-                    training = self.nodes[node]
-                    if isinstance(training, market.Training):
-                        self._node_does(node, training.trained(result))
-                case StartSession():
-                    ready = self.nodes[node]
-                    if isinstance(ready, market.Ready):
-                        self._node_does(node, ready.start_session(self.entropy(node)))
-                case KeepFinalModel():
-                    closing = self.nodes[node]
-                    if isinstance(closing, market.Closing):
-                        self._node_does(node, closing.final_model_kept())
-                case FineTune(model_hash=model_hash):
+                    self._node_does(node, training.trained(result))
+                case StartSession(), market.Ready() as ready:
+                    self._node_does(node, ready.start_session(self.entropy(node)))
+                case KeepFinalModel(), market.Closing() as closing:
+                    self._node_does(node, closing.final_model_kept())
+                case FineTune(model_hash=model_hash), _:
                     self.fine_tuning[node] = model_hash
-                case Observed(event=event, fields=fields):
+                case Observed(event=event, fields=fields), _:
                     self.log.append((node, event, fields))
 
     def _running(self) -> RunningCoordinator:

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
-from fecosr.federation.aggregation import Vector
 from fecosr.federation.coordinator import (
     CoordinatorState,
     CoordinatorTransition,
@@ -117,10 +116,13 @@ class CoordinatorDriver:
         )
         return running.attempt.encoding().length * ELEMENT_BYTES if wanted else None
 
-    def model(self, model_hash: bytes) -> Vector | None:
+    def parameters(self, node: NodeId, model_hash: bytes) -> memoryview | None:
         """Return the shared parameters with this hash, if nodes may have them now: only the current ones."""
+        del node
         progress = self._progress()
-        return progress.parameters if progress is not None and progress.model_hash == model_hash else None
+        if progress is None or progress.model_hash != model_hash:
+            return None
+        return memoryview(np.ascontiguousarray(progress.parameters, dtype="<f4"))
 
     def _progress(self) -> Progress | None:
         match self._state:

@@ -1,8 +1,8 @@
 """Named places where a process can be told to kill itself, so that crashes can be rehearsed at exact moments.
 
 `FECOSR_FAILPOINT=masked_input@3=kill` makes the process die by SIGKILL just before it would send what the
-masked-input phase of round 3 demands. SIGKILL cannot be caught: nothing is flushed, closed or said, which is what a
-power cut does. Without the variable every hit is a comparison with None.
+masked-input phase of round 3 demands. SIGKILL cannot be caught: nothing is flushed, closed or said, which is
+what a power cut does. Without the variable every hit is a comparison with None.
 """
 
 import os

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from fecosr.errors import ProtocolViolation
 from fecosr.federation import node as market
 from fecosr.federation.aggregation import Vector
 from fecosr.federation.contribution import LocalUpdate
@@ -24,6 +25,7 @@ from fecosr.federation.effects import (
 )
 from fecosr.federation.messages import CoordinatorMessage, FromClient, NodeMessage, RoundManifest
 from fecosr.rpc.failpoints import NEVER, TRAINING, Failpoint
+from fecosr.rpc.refusals import ConnectionLost
 from fecosr.secagg.messages import (
     ClientMessage,
     ConsistencySignature,
@@ -94,6 +96,7 @@ class NodeDriver:
         memory: market.Memory,
         store: NodeStore,
         train: Train,
+        *,
         log: structlog.typing.FilteringBoundLogger,
         failpoint: Failpoint = NEVER,
     ) -> None:
@@ -120,7 +123,7 @@ class NodeDriver:
         return self._state
 
     async def _serve(self, session: Session) -> None:
-        """Listen to one connection, and end it when training fails: then this process has nothing to offer."""
+        """Listen to one connection, and end it when training fails: then this node has nothing to offer."""
         listening = asyncio.ensure_future(self._listen(session))
         try:
             await asyncio.wait({listening, self._failed}, return_when=asyncio.FIRST_COMPLETED)
@@ -140,8 +143,8 @@ class NodeDriver:
                 await self._on(partial(market.receive, message=message))
                 if self._is_over():
                     return
-        except ConnectionLost as error:
-            self._log.info("connection_lost", reason=str(error))
+        except (ConnectionLost, ProtocolViolation) as error:
+            self._log.info("session_ended", reason=str(error))
         finally:
             self._session = None
             await self._on(market.disconnected)
@@ -194,12 +197,14 @@ class NodeDriver:
         self._training.add_done_callback(self._note_failure)
 
     async def _fetch_and_train(self, manifest: RoundManifest, earlier: asyncio.Task[None] | None) -> None:
-        """Train once the training under way has ended: a thread cannot be interrupted, and cores are scarce."""
+        """Train once the training under way has ended, for a thread cannot be interrupted."""
         if earlier is not None:
             await asyncio.wait({earlier})
         try:
             parameters = await self._fetch(manifest.model_hash)
-        except ConnectionLost:
+        except (ConnectionLost, ProtocolViolation) as error:
+            # The round may have gone on without this node; then its model is no longer on offer.
+            self._log.info("model_not_fetched", round=manifest.round, reason=str(error))
             await self._on_training(manifest.model_hash, market.Training.failed)
             return
         self._log.info("training_started", round=manifest.round, attempt=manifest.attempt)

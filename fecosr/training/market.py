@@ -9,7 +9,7 @@ from fecosr.training.epochs import Progress, ignore_progress
 from fecosr.training.evaluation import Part, evaluate
 from fecosr.training.fine_tuning import FineTuned, fine_tune
 from fecosr.training.local import LocalResult, train_locally
-from fecosr.training.parameters import FloatVector, load_into
+from fecosr.training.parameters import FloatVector, layout_of, load_into, new_shared_model
 from fecosr.training.prepared import prepare
 from fecosr.training.settings import LearningSettings
 
@@ -35,6 +35,11 @@ class MarketLearner:
     def semantics_source(self) -> str:
         """Return what the semantic vectors were made from, in words for a report."""
         return self.data.semantics_source
+
+    @property
+    def num_shared_parameters(self) -> int:
+        """Return P, the length of the vector the markets share."""
+        return layout_of(self._shared_model()).num_parameters
 
     def train_round(
         self, shared: FloatVector, round_number: int, progress: Progress = ignore_progress
@@ -90,4 +95,5 @@ class MarketLearner:
         return evaluate_popularity(self.data, part, history_filtered=history_filtered)
 
     def _shared_model(self) -> SharedModel:
-        return SharedModel(self.settings.encoder, self.settings.semantics.dimension)
+        # Its parameters are overwritten; made this way, it leaves torch's own generator alone.
+        return new_shared_model(self.settings.encoder, self.settings.semantics, self.seed)

@@ -11,16 +11,16 @@ from fecosr.federation.aggregation import fedavg, parameters_hash, weight_of
     ("num_users", "exponent", "expected"),
     [(25, 1.0, 0.25), (25, 0.5, 0.5), (25, 0.0, 1.0), (100, 0.5, 1.0), (1000, 1.0, 1.0)],
 )
-def test_weight_is_tempered_and_never_above_one(num_users, exponent, expected):
+def test_weight_is_tempered_and_never_above_one(num_users: int, exponent: float, expected: float) -> None:
     assert weight_of(num_users, reference_num_users=100, exponent=exponent) == expected
 
 
-def test_a_market_without_users_is_refused():
+def test_a_market_without_users_is_refused() -> None:
     with pytest.raises(MisuseError, match="without users"):
         weight_of(0, reference_num_users=100, exponent=1.0)
 
 
-def test_fedavg_moves_by_the_learning_rate_and_keeps_float32():
+def test_fedavg_moves_by_the_learning_rate_and_keeps_float32() -> None:
     parameters = np.array([1.0, 2.0], dtype=np.float32)
     stepped = fedavg(parameters, np.array([1.0, -2.0], dtype=np.float32), learning_rate=0.5)
     np.testing.assert_array_equal(stepped, np.array([1.5, 1.0], dtype=np.float32))
@@ -28,7 +28,7 @@ def test_fedavg_moves_by_the_learning_rate_and_keeps_float32():
     np.testing.assert_array_equal(parameters, [1.0, 2.0])
 
 
-def test_the_hash_is_of_little_endian_float32_bytes():
+def test_the_hash_is_of_little_endian_float32_bytes() -> None:
     assert parameters_hash(np.array([1.0], dtype=np.float32)) == hashlib.sha256(b"\x00\x00\x80\x3f").digest()
     swapped = np.array([1.0], dtype=">f4").astype(np.float32)
     assert parameters_hash(swapped) == hashlib.sha256(b"\x00\x00\x80\x3f").digest()

@@ -1,5 +1,7 @@
 """Whole runs in memory, told as they would happen."""
 
+from typing import TypeVar
+
 import numpy as np
 import pytest
 
@@ -22,50 +24,61 @@ from fecosr.ledger.records import (
     kind_of,
 )
 from fecosr.secagg.messages import Phase
+from tests.reference.small_federation import SmallFederation
 
-# One unit of the fixed-point encoding at four summands and clip norm 10 is below 1e-7; float32 rounds more coarsely.
+Kind = TypeVar("Kind")
+
+# One unit of the fixed-point encoding is below 1e-7 here; float32 rounds more coarsely.
 TOLERANCE = 1e-5
 
 
-def start(federation, run=None):
+@pytest.fixture
+def four_markets() -> SmallFederation:
+    return SmallFederation(["de", "fr", "jp", "uk"])
+
+
+def undisturbed(federation: SmallFederation) -> FederationRun:
+    """Run a whole federation in which nobody fails."""
+    return run_federation(
+        federation.setup, federation.nodes(), federation.initial, federation.train, federation.entropy
+    )
+
+
+def start(federation: SmallFederation) -> FederationRun:
     """Open a run and let every market arrive."""
-    run = run or FederationRun(federation.train, federation.entropy)
+    run = FederationRun(federation.train, federation.entropy)
     run.coordinator_does(open_run(federation.setup, federation.initial, run.now))
     for node in federation.nodes():
         run.node_arrives(node)
     return run
 
 
-def deliver_until(run, event, **fields):
+def deliver_until(run: FederationRun, event: str, **fields: object) -> None:
     """Deliver messages until the coordinator has logged an event."""
     while not seen(run, event, **fields):
         assert run.deliver_next(), f"nothing left to deliver before {event}"
 
 
-def seen(run, event, **fields):
+def seen(run: FederationRun, event: str, **fields: object) -> bool:
     return any(
         name == "coordinator" and logged == event and fields.items() <= values.items()
         for name, logged, values in run.log
     )
 
 
-def deliver_all(run):
+def deliver_all(run: FederationRun) -> None:
     while run.deliver_next():
         pass
 
 
-def bodies(run, kind):
+def bodies(run: FederationRun, kind: type[Kind]) -> list[Kind]:
     return [entry.body for entry in run.ledger if isinstance(entry.body, kind)]
 
 
-def test_two_rounds_end_with_the_model_that_averaging_in_the_open_yields(four_markets):
-    run = run_federation(
-        four_markets.setup,
-        four_markets.nodes(),
-        four_markets.initial,
-        four_markets.train,
-        four_markets.entropy,
-    )
+def test_two_rounds_end_with_the_model_that_averaging_in_the_open_yields(
+    four_markets: SmallFederation,
+) -> None:
+    run = undisturbed(four_markets)
 
     assert run.coordinator == Stopped(completed=True, reason="", missing=())
     final = run.models[bodies(run, RunCompleted)[0].final_model_hash]
@@ -74,14 +87,8 @@ def test_two_rounds_end_with_the_model_that_averaging_in_the_open_yields(four_ma
     assert run.fine_tuning == dict.fromkeys(four_markets.names, parameters_hash(final))
 
 
-def test_the_ledger_tells_every_step_in_order_and_verifies(four_markets):
-    run = run_federation(
-        four_markets.setup,
-        four_markets.nodes(),
-        four_markets.initial,
-        four_markets.train,
-        four_markets.entropy,
-    )
+def test_the_ledger_tells_every_step_in_order_and_verifies(four_markets: SmallFederation) -> None:
+    run = undisturbed(four_markets)
 
     one_round = ["round_opened", "cohort_fixed", "survivors_fixed", "round_released"]
     assert [kind_of(entry.body) for entry in run.ledger] == [
@@ -97,14 +104,8 @@ def test_the_ledger_tells_every_step_in_order_and_verifies(four_markets):
     assert released[0].model_out == released[1].model_in
 
 
-def test_every_node_stores_what_it_must_before_it_acts(four_markets):
-    run = run_federation(
-        four_markets.setup,
-        four_markets.nodes(),
-        four_markets.initial,
-        four_markets.train,
-        four_markets.entropy,
-    )
+def test_every_node_stores_what_it_must_before_it_acts(four_markets: SmallFederation) -> None:
+    run = undisturbed(four_markets)
 
     for records in run.records.values():
         claims = [record for record in records if isinstance(record, AttemptClaimed)]
@@ -116,7 +117,9 @@ def test_every_node_stores_what_it_must_before_it_acts(four_markets):
 
 
 @pytest.mark.parametrize("phase", list(Phase))
-def test_a_market_that_dies_in_any_phase_does_not_stop_the_round(four_markets, phase):
+def test_a_market_that_dies_in_any_phase_does_not_stop_the_round(
+    four_markets: SmallFederation, phase: Phase
+) -> None:
     run = start(four_markets)
     deliver_until(run, "phase_started", round=1, phase=phase.value)
     run.node_crashes(NodeId("jp"))
@@ -132,7 +135,7 @@ def test_a_market_that_dies_in_any_phase_does_not_stop_the_round(four_markets, p
     np.testing.assert_allclose(run.models[released[0].model_out], expected, atol=TOLERANCE)
 
 
-def test_a_market_that_comes_back_takes_part_in_the_next_round(four_markets):
+def test_a_market_that_comes_back_takes_part_in_the_next_round(four_markets: SmallFederation) -> None:
     run = start(four_markets)
     deliver_until(run, "phase_started", round=1, phase=Phase.MASKED_INPUT.value)
     run.node_crashes(NodeId("jp"))
@@ -143,7 +146,7 @@ def test_a_market_that_comes_back_takes_part_in_the_next_round(four_markets):
     assert run.fine_tuning.keys() == set(four_markets.names)
 
 
-def test_a_market_gone_for_good_is_waited_for_once(four_markets):
+def test_a_market_gone_for_good_is_waited_for_once(four_markets: SmallFederation) -> None:
     run = start(four_markets)
     deliver_until(run, "phase_started", round=1, phase=Phase.MASKED_INPUT.value)
     run.node_crashes(NodeId("jp"))
@@ -159,7 +162,9 @@ def test_a_market_gone_for_good_is_waited_for_once(four_markets):
     assert run.coordinator == Stopped(completed=True, reason="", missing=(NodeId("jp"),))
 
 
-def test_too_few_markets_abort_the_attempt_and_it_is_tried_again_with_fresh_keys(four_markets):
+def test_too_few_markets_abort_the_attempt_and_it_is_tried_again_with_fresh_keys(
+    four_markets: SmallFederation,
+) -> None:
     run = start(four_markets)
     deliver_until(run, "phase_started", round=1, phase=Phase.MASKED_INPUT.value)
     run.node_crashes(NodeId("jp"))
@@ -179,7 +184,7 @@ def test_too_few_markets_abort_the_attempt_and_it_is_tried_again_with_fresh_keys
     assert keys[0].isdisjoint(keys[1])
 
 
-def test_a_retry_contributes_the_same_update_without_training_again(four_markets):
+def test_a_retry_contributes_the_same_update_without_training_again(four_markets: SmallFederation) -> None:
     run = start(four_markets)
     deliver_until(run, "phase_started", round=1, phase=Phase.MASKED_INPUT.value)
     run.node_crashes(NodeId("jp"))
@@ -194,7 +199,9 @@ def test_a_retry_contributes_the_same_update_without_training_again(four_markets
     assert (NodeId("jp"), 1, 2) in four_markets.trained
 
 
-def test_after_a_sum_may_have_been_opened_the_retry_is_over_the_same_markets(four_markets):
+def test_after_a_sum_may_have_been_opened_the_retry_is_over_the_same_markets(
+    four_markets: SmallFederation,
+) -> None:
     run = start(four_markets)
     deliver_until(run, "phase_started", round=1, phase=Phase.UNMASK.value)
     for name in ("jp", "uk"):
@@ -214,8 +221,8 @@ def test_after_a_sum_may_have_been_opened_the_retry_is_over_the_same_markets(fou
     assert survivors[0] == survivors[1] == four_markets.names
 
 
-def test_the_run_is_given_up_after_the_last_attempt(small_federation):
-    federation = small_federation(["de", "fr", "jp", "uk"], max_attempts=1)
+def test_the_run_is_given_up_after_the_last_attempt() -> None:
+    federation = SmallFederation(["de", "fr", "jp", "uk"], max_attempts=1)
     run = start(federation)
     deliver_until(run, "phase_started", round=1, phase=Phase.MASKED_INPUT.value)
     run.node_crashes(NodeId("jp"))
@@ -227,7 +234,7 @@ def test_the_run_is_given_up_after_the_last_attempt(small_federation):
     assert not run.fine_tuning
 
 
-def test_no_round_opens_below_n_min(four_markets):
+def test_no_round_opens_below_n_min(four_markets: SmallFederation) -> None:
     run = FederationRun(four_markets.train, four_markets.entropy)
     run.coordinator_does(open_run(four_markets.setup, four_markets.initial, 0.0))
     for name in ("de", "fr"):

@@ -1,9 +1,8 @@
 """A small federation in memory: real keys, real secure aggregation, training replaced by a known update."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import numpy as np
-import pytest
 
 from fecosr.crypto.labels import sha256
 from fecosr.crypto.signatures import SigningKey
@@ -91,13 +90,3 @@ class SmallFederation:
         total = sum(weights.values())
         mean = sum(weights[name] * self.update(name).astype(np.float64) for name in survivors) / total
         return np.asarray(mean, dtype=np.float32)
-
-
-@pytest.fixture
-def four_markets() -> SmallFederation:
-    return SmallFederation(["de", "fr", "jp", "uk"])
-
-
-@pytest.fixture
-def small_federation() -> Callable[..., SmallFederation]:
-    return SmallFederation

@@ -1,0 +1,226 @@
+"""The coordinator in front of nodes that do not fit, lie or come late."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fecosr.crypto.labels import sha256
+from fecosr.federation.coordinator import (
+    CoordinatorTransition,
+    Finishing,
+    Gathering,
+    Running,
+    RunningCoordinator,
+    Stopped,
+    open_run,
+    resume_run,
+)
+from fecosr.federation.effects import Disconnect, ModelStored, Observed, ToNode
+from fecosr.federation.messages import Finished, FromClient, Hello, Rejected, RoundTask, RunClosed
+from fecosr.federation.progress import replay
+from fecosr.federation.run import FederationRun, run_federation
+from fecosr.ids import NodeId, RunId
+from fecosr.ledger.log import Entry
+from fecosr.ledger.records import CoordinatorRestarted, RoundAborted, RoundReleased
+from fecosr.secagg.messages import KeyAdvert, Phase, Withdrawal
+from tests.reference.small_federation import SmallFederation
+
+
+@pytest.fixture
+def federation() -> SmallFederation:
+    return SmallFederation(["de", "fr", "jp", "uk"])
+
+
+def hello(federation: SmallFederation, **changes: object) -> Hello:
+    honest = Hello(federation.plan.run, federation.plan.hash(), "test")
+    return replace(honest, **changes)  # type: ignore[arg-type]
+
+
+def running(transition: CoordinatorTransition) -> RunningCoordinator:
+    assert not isinstance(transition.state, Stopped)
+    return transition.state
+
+
+def all_connected(federation: SmallFederation, now: float = 0.0) -> CoordinatorTransition:
+    transition = open_run(federation.setup, federation.initial, now)
+    for name in federation.names:
+        transition = running(transition).connected(name, hello(federation), now)
+    return transition
+
+
+def events(transition: CoordinatorTransition) -> list[str]:
+    return [item.event for item in transition.outbox if isinstance(item, Observed)]
+
+
+def test_the_initial_model_is_stored_before_the_run_is_opened(federation: SmallFederation) -> None:
+    transition = open_run(federation.setup, federation.initial, 0.0)
+    stored, entry = transition.records
+    assert isinstance(stored, ModelStored)
+    assert isinstance(entry, Entry)
+
+
+def test_the_round_opens_when_everybody_is_there(federation: SmallFederation) -> None:
+    transition = all_connected(federation)
+    assert isinstance(transition.state, Running)
+    tasks = [item.node for item in transition.outbox if isinstance(item, ToNode)]
+    assert tuple(tasks) == federation.names
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "reason"),
+    [
+        ("de", {"run": RunId("other")}, "another run"),
+        ("de", {"plan_hash": sha256(b"other")}, "another plan"),
+        ("xx", {}, "not in the roster"),
+    ],
+)
+def test_a_node_that_does_not_fit_is_told_why_and_disconnected(
+    federation: SmallFederation, name: str, changes: dict[str, object], reason: str
+) -> None:
+    start = running(open_run(federation.setup, federation.initial, 0.0))
+    transition = start.connected(NodeId(name), hello(federation, **changes), 0.0)
+    _, told, disconnected = transition.outbox
+    assert isinstance(told, ToNode)
+    assert isinstance(told.message, Rejected)
+    assert reason in told.message.reason
+    assert disconnected == Disconnect(NodeId(name))
+    assert isinstance(transition.state, Gathering)
+    assert not transition.state.progress.connected
+
+
+def test_a_node_that_breaks_the_protocol_is_dropped_and_named(federation: SmallFederation) -> None:
+    state = running(all_connected(federation))
+    garbage = KeyAdvert(NodeId("de"), b"\x01" * 32, b"\x02" * 32, b"\x03" * 32, b"\x04" * 64)
+    transition = state.receive(NodeId("de"), FromClient(1, 1, garbage), 1.0)
+    assert events(transition) == ["node_violation", "node_dropped"]
+    assert isinstance(transition.state, Running)
+    assert NodeId("de") not in transition.state.round.server.waiting_for
+
+
+def test_a_node_cannot_speak_for_another(federation: SmallFederation) -> None:
+    run = FederationRun(federation.train, federation.entropy)
+    run.coordinator_does(open_run(federation.setup, federation.initial, 0.0))
+    for node in federation.nodes():
+        run.node_arrives(node)
+    while not any(isinstance(message, FromClient) for _, message in run.to_coordinator):
+        assert run.deliver_next()
+    sender, advert = next(item for item in run.to_coordinator if isinstance(item[1], FromClient))
+    other = next(name for name in federation.names if name != sender)
+    assert run.coordinator is not None
+    assert isinstance(run.coordinator, Running)
+    transition = run.coordinator.receive(other, advert, 1.0)
+    assert "node_violation" in events(transition)
+
+
+def test_messages_of_an_old_attempt_change_nothing(federation: SmallFederation) -> None:
+    state = running(all_connected(federation))
+    transition = state.receive(NodeId("de"), FromClient(1, 7, Withdrawal("bye")), 1.0)
+    assert events(transition) == ["late_message"]
+    assert transition.deadline is not None
+    assert isinstance(transition.state, Running)
+    assert NodeId("de") in transition.state.round.server.waiting_for
+
+
+def test_training_that_takes_too_long_ends_the_attempt_by_name(federation: SmallFederation) -> None:
+    transition = all_connected(federation)
+    assert transition.deadline == federation.plan.phase_seconds[Phase.ADVERTISE_KEYS]
+    expired = running(transition).expire(transition.deadline)
+    assert "round_aborted" in events(expired)
+    # Everybody is still connected, so the next attempt is opened in the same breath.
+    assert "round_opened" in events(expired)
+    bodies = [record.body for record in expired.records if isinstance(record, Entry)]
+    assert isinstance(bodies[0], RoundAborted)
+    assert bodies[0].reason == "too_few_adverts"
+
+
+def finished_run(federation: SmallFederation) -> FederationRun:
+    return run_federation(
+        federation.setup, federation.nodes(), federation.initial, federation.train, federation.entropy
+    )
+
+
+def test_the_end_waits_for_every_node_to_hold_the_model(federation: SmallFederation) -> None:
+    run = finished_run(federation)
+    replayed = replay(run.ledger, federation.coordinator_key.public)
+    again = resume_run(federation.setup, replayed, run.models[replayed.model_hash], 0.0)
+    assert isinstance(again.state, Finishing)
+    assert again.records == ()
+    transition = again.state.connected(NodeId("de"), hello(federation), 0.0)
+    (closed,) = [item.message for item in transition.outbox if isinstance(item, ToNode)]
+    assert isinstance(closed, RunClosed)
+    state: RunningCoordinator = running(transition)
+    wrong = state.receive(NodeId("de"), Finished(sha256(b"another model")), 0.0)
+    assert events(wrong) == ["late_message"]
+    for name in federation.names:
+        transition = state.receive(name, Finished(closed.model_hash), 0.0)
+        if not isinstance(transition.state, Stopped):
+            state = transition.state
+    assert transition.state == Stopped(completed=True, reason="", missing=())
+
+
+def test_a_coordinator_that_died_between_rounds_goes_on_where_its_ledger_ends(
+    federation: SmallFederation,
+) -> None:
+    run = finished_run(federation)
+    releases = [place for place, entry in enumerate(run.ledger) if isinstance(entry.body, RoundReleased)]
+    replayed = replay(run.ledger[: releases[0] + 1], federation.coordinator_key.public)
+    assert (replayed.released, replayed.attempts, replayed.open_attempt) == (1, 0, 0)
+    transition = resume_run(federation.setup, replayed, run.models[replayed.model_hash], 0.0)
+    (entry,) = transition.records
+    assert isinstance(entry, Entry)
+    assert entry.body == CoordinatorRestarted(1, 0)
+
+
+def test_a_coordinator_that_died_in_a_round_aborts_it_and_tries_again(federation: SmallFederation) -> None:
+    run = finished_run(federation)
+    for size in range(2, 5):
+        replayed = replay(run.ledger[:size], federation.coordinator_key.public)
+        transition = resume_run(federation.setup, replayed, federation.initial, 0.0)
+        restarted, aborted = (record.body for record in transition.records if isinstance(record, Entry))
+        assert restarted == CoordinatorRestarted(1, 1)
+        assert isinstance(aborted, RoundAborted)
+        survivors_fixed = size == 4
+        assert (aborted.reason, aborted.unmasked) == ("coordinator_restarted", survivors_fixed)
+        for name in federation.names:
+            transition = running(transition).connected(name, hello(federation), 0.0)
+        tasks = [item.message for item in transition.outbox if isinstance(item, ToNode)]
+        assert isinstance(tasks[0], RoundTask)
+        assert (tasks[0].manifest.round, tasks[0].manifest.attempt) == (1, 2)
+
+
+def test_a_restart_between_two_attempts_still_asks_for_the_same_markets(
+    federation: SmallFederation,
+) -> None:
+    run = finished_run(federation)
+    replayed = replay(run.ledger[:4], federation.coordinator_key.public)
+    first = resume_run(federation.setup, replayed, federation.initial, 0.0)
+    entries = [*run.ledger[:4], *(record for record in first.records if isinstance(record, Entry))]
+    second = replay(entries, federation.coordinator_key.public)
+    assert second.bound_to == federation.names
+
+
+def test_a_sum_that_cannot_be_a_model_is_not_released(federation: SmallFederation) -> None:
+    """A node that lies about its count spoils the round by name; no model is made of it."""
+
+    def liar(name: NodeId, *_: object) -> bytes:
+        return federation.entropy(name)
+
+    run = FederationRun(federation.train, liar)
+    run.coordinator_does(open_run(federation.setup, federation.initial, 0.0))
+    for node in federation.nodes():
+        run.node_arrives(node)
+    while not (isinstance(run.coordinator, Running) and run.coordinator.round.server.phase is Phase.UNMASK):
+        assert run.deliver_next()
+    server = run.coordinator.round.server
+    total = server.total.copy()  # type: ignore[attr-defined]
+    total[-1] += np.uint32(1)
+    tampered = replace(server, total=total)  # type: ignore[call-arg]
+    run.coordinator = Running(replace(run.coordinator.round, server=tampered))
+    while run.to_coordinator or run.to_nodes:
+        if any(isinstance(entry.body, RoundAborted) for entry in run.ledger):
+            break
+        run.deliver_next()
+    aborted = [entry.body for entry in run.ledger if isinstance(entry.body, RoundAborted)]
+    assert [(body.reason, body.unmasked) for body in aborted] == [("bad_sum", True)]
+    assert not any(isinstance(entry.body, RoundReleased) for entry in run.ledger)

@@ -1,0 +1,290 @@
+"""A market node in front of a coordinator that lies: it stops, says why, and nothing leaves."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fecosr.crypto.labels import sha256
+from fecosr.crypto.signatures import SigningKey
+from fecosr.federation import node as market
+from fecosr.federation.contribution import LocalUpdate
+from fecosr.federation.effects import (
+    AttemptClaimed,
+    CheckpointKept,
+    FineTune,
+    KeepFinalModel,
+    Observed,
+    StartSession,
+    SumOpened,
+    ToCoordinator,
+    TrainLocally,
+)
+from fecosr.federation.messages import (
+    Finished,
+    FromClient,
+    FromServer,
+    Hello,
+    Outcome,
+    Rejected,
+    RoundClosed,
+    RoundManifest,
+    RoundTask,
+    RunClosed,
+)
+from fecosr.federation.policy import NodePolicy
+from fecosr.ids import NodeId, RunId
+from fecosr.ledger.checkpoint import sign_checkpoint
+from fecosr.ledger.log import Head
+from fecosr.secagg.messages import AdvertList, KeyAdvert, SurvivorList, Withdrawal
+from tests.reference.small_federation import NUM_PARAMETERS, SmallFederation
+
+MODEL = sha256(b"the model")
+
+
+@pytest.fixture
+def federation() -> SmallFederation:
+    return SmallFederation(["de", "fr", "jp", "uk"])
+
+
+@pytest.fixture
+def idle(federation: SmallFederation) -> market.Idle:
+    return market.Idle(federation.node("fr"), market.Memory())
+
+
+def manifest_of(federation: SmallFederation, **changes: object) -> RoundManifest:
+    plan = federation.plan
+    manifest = RoundManifest(
+        run=plan.run,
+        round=1,
+        attempt=1,
+        plan_hash=plan.hash(),
+        model_hash=MODEL,
+        num_parameters=NUM_PARAMETERS,
+        clip_norm=plan.clip_norm,
+        num_summands=4,
+        n_min=plan.n_min,
+        max_colluding=plan.max_colluding,
+    )
+    return replace(manifest, **changes)  # type: ignore[arg-type]
+
+
+def task_of(federation: SmallFederation, **changes: object) -> RoundTask:
+    manifest = manifest_of(federation, **changes)
+    return RoundTask(manifest, federation.coordinator_key.sign(manifest.signed_bytes()))
+
+
+def local_update(model_hash: bytes = MODEL) -> LocalUpdate:
+    return LocalUpdate(model_hash, np.ones(NUM_PARAMETERS, dtype=np.float32), 10, 1.0)
+
+
+def messages(transition: market.NodeTransition) -> list[object]:
+    return [item.message for item in transition.outbox if isinstance(item, ToCoordinator)]
+
+
+def refused_rule(transition: market.NodeTransition) -> object:
+    events = [item for item in transition.outbox if isinstance(item, Observed) and item.event == "refused"]
+    assert len(events) == 1
+    return events[0].fields["rule"]
+
+
+def aggregating(federation: SmallFederation, idle: market.Idle) -> market.Aggregating:
+    training = market.receive(idle, task_of(federation)).state
+    assert isinstance(training, market.Training)
+    ready = training.trained(local_update()).state
+    assert isinstance(ready, market.Ready)
+    state = ready.start_session(sha256(b"entropy")).state
+    assert isinstance(state, market.Aggregating)
+    return state
+
+
+def test_a_node_introduces_itself_with_its_plan(federation: SmallFederation, idle: market.Idle) -> None:
+    assert messages(market.connected(idle)) == [Hello(federation.plan.run, federation.plan.hash(), "test")]
+
+
+def test_a_task_is_claimed_before_training_starts(federation: SmallFederation, idle: market.Idle) -> None:
+    task = task_of(federation)
+    transition = market.receive(idle, task)
+    assert transition.records == (AttemptClaimed(1, 1),)
+    assert transition.outbox == (TrainLocally(task.manifest),)
+
+
+def test_training_ends_in_an_advert_and_nothing_else(federation: SmallFederation, idle: market.Idle) -> None:
+    training = market.receive(idle, task_of(federation)).state
+    assert isinstance(training, market.Training)
+    trained = training.trained(local_update())
+    assert [type(item) for item in trained.outbox] == [StartSession]
+    assert isinstance(trained.state, market.Ready)
+    (message,) = messages(trained.state.start_session(sha256(b"entropy")))
+    assert isinstance(message, FromClient)
+    assert isinstance(message.body, KeyAdvert)
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"run": RunId("other")}, "the manifest is of another run"),
+        ({"plan_hash": sha256(b"other")}, "the manifest is of another plan"),
+        ({"num_parameters": 7}, "the manifest is of another model"),
+        ({"clip_norm": 11.0}, "clip_norm differs from the plan"),
+        ({"n_min": 4}, "n_min differs from the plan"),
+        ({"max_colluding": 0}, "max_colluding differs from the plan"),
+        ({"num_summands": 3}, "num_summands differs from the roster"),
+        ({"round": 3}, "the round is beyond the plan"),
+    ],
+)
+def test_a_signed_task_outside_the_plan_is_refused(
+    federation: SmallFederation, idle: market.Idle, changes: dict[str, object], rule: str
+) -> None:
+    transition = market.receive(idle, task_of(federation, **changes))
+    assert refused_rule(transition) == rule
+    (leave,) = messages(transition)
+    assert isinstance(leave, FromClient)
+    assert leave.body == Withdrawal(rule)
+    assert transition.state == idle
+    assert transition.records == ()
+
+
+def test_a_task_signed_by_somebody_else_is_refused(federation: SmallFederation, idle: market.Idle) -> None:
+    manifest = manifest_of(federation)
+    forged = RoundTask(manifest, SigningKey(sha256(b"somebody")).sign(manifest.signed_bytes()))
+    assert "not the pinned coordinator's" in str(refused_rule(market.receive(idle, forged)))
+
+
+def test_a_task_with_a_borrowed_signature_is_refused(federation: SmallFederation, idle: market.Idle) -> None:
+    honest = task_of(federation)
+    tampered = replace(honest, manifest=replace(honest.manifest, model_hash=sha256(b"another model")))
+    assert "not the pinned coordinator's" in str(refused_rule(market.receive(idle, tampered)))
+
+
+def test_the_same_attempt_is_never_joined_twice(federation: SmallFederation, idle: market.Idle) -> None:
+    remembering = replace(idle, memory=market.Memory(claimed=(1, 1)))
+    transition = market.receive(remembering, task_of(federation))
+    assert refused_rule(transition) == "the attempt is not newer than the last"
+
+
+def test_the_markets_own_policy_has_the_last_word(federation: SmallFederation) -> None:
+    strict = NodePolicy(n_min=4, max_colluding=1, max_rounds=100, max_clip_norm=100.0)
+    idle = market.Idle(federation.node("fr", policy=strict), market.Memory())
+    assert "below this market's 4" in str(refused_rule(market.receive(idle, task_of(federation))))
+
+
+def test_a_stricter_n_min_than_the_cohort_ends_the_session_at_the_adverts(
+    federation: SmallFederation, idle: market.Idle
+) -> None:
+    state = aggregating(federation, idle)
+    (advert,) = (state.client.advert,) if hasattr(state.client, "advert") else (None,)
+    assert isinstance(advert, KeyAdvert)
+    transition = market.receive(state, FromServer(1, 1, AdvertList((advert,))))
+    refused_rule(transition)
+    (leave,) = messages(transition)
+    assert isinstance(leave, FromClient)
+    assert isinstance(leave.body, Withdrawal)
+    assert isinstance(transition.state, market.Idle)
+
+
+def test_messages_of_another_attempt_change_nothing(federation: SmallFederation, idle: market.Idle) -> None:
+    state = aggregating(federation, idle)
+    transition = market.receive(state, FromServer(1, 2, AdvertList(())))
+    assert transition.state is state
+    assert messages(transition) == []
+
+
+def test_a_second_sum_over_the_same_model_must_be_over_the_same_nodes(
+    federation: SmallFederation, idle: market.Idle
+) -> None:
+    everybody = federation.names
+    remembering = replace(idle, memory=market.Memory(opened=SumOpened(MODEL, everybody)))
+    state = aggregating(federation, remembering)
+    fewer = tuple(name for name in everybody if name != "jp")
+    transition = market.receive(state, FromServer(1, 1, SurvivorList(fewer)))
+    assert refused_rule(transition) == "a second sum over this model must be over the same nodes"
+
+
+def test_losing_the_coordinator_ends_the_session_but_not_the_training(
+    federation: SmallFederation, idle: market.Idle
+) -> None:
+    training = market.receive(idle, task_of(federation)).state
+    assert isinstance(training, market.Training)
+    alone = market.disconnected(training).state
+    assert isinstance(alone, market.Training)
+    again = market.receive(alone, task_of(federation, attempt=2))
+    assert again.outbox == (), "the training under way serves the new attempt"
+    assert isinstance(again.state, market.Training)
+    assert isinstance(again.state.trained(local_update()).state, market.Ready)
+
+
+def test_a_training_nobody_waits_for_is_kept_for_the_next_attempt(
+    federation: SmallFederation, idle: market.Idle
+) -> None:
+    training = market.receive(idle, task_of(federation)).state
+    assert isinstance(training, market.Training)
+    alone = market.disconnected(training).state
+    assert isinstance(alone, market.Training)
+    kept = alone.trained(local_update()).state
+    assert isinstance(kept, market.Idle)
+    again = market.receive(kept, task_of(federation, attempt=2))
+    assert [type(item) for item in again.outbox] == [StartSession]
+
+
+def test_a_model_that_cannot_be_fetched_leaves_the_node_ready_for_the_next_task(
+    federation: SmallFederation, idle: market.Idle
+) -> None:
+    training = market.receive(idle, task_of(federation)).state
+    assert isinstance(training, market.Training)
+    again = market.receive(_listening(training.failed().state), task_of(federation, attempt=2))
+    assert [type(item) for item in again.outbox] == [TrainLocally]
+
+
+def _listening(state: market.NodeState) -> market.Listening:
+    assert isinstance(state, market.Listening)
+    return state
+
+
+def test_an_ending_keeps_the_coordinators_statement(federation: SmallFederation, idle: market.Idle) -> None:
+    head = Head(federation.plan.run, 5, sha256(b"head"))
+    checkpoint = sign_checkpoint(head, federation.coordinator_key)
+    transition = market.receive(idle, RoundClosed(1, 1, Outcome.RELEASED, "", checkpoint))
+    assert transition.records == (CheckpointKept(checkpoint),)
+
+
+def test_a_forged_checkpoint_is_not_kept(federation: SmallFederation, idle: market.Idle) -> None:
+    head = Head(federation.plan.run, 5, sha256(b"head"))
+    forged = sign_checkpoint(head, SigningKey(sha256(b"somebody")))
+    transition = market.receive(idle, RoundClosed(1, 1, Outcome.RELEASED, "", forged))
+    assert transition.records == ()
+    refused_rule(transition)
+
+
+def closed_run(federation: SmallFederation, key: SigningKey) -> RunClosed:
+    head = Head(federation.plan.run, 5, sha256(b"head"))
+    checkpoint = sign_checkpoint(head, federation.coordinator_key)
+    closed = RunClosed(federation.plan.run, 2, MODEL, checkpoint, b"")
+    return replace(closed, signature=key.sign(closed.signed_bytes()))
+
+
+def test_the_final_model_is_fetched_only_when_the_coordinator_signed_for_it(
+    federation: SmallFederation, idle: market.Idle
+) -> None:
+    honest = market.receive(idle, closed_run(federation, federation.coordinator_key))
+    assert honest.outbox == (KeepFinalModel(MODEL),)
+    assert isinstance(honest.state, market.Closing)
+    done = honest.state.final_model_kept()
+    assert done.outbox == (ToCoordinator(Finished(MODEL)), FineTune(MODEL))
+
+    forged = market.receive(idle, closed_run(federation, SigningKey(sha256(b"somebody"))))
+    assert isinstance(forged.state, market.Idle)
+    refused_rule(forged)
+
+
+def test_a_rejected_node_stops(idle: market.Idle) -> None:
+    state = market.receive(idle, Rejected("is not in the roster")).state
+    assert state == market.Refused("is not in the roster")
+
+
+def test_nothing_private_shows_in_a_repr(federation: SmallFederation, idle: market.Idle) -> None:
+    state = aggregating(federation, idle)
+    text = repr(state) + repr(local_update())
+    assert federation.keys[NodeId("fr")].seed.hex() not in text
+    assert sha256(b"entropy").hex() not in text
+    assert " num_users=" not in text
