@@ -123,7 +123,9 @@ class Observation:
                 released = _released(event)
                 self.released[released.round] = released
             case "round_aborted":
-                self.aborted.append(f"round {event.text('round')}: {event.text('reason')}")
+                self.aborted.append(
+                    f"round {event.text('round')}, attempt {event.text('attempt')}: {event.text('reason')}"
+                )
             case "run_completed":
                 self.completed_rounds = event.whole("rounds")
 
