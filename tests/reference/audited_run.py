@@ -1,0 +1,239 @@
+"""A run folder made with real keys and real secure aggregation, whose coordinator can be made to lie."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from fecosr.crypto.labels import sha256
+from fecosr.crypto.signatures import SigningKey
+from fecosr.federation.aggregation import Vector, parameters_hash
+from fecosr.federation.messages import RoundManifest
+from fecosr.ids import NodeId, RunId
+from fecosr.ledger.checkpoint import encode_checkpoint, sign_checkpoint
+from fecosr.ledger.log import Head, append, encode_entry, genesis
+from fecosr.ledger.records import (
+    Body,
+    CohortFixed,
+    CoordinatorRestarted,
+    ManifestFields,
+    PrivacyTerms,
+    RecordedAdvert,
+    RecordedSignature,
+    RoundAborted,
+    RoundOpened,
+    RoundReleased,
+    RunCompleted,
+    RunOpened,
+    SurvivorsFixed,
+)
+from fecosr.secagg.messages import Phase
+from fecosr.secagg.parameters import SecAggParameters
+from fecosr.secagg.run import Participant, run_secagg
+from fecosr.secagg.server import Completed
+from fecosr.storage.parameters import write_parameters
+
+RUN = RunId("trial")
+DE, FR, JP, US = MARKETS = tuple(NodeId(name) for name in ("de", "fr", "jp", "us"))
+N_MIN, MAX_COLLUDING, CLIP_NORM, NUM_PARAMETERS = 3, 1, 2.5, 5
+
+_Body = TypeVar("_Body", bound=Body)
+
+
+def _key(name: str) -> SigningKey:
+    return SigningKey(sha256(name.encode()))
+
+
+@dataclass(frozen=True)
+class AuditedRun:
+    """Hold the honest records of a run and everything needed to write them, or others, as a run folder.
+
+    Attributes:
+        bodies: the records in order.
+        models: every model by its hash.
+    """
+
+    bodies: tuple[Body, ...]
+    models: Mapping[bytes, Vector]
+    coordinator: SigningKey
+    identities: Mapping[NodeId, SigningKey]
+
+    def replaced(
+        self, kind: type[_Body], change: Callable[[_Body], Body], which: int = 0
+    ) -> tuple[Body, ...]:
+        """Return the records with the `which`-th of a kind changed."""
+        places = [place for place, body in enumerate(self.bodies) if isinstance(body, kind)]
+        bodies = list(self.bodies)
+        chosen = bodies[places[which]]
+        assert isinstance(chosen, kind)
+        bodies[places[which]] = change(chosen)
+        return tuple(bodies)
+
+    def write(
+        self, folder: Path, bodies: Sequence[Body] | None = None, vouching: Sequence[NodeId] = MARKETS
+    ) -> None:
+        """Write a run folder whose records are signed, and whose end the `vouching` markets vouch for."""
+        coordinator = folder / "coordinator"
+        (coordinator / "models").mkdir(parents=True)
+        lines, heads = self.chained(self.bodies if bodies is None else bodies)
+        (coordinator / "ledger.jsonl").write_bytes(b"".join(lines))
+        for digest, parameters in self.models.items():
+            write_parameters(coordinator / "models" / f"{digest.hex()}.safetensors", parameters, {})
+        (folder / "roster.toml").write_text(self.roster_toml(), encoding="utf-8")
+        for market in MARKETS:
+            (folder / market).mkdir()
+            kept = self.checkpoints(heads) if market in vouching else b""
+            (folder / market / "checkpoints.jsonl").write_bytes(kept)
+
+    def chained(self, bodies: Sequence[Body]) -> tuple[list[bytes], list[Head]]:
+        """Return the signed lines of a ledger, and its heads from the empty one on."""
+        head, lines = genesis(RUN), list[bytes]()
+        heads = [head]
+        for body in bodies:
+            entry, head = append(head, body, self.coordinator)
+            lines.append(encode_entry(entry) + b"\n")
+            heads.append(head)
+        return lines, heads
+
+    def checkpoints(self, heads: Sequence[Head]) -> bytes:
+        """Return what a market keeps that is shown some of the heads: every other one, and the last."""
+        shown = [*heads[1:-1:2], heads[-1]]
+        return b"".join(encode_checkpoint(sign_checkpoint(head, self.coordinator)) + b"\n" for head in shown)
+
+    def roster_toml(self) -> str:
+        """Return the pinned identities."""
+        nodes = "\n".join(f'{name} = "{key.public.hex()}"' for name, key in self.identities.items())
+        return f'coordinator = "{self.coordinator.public.hex()}"\n\n[nodes]\n{nodes}\n'
+
+
+def plan_json(rounds: int) -> str:
+    """Return the canonical text of a plan, with one setting the audit does not know."""
+    plan = {
+        "run": {"name": RUN, "rounds": rounds, "seed": 3},
+        "cohort": {"n_min": N_MIN, "max_colluding": MAX_COLLUDING},
+        "aggregation": {"clip_norm": CLIP_NORM},
+        "privacy": {"mode": "none"},
+    }
+    return json.dumps(plan, sort_keys=True, separators=(",", ":"))
+
+
+def make_run(rounds: int = 2) -> AuditedRun:
+    """Return a run whose coordinator restarts in round 1, where later a market is lost on the way."""
+    coordinator, identities = _key("coordinator"), {name: _key(name) for name in MARKETS}
+    model = np.linspace(-1, 1, NUM_PARAMETERS, dtype=np.float32)
+    models = {parameters_hash(model): model}
+    text = plan_json(rounds)
+    opened = RunOpened(
+        run=RUN,
+        plan_hash=sha256(text.encode()),
+        plan_json=text,
+        roster={name: key.public for name, key in identities.items()},
+        coordinator=coordinator.public,
+        version="0.1.0",
+        initial_model_hash=parameters_hash(model),
+        num_parameters=NUM_PARAMETERS,
+        privacy=PrivacyTerms("none", "user", "add_or_remove_one", CLIP_NORM),
+    )
+    failed = _round_opened(opened, parameters_hash(model), 1, 1, coordinator)
+    bodies: list[Body] = [
+        opened,
+        failed,
+        CoordinatorRestarted(1, 1),
+        RoundAborted(1, 1, "coordinator_restarted", "The coordinator stopped during this attempt.", False),
+    ]
+    for number in range(1, rounds + 1):
+        attempt = 2 if number == 1 else 1
+        model_in, model = parameters_hash(model), (model * np.float32(0.5)).astype(np.float32)
+        models[parameters_hash(model)] = model
+        opening = _round_opened(opened, model_in, number, attempt, coordinator)
+        leaving = JP if number == 1 else None
+        bodies += [opening, *attempt_bodies(opening, identities, parameters_hash(model), leaving)]
+    bodies.append(RunCompleted(rounds, parameters_hash(model)))
+    return AuditedRun(tuple(bodies), models, coordinator, identities)
+
+
+def attempt_bodies(
+    opening: RoundOpened, identities: Mapping[NodeId, SigningKey], model_out: bytes, leaving: NodeId | None
+) -> tuple[CohortFixed, SurvivorsFixed, RoundReleased]:
+    """Return the records of one real secure aggregation that `leaving` leaves after its keys were shared."""
+    manifest = manifest_of(opening)
+    parameters = SecAggParameters(manifest.context(), 4, manifest.n_min, manifest.max_colluding)
+    participants = [
+        Participant(
+            name, identities[name], np.ones(4, dtype=np.uint32), sha256(manifest.context() + name.encode())
+        )
+        for name in opening.expected
+    ]
+    ended = run_secagg(
+        parameters, participants, lambda client, phase: client == leaving and phase is Phase.MASKED_INPUT
+    )
+    assert isinstance(ended, Completed)
+    numbers = (opening.round, opening.attempt, ended.session)
+    adverts = tuple(
+        RecordedAdvert(
+            client=advert.client,
+            channel_public=advert.channel_public,
+            mask_public=advert.mask_public,
+            seed_commitment=advert.seed_commitment,
+            signature=advert.signature,
+        )
+        for advert in ended.adverts
+    )
+    dropouts = {node: str(reason) for node, reason in ended.dropouts.items()}
+    released = RoundReleased(
+        round=opening.round,
+        attempt=opening.attempt,
+        session=ended.session,
+        survivors=ended.survivors,
+        consistency_signatures=tuple(
+            RecordedSignature(signed.client, signed.signature) for signed in ended.proof.signatures
+        ),
+        total_hash=sha256(ended.total.astype("<u4").tobytes()),
+        model_in=manifest.model_hash,
+        model_out=model_out,
+        privacy_event="non_private",
+    )
+    return CohortFixed(*numbers, adverts), SurvivorsFixed(*numbers, ended.survivors, dropouts), released
+
+
+def manifest_of(opening: RoundOpened) -> RoundManifest:
+    """Return the manifest that a record repeats."""
+    fields = opening.manifest
+    return RoundManifest(
+        run=fields.run,
+        round=fields.round,
+        attempt=fields.attempt,
+        plan_hash=fields.plan_hash,
+        model_hash=fields.model_hash,
+        num_parameters=fields.num_parameters,
+        clip_norm=fields.clip_norm,
+        num_summands=fields.num_summands,
+        n_min=fields.n_min,
+        max_colluding=fields.max_colluding,
+    )
+
+
+def signed(opening: RoundOpened, coordinator: SigningKey) -> RoundOpened:
+    """Return the record with its manifest signed as it now stands."""
+    return replace(opening, manifest_signature=coordinator.sign(manifest_of(opening).signed_bytes()))
+
+
+def _round_opened(
+    opened: RunOpened, model_hash: bytes, number: int, attempt: int, coordinator: SigningKey
+) -> RoundOpened:
+    manifest = ManifestFields(
+        run=RUN,
+        round=number,
+        attempt=attempt,
+        plan_hash=opened.plan_hash,
+        model_hash=model_hash,
+        num_parameters=NUM_PARAMETERS,
+        clip_norm=CLIP_NORM,
+        num_summands=len(MARKETS),
+        n_min=N_MIN,
+        max_colluding=MAX_COLLUDING,
+    )
+    return signed(RoundOpened(number, attempt, manifest, b"", MARKETS), coordinator)
