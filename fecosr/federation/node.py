@@ -8,6 +8,7 @@ attempts never show two different updates of one market.
 """
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from fecosr.errors import LedgerError, ProtocolViolation
 from fecosr.federation.contribution import (
@@ -47,6 +48,9 @@ from fecosr.ledger.checkpoint import Checkpoint, verify_checkpoint
 from fecosr.secagg import client as secagg
 from fecosr.secagg.messages import Phase, ServerMessage, SurvivorList, Withdrawal
 from fecosr.transition import Transition
+
+ENTROPY_BYTES: Final = 32
+"""How much fresh entropy a session starts with."""
 
 
 @dataclass(frozen=True, slots=True)

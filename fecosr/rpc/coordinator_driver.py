@@ -122,7 +122,7 @@ class CoordinatorDriver:
         progress = self._progress()
         if progress is None or progress.model_hash != model_hash:
             return None
-        return memoryview(np.ascontiguousarray(progress.parameters, dtype="<f4"))
+        return np.ascontiguousarray(progress.parameters, dtype="<f4").data
 
     def _progress(self) -> Progress | None:
         match self._state:

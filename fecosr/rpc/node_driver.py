@@ -12,7 +12,7 @@ import structlog
 from fecosr.errors import ProtocolViolation
 from fecosr.federation import node as market
 from fecosr.federation.aggregation import Vector
-from fecosr.federation.contribution import LocalUpdate
+from fecosr.federation.contribution import LocalUpdate, NodeSetup
 from fecosr.federation.effects import (
     FineTune,
     KeepFinalModel,
@@ -92,7 +92,7 @@ class NodeDriver:
 
     def __init__(
         self,
-        setup: market.NodeSetup,
+        setup: NodeSetup,
         memory: market.Memory,
         store: NodeStore,
         train: Train,
