@@ -78,7 +78,7 @@ class CollectingSignatures(Collecting):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CollectingUnmaskShares(Collecting):
-    """Wait for the signers' shares, then open the sum."""
+    """Wait for the signers' shares, then open the sum, in place."""
 
     phase = Phase.UNMASK
     too_few = AbortReason.TOO_FEW_UNMASK_SHARES

@@ -14,6 +14,8 @@ from fecosr.secagg.parameters import SecAggParameters
 from fecosr.secagg.run import Participant
 from fecosr.secagg.server import (
     CollectingInputs,
+    CollectingSignatures,
+    CollectingUnmaskShares,
     DropoutReason,
     RunningState,
     ServerRecord,
@@ -88,7 +90,7 @@ class Rehearsal:
 
 def fresh(state: RunningState) -> RunningState:
     """Return the state with a running sum of its own."""
-    if isinstance(state, CollectingInputs):
+    if isinstance(state, CollectingInputs | CollectingSignatures | CollectingUnmaskShares):
         return replace(state, total=state.total.copy())
     return state
 

@@ -37,7 +37,9 @@ def test_masking_equals_the_reference(client: NodeId) -> None:
     vector = np.arange(50, dtype=np.uint32) * np.uint32(90_000_000)
     secrets = secrets_of(client)
     peers = publics([peer for peer in NAMES if peer != client])
-    expected = masked_elements(vector.tolist(), secrets.seed, secrets.mask_key.secret, peers, SESSION, client)
+    expected = masked_elements(
+        vector.tolist(), (secrets.seed, secrets.mask_key.secret), peers, SESSION, client
+    )
     before = vector.copy()
     assert masked(vector, secrets, peers, SESSION, client).tolist() == expected
     assert np.array_equal(vector, before)
