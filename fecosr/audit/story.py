@@ -87,7 +87,7 @@ class Story:
             case RoundAborted():
                 yield from self._abort(record, body)
             case CoordinatorRestarted():
-                self.current = replace(self.current, is_dead=True) if self.current else None
+                yield from self._restart(record, body)
             case RunCompleted() | RunAborted():
                 yield from self._end(record, body)
 
@@ -147,6 +147,14 @@ class Story:
             yield from self._opened_sum(record, attempt.opened, attempt.survivors.survivors)
         self.aborted += 1
         self.current = None
+
+    def _restart(self, record: int, restarted: CoordinatorRestarted) -> Iterator[Finding]:
+        due = (self.rounds + 1, self.attempts) if self.attempts else (self.rounds, 0)
+        if (restarted.round, restarted.attempt) != due:
+            message = f"The coordinator came back to round {due[0]} attempt {due[1]}, but recorded another."
+            yield Finding(record, "numbering", message)
+        if self.current is not None:
+            self.current = replace(self.current, is_dead=True)
 
     def _end(self, record: int, ending: RunCompleted | RunAborted) -> Iterator[Finding]:
         self.ended = record

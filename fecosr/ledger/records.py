@@ -205,7 +205,12 @@ class RunAborted:
 
 @dataclass(frozen=True, slots=True)
 class CoordinatorRestarted:
-    """Say that the coordinator came back; `round` and `attempt` are the last that were opened, or 0."""
+    """Say that the coordinator came back.
+
+    Attributes:
+        round: the round that was under way; between two rounds the one released last, 0 before the first.
+        attempt: attempts that had been made at it; 0 between two rounds.
+    """
 
     round: int
     attempt: int

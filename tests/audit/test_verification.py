@@ -84,7 +84,7 @@ def _flips(run_dir: Path, positions: range) -> None:
 
 
 def test_a_flipped_bit_is_found_where_it_is(run_dir: Path) -> None:
-    _flips(run_dir, range(0, _ledger(run_dir).stat().st_size, 101))
+    _flips(run_dir, range(0, _ledger(run_dir).stat().st_size, 251))
 
 
 @pytest.mark.slow
@@ -100,7 +100,7 @@ def test_every_line_feed_matters(run_dir: Path) -> None:
             assert audit_run(run_dir).status is Status.NOT_VERIFIED
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_other_byte_in_any_place_is_accepted(
     run_dir: Path, honest: AuditedRun, data: st.DataObject

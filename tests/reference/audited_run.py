@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from safetensors.numpy import save_file
 
 from fecosr.crypto.labels import sha256
 from fecosr.crypto.signatures import SigningKey
@@ -34,7 +35,6 @@ from fecosr.secagg.messages import Phase
 from fecosr.secagg.parameters import SecAggParameters
 from fecosr.secagg.run import Participant, run_secagg
 from fecosr.secagg.server import Completed
-from fecosr.storage.parameters import write_parameters
 
 RUN = RunId("trial")
 DE, FR, JP, US = MARKETS = tuple(NodeId(name) for name in ("de", "fr", "jp", "us"))
@@ -81,7 +81,7 @@ class AuditedRun:
         lines, heads = self.chained(self.bodies if bodies is None else bodies)
         (coordinator / "ledger.jsonl").write_bytes(b"".join(lines))
         for digest, parameters in self.models.items():
-            write_parameters(coordinator / "models" / f"{digest.hex()}.safetensors", parameters, {})
+            save_file({"shared": parameters}, coordinator / "models" / f"{digest.hex()}.safetensors")
         (folder / "roster.toml").write_text(self.roster_toml(), encoding="utf-8")
         for market in MARKETS:
             (folder / market).mkdir()

@@ -1,0 +1,97 @@
+from pathlib import Path
+
+import pytest
+
+from fecosr.audit.findings import Finding, Status, Weight, missing, status_of
+from fecosr.audit.report import AuditReport, privacy_report, render
+from fecosr.audit.verification import audit_run
+
+
+@pytest.fixture
+def report(run_dir: Path) -> AuditReport:
+    return audit_run(run_dir)
+
+
+def test_the_json_is_the_one_that_was_promised(report: AuditReport) -> None:
+    printed = report.as_json()
+    assert list(printed) == ["verified", "findings", "privacy", "rounds"]
+    assert (printed["verified"], printed["findings"], printed["rounds"]) == (True, [], 2)
+    assert printed["privacy"] == [
+        {
+            "market": market,
+            "privacy_unit": "user",
+            "neighboring_relation": "add_or_remove_one",
+            "mode": "none",
+            "epsilon": None,
+            "delta": None,
+            "accountants": {},
+            "budget": None,
+        }
+        for market in ("de", "fr", "jp", "us")
+    ]
+
+
+def test_findings_stand_in_the_json_as_record_rule_and_message(run_dir: Path) -> None:
+    ledger = run_dir / "coordinator" / "ledger.jsonl"
+    ledger.write_bytes(ledger.read_bytes().replace(b'"attempt":1', b'"attempt":3', 1))
+    printed = audit_run(run_dir).as_json()
+    assert printed["verified"] is False
+    assert isinstance(findings := printed["findings"], list)
+    assert [set(finding) for finding in findings] == [{"record", "rule", "message"}]
+    assert (findings[0]["record"], findings[0]["rule"]) == (1, "signature")
+
+
+def test_the_verdict_is_the_heaviest_finding() -> None:
+    broken, absent = Finding(0, "chain", "x"), missing("ledger", "x")
+    assert status_of([]) is Status.VERIFIED
+    assert status_of([absent]) is Status.UNUSABLE
+    assert status_of([absent, broken, absent]) is Status.NOT_VERIFIED
+    assert [status.exit_code for status in Status] == [0, 1, 2]
+    assert (absent.record, absent.weight) == (None, Weight.MISSING)
+
+
+def test_the_privacy_report_says_who_is_protected_and_who_is_not(report: AuditReport) -> None:
+    said = privacy_report(report)
+    assert said["verified"] is True
+    assert said["sums_opened"] == {"de": 2, "fr": 2, "jp": 1, "us": 2}
+    sections = (said["protected"], said["not_protected"])
+    protected, unprotected = (" ".join(lines) for lines in sections if isinstance(lines, list))
+    assert "only the sum over at least 3 markets" in protected
+    assert "colludes with 1 of the markets" in protected
+    assert "at least 2 markets" in protected
+    assert "no differential privacy" in unprotected
+    assert "epsilon is unbounded" in unprotected
+    assert "outsider who holds the final model" in unprotected
+
+
+def test_the_report_reads_as_text(report: AuditReport) -> None:
+    assert report.facts is not None
+    text = render(report)
+    assert text.startswith("# Audit of run trial\n\n**Verified.**")
+    assert "2 of 2 rounds were released, 1 attempts aborted." in text
+    assert f"| jp | 1 | {report.facts.num_records} | unbounded |" in text
+    for heading in ("## Who is protected", "## What is not protected", "## What this audit cannot see"):
+        assert heading in text
+    assert "{" not in text
+
+
+def test_a_report_without_facts_still_says_why(tmp_path: Path) -> None:
+    report = audit_run(tmp_path)
+    text = render(report)
+    assert text.startswith("# Audit\n\n**Cannot be verified.**")
+    assert "- folder, roster: " in text
+    assert privacy_report(report)["verified"] is False
+    assert report.as_json() == {
+        "verified": False,
+        "findings": [{"record": None, "rule": "roster", "message": report.findings[0].message}],
+        "privacy": [],
+        "rounds": 0,
+    }
+
+
+def test_the_report_of_a_tampered_run_names_the_record(run_dir: Path) -> None:
+    ledger = run_dir / "coordinator" / "ledger.jsonl"
+    ledger.write_bytes(ledger.read_bytes().replace(b'"attempt":1', b'"attempt":3', 1))
+    text = render(audit_run(run_dir))
+    assert "**Not verified.**" in text
+    assert "- record 1, signature: Record 1: is not signed by the coordinator's identity." in text
