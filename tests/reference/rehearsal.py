@@ -4,18 +4,23 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pytest
 
 from fecosr.crypto.signatures import SigningKey
+from fecosr.errors import ProtocolViolation
 from fecosr.ids import NodeId
 from fecosr.secagg.client import ClientRecord, ClientState, RunningClient, begin
 from fecosr.secagg.masking import Vector
 from fecosr.secagg.messages import ClientMessage, Phase, ServerMessage
 from fecosr.secagg.parameters import SecAggParameters
+from fecosr.secagg.rules import Rule
 from fecosr.secagg.run import Participant
 from fecosr.secagg.server import (
+    CohortFixed,
     CollectingInputs,
     CollectingSignatures,
     CollectingUnmaskShares,
+    Completed,
     DropoutReason,
     RunningState,
     ServerRecord,
@@ -26,6 +31,8 @@ from fecosr.secagg.server import (
 PHASE_SECONDS = dict.fromkeys(Phase, 10.0)
 NAMES = tuple(NodeId(name) for name in ("at", "be", "cz", "de", "es", "fr", "gr", "hu", "it"))
 CONTEXT = b"\xc0" * 32
+ME = NodeId("be")
+"""Whom the tests look over the shoulder of."""
 
 
 def identity_of(client: NodeId) -> SigningKey:
@@ -77,6 +84,10 @@ class Rehearsal:
     client_records: list[ClientRecord] = field(default_factory=list)
     outcome: ServerState | None = None
 
+    @property
+    def session(self) -> bytes:
+        return next(record.session for record in self.server_records if isinstance(record, CohortFixed))
+
     def collect(
         self, phase: Phase, said: Mapping[NodeId, ClientMessage] | None = None, now: float = 0.0
     ) -> ServerState:
@@ -86,6 +97,21 @@ class Rehearsal:
             assert isinstance(state, RunningState)
             state = state.receive(sender, message, now).state
         return state
+
+
+def assert_server_refuses(
+    play: Rehearsal, phase: Phase, message: ClientMessage, rule: Rule, sender: NodeId = ME
+) -> None:
+    """Check that the server names the rule and who broke it, and that the honest session still works."""
+    state: ServerState = fresh(play.servers[phase])
+    assert isinstance(state, RunningState)
+    with pytest.raises(ProtocolViolation) as refusal:
+        state.receive(sender, message, 0.0)
+    assert (refusal.value.rule, refusal.value.peer, refusal.value.phase) == (rule, sender, phase)
+    for client, said in play.said[phase].items():
+        assert isinstance(state, RunningState)
+        state = state.receive(client, said, 0.0).state
+    assert isinstance(state, Completed) or (isinstance(state, RunningState) and state.phase is not phase)
 
 
 def fresh(state: RunningState) -> RunningState:

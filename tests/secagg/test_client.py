@@ -40,6 +40,7 @@ from tests.reference.masks import masked_elements
 from tests.reference.object_graph import reachable
 from tests.reference.rehearsal import (
     CONTEXT,
+    ME,
     NAMES,
     Rehearsal,
     identity_of,
@@ -48,7 +49,6 @@ from tests.reference.rehearsal import (
     vector_of,
 )
 
-ME = NodeId("be")
 LOW_ORDER = b"\1" + bytes(31)
 
 
@@ -108,7 +108,7 @@ def test_the_vector_is_masked_for_exactly_those_whose_shares_came(play: Rehearsa
     assert isinstance(said, MaskedInput)
     publics = {advert.client: advert.mask_public for advert in adverts_told(play)}
     peers = {peer: publics[peer] for peer in shares}
-    session = play.clients[Phase.CONSISTENCY][ME].cohort.session  # type: ignore[union-attr]  # it has one
+    session = play.session
     expected = masked_elements(
         someone.vector.tolist(), (secrets.seed, secrets.mask_key.secret), peers, session, ME
     )
@@ -367,7 +367,7 @@ def test_a_proof_without_a_quorum_is_refused(play: Rehearsal) -> None:
 def test_a_proof_with_a_wrong_signature_is_refused(play: Rehearsal) -> None:
     signatures = proof_told(play)
     phase = Phase.CONSISTENCY
-    session = play.clients[phase][ME].cohort.session  # type: ignore[union-attr]  # it has one
+    session = play.session
     other_list = identity_of(NodeId("es")).sign(survivors_statement(session, NAMES[:4]))
     for wrong in (bytes(64), signatures[0].signature, other_list):
         forged = ConsistencyProof((*signatures[:4], ConsistencySignature(NodeId("es"), wrong)))
@@ -388,7 +388,7 @@ def is_proved(
 ) -> bool:
     """Return whether the server can make `group` reveal over `survivors`; `liar` signs anything."""
     clients = play.clients[Phase.MASKED_INPUT]
-    session = play.clients[Phase.CONSISTENCY][ME].cohort.session  # type: ignore[union-attr]  # it has one
+    session = play.session
     by_liar = identity_of(liar).sign(survivors_statement(session, survivors))
     signed: dict[NodeId, Any] = {liar: ConsistencySignature(liar, by_liar)}
     waiting: list[RunningClient] = []
