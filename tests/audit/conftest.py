@@ -1,7 +1,11 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from fecosr.audit.findings import Finding
+from fecosr.audit.verification import audit_run
+from fecosr.ledger.records import Body
 from tests.reference.audited_run import AuditedRun, make_run
 
 
@@ -17,3 +21,16 @@ def run_dir(honest: AuditedRun, tmp_path: Path) -> Path:
     folder = tmp_path / "honest"
     honest.write(folder)
     return folder
+
+
+@pytest.fixture
+def audited(honest: AuditedRun, tmp_path: Path) -> Callable[..., tuple[Finding, ...]]:
+    """Return a function that writes records as a run folder everybody vouches for, and audits it."""
+
+    def write(*bodies: Body) -> tuple[Finding, ...]:
+        honest.write(tmp_path / "run", bodies)
+        report = audit_run(tmp_path / "run")
+        assert report.verified == (not report.findings)
+        return report.findings
+
+    return write

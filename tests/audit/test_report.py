@@ -2,7 +2,6 @@ from pathlib import Path
 
 import pytest
 
-from fecosr.audit.findings import Finding, Status, Weight, missing, status_of
 from fecosr.audit.report import AuditReport, privacy_report, render
 from fecosr.audit.verification import audit_run
 
@@ -39,15 +38,6 @@ def test_findings_stand_in_the_json_as_record_rule_and_message(run_dir: Path) ->
     assert isinstance(findings := printed["findings"], list)
     assert [set(finding) for finding in findings] == [{"record", "rule", "message"}]
     assert (findings[0]["record"], findings[0]["rule"]) == (1, "signature")
-
-
-def test_the_verdict_is_the_heaviest_finding() -> None:
-    broken, absent = Finding(0, "chain", "x"), missing("ledger", "x")
-    assert status_of([]) is Status.VERIFIED
-    assert status_of([absent]) is Status.UNUSABLE
-    assert status_of([absent, broken, absent]) is Status.NOT_VERIFIED
-    assert [status.exit_code for status in Status] == [0, 1, 2]
-    assert (absent.record, absent.weight) == (None, Weight.MISSING)
 
 
 def test_the_privacy_report_says_who_is_protected_and_who_is_not(report: AuditReport) -> None:

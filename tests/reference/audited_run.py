@@ -1,7 +1,7 @@
 """A run folder made with real keys and real secure aggregation, whose coordinator can be made to lie."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 from safetensors.numpy import save_file
 
+from fecosr.audit.findings import Finding
 from fecosr.crypto.labels import sha256
 from fecosr.crypto.signatures import SigningKey
 from fecosr.federation.aggregation import Vector, parameters_hash
@@ -107,6 +108,21 @@ class AuditedRun:
         """Return the pinned identities."""
         nodes = "\n".join(f'{name} = "{key.public.hex()}"' for name, key in self.identities.items())
         return f'coordinator = "{self.coordinator.public.hex()}"\n\n[nodes]\n{nodes}\n'
+
+
+def ledger_of(run_dir: Path) -> Path:
+    """Return the ledger of a run folder."""
+    return run_dir / "coordinator" / "ledger.jsonl"
+
+
+def lines_of(run_dir: Path) -> list[bytes]:
+    """Return the lines of the ledger of a run folder, with their newlines."""
+    return ledger_of(run_dir).read_bytes().splitlines(keepends=True)
+
+
+def rules_of(findings: Iterable[Finding]) -> list[str]:
+    """Return the rules that the findings name."""
+    return [finding.rule for finding in findings]
 
 
 def plan_json(rounds: int) -> str:
