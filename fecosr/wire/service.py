@@ -11,6 +11,9 @@ CONNECT: Final = _SERVICE.methods_by_name["Connect"].name
 FETCH_MODEL: Final = _SERVICE.methods_by_name["FetchModel"].name
 UPLOAD_MASKED_INPUT: Final = _SERVICE.methods_by_name["UploadMaskedInput"].name
 
+READY: Final = "fecosr-ready"
+"""Key of the initial metadata with which the coordinator says that it takes a node's hello."""
+
 MAX_MESSAGE_BYTES: Final = 2 << 20
 """No message is larger; a transport refuses to read one that is."""
 

@@ -1,0 +1,218 @@
+"""The coordinator's end of the service: authenticate, bound, decode, and hand everything to one handler."""
+
+import asyncio
+from collections.abc import Collection
+from datetime import datetime
+from typing import Final, Never
+
+import grpc
+import grpc.aio
+import structlog
+
+from fecosr.errors import ConfigError, ProtocolViolation, StorageError
+from fecosr.federation.messages import CoordinatorMessage, Hello
+from fecosr.ids import NodeId
+from fecosr.rpc.channel_options import SERVER_OPTIONS
+from fecosr.rpc.connection import NodeConnection
+from fecosr.rpc.handler import CoordinatorHandler, ModelSource, UploadSink
+from fecosr.rpc.incoming import Context, IncomingStream, NewestStreams, uninterrupted
+from fecosr.rpc.tls import PeerNameError, TlsFiles, peer_node, server_credentials
+from fecosr.rpc.upload_call import receive_upload
+from fecosr.wire.control import decode_node_message, encode_coordinator_message
+from fecosr.wire.service import CONNECT, FETCH_MODEL, READY, SERVICE, UPLOAD_MASKED_INPUT
+from fecosr.wire.transfers import (
+    CHUNK_BYTES,
+    ModelHeader,
+    UploadVerdict,
+    decode_fetch_model,
+    encode_model_chunk,
+    encode_receipt,
+)
+
+HELLO_SECONDS: Final = 30.0
+REPLACED: Final = "replaced by a newer connection of this node"
+
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+class CoordinatorServer:
+    """Listen for market nodes.
+
+    Args:
+        address: interface and port; port 0 takes a free one.
+        tls: what the coordinator proves its name with.
+        roster: the nodes that may connect.
+        handler: is told what they do.
+        models: holds what they may fetch.
+        uploads: receives what they upload.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        tls: TlsFiles,
+        *,
+        roster: Collection[NodeId],
+        handler: CoordinatorHandler,
+        models: ModelSource,
+        uploads: UploadSink,
+    ) -> None:
+        self._address = address
+        self._tls = tls
+        self._roster = frozenset(roster)
+        self._handler = handler
+        self._models = models
+        self._uploads = uploads
+        self._connections: NewestStreams[NodeConnection] = NewestStreams()
+        self._arriving: NewestStreams[IncomingStream] = NewestStreams()
+        self._announced: set[NodeId] = set()
+        self._server: grpc.aio.Server | None = None
+        self.port = 0
+
+    async def start(self, now: datetime) -> None:
+        """Begin to listen; from here on `port` is known.
+
+        Raises:
+            ConfigError: a TLS file cannot be used at `now`, or the address is taken.
+        """
+        credentials = server_credentials(self._tls, now)
+        server = grpc.aio.server(options=SERVER_OPTIONS)
+        calls: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+            CONNECT: grpc.stream_stream_rpc_method_handler(self._connect),
+            FETCH_MODEL: grpc.unary_stream_rpc_method_handler(self._fetch_model),
+            UPLOAD_MASKED_INPUT: grpc.stream_unary_rpc_method_handler(self._upload_masked_input),
+        }
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, calls),))
+        try:
+            self.port = server.add_secure_port(self._address, credentials)
+        except RuntimeError:
+            raise ConfigError(
+                f"cannot listen on {self._address}",
+                remedy="is another coordinator running, or is this not an address of this machine?",
+            ) from None
+        await server.start()
+        self._server = server
+
+    async def stop(self, grace_seconds: float = 5.0) -> None:
+        """Send what is queued, end every connection, and stop listening; after `grace_seconds` by force."""
+        for connection in self._connections:
+            connection.close()
+        if self._server is not None:
+            await self._server.stop(grace_seconds)
+
+    async def send(self, node: NodeId, message: CoordinatorMessage) -> None:
+        """Send `message` to `node` after those before it.
+
+        Without a connection nothing is sent: the handler has been told, or is about to be told, that the node
+        is gone. A node that has stopped reading is disconnected.
+        """
+        connection = self._connections.of(node)
+        if connection is not None and not connection.enqueue(encode_coordinator_message(message)):
+            _log.warning("node_stopped_reading", market=node)
+            connection.close()
+
+    async def close_node(self, node: NodeId) -> None:
+        """End the connection of `node` after everything sent so far has left."""
+        connection = self._connections.of(node)
+        if connection is not None:
+            connection.close()
+
+    async def _connect(self, _requests: object, context: Context) -> None:
+        connection = NodeConnection(await self._authenticated(context), context)
+        try:
+            await context.send_initial_metadata(((READY, "1"),))
+            hello = await _hello(connection)
+            await self._serve(connection, hello)
+        except ProtocolViolation as violation:
+            await _refuse(context, violation)
+        except TimeoutError:
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "no hello")
+        if connection.replaced:
+            await context.abort(grpc.StatusCode.ABORTED, REPLACED)
+
+    async def _serve(self, connection: NodeConnection, hello: Hello) -> None:
+        try:
+            await uninterrupted(self._connections.enter(connection))
+            self._announced.add(connection.node)
+            await uninterrupted(self._handler.connected(connection.node, hello))
+            connection.start_sending()
+            await self._listen(connection)
+            if not connection.replaced:
+                await connection.flush()
+        finally:
+            await uninterrupted(self._leave(connection))
+
+    async def _listen(self, connection: NodeConnection) -> None:
+        node = connection.node
+        while (data := await connection.read()) is not None:
+            message = decode_node_message(data, node)
+            if isinstance(message, Hello):
+                raise ProtocolViolation(node, "connect", "said hello twice")
+            await uninterrupted(self._handler.received(node, message))
+
+    async def _leave(self, connection: NodeConnection) -> None:
+        try:
+            await connection.stop_sending()
+            # Whoever replaced this connection has also taken over to report that the node is gone.
+            if not connection.replaced and connection.node in self._announced:
+                self._announced.discard(connection.node)
+                await self._handler.disconnected(connection.node)
+        finally:
+            self._connections.leave(connection)
+
+    async def _fetch_model(self, request: bytes, context: Context) -> None:
+        node = await self._authenticated(context)
+        try:
+            model_hash = decode_fetch_model(request, node)
+        except ProtocolViolation as violation:
+            await _refuse(context, violation)
+        parameters = self._models.parameters(node, model_hash)
+        if parameters is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such model is offered")
+        await context.write(encode_model_chunk(ModelHeader(parameters.nbytes)))
+        octets = parameters.cast("B")
+        for start in range(0, len(octets), CHUNK_BYTES):
+            await context.write(encode_model_chunk(octets[start : start + CHUNK_BYTES]))
+
+    async def _upload_masked_input(self, _requests: object, context: Context) -> bytes:
+        stream = IncomingStream(await self._authenticated(context), context)
+        try:
+            return encode_receipt(await self._receive(stream))
+        except ProtocolViolation as violation:
+            await _refuse(context, violation)
+        except StorageError as error:
+            _log.error("upload_not_stored", market=stream.node, reason=str(error))
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the upload cannot be stored")
+        except TimeoutError:
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "no header")
+
+    async def _receive(self, stream: IncomingStream) -> UploadVerdict:
+        try:
+            await uninterrupted(self._arriving.enter(stream))
+            return await receive_upload(stream, self._handler, self._uploads)
+        finally:
+            self._arriving.leave(stream)
+
+    async def _authenticated(self, context: Context) -> NodeId:
+        try:
+            node = peer_node(context.auth_context())
+        except PeerNameError as error:
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
+        if node not in self._roster:
+            _log.warning("node_not_in_roster", market=node)
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, f"{node} is not in the roster")
+        return node
+
+
+async def _hello(connection: NodeConnection) -> Hello:
+    async with asyncio.timeout(HELLO_SECONDS):
+        data = await connection.read()
+    message = None if data is None else decode_node_message(data, connection.node)
+    if not isinstance(message, Hello):
+        raise ProtocolViolation(connection.node, "connect", "a connection begins with a hello")
+    return message
+
+
+async def _refuse(context: Context, violation: ProtocolViolation) -> Never:
+    _log.warning("protocol_violation", market=violation.peer, phase=violation.phase, rule=violation.rule)
+    await context.abort(grpc.StatusCode.INVALID_ARGUMENT, violation.rule)

@@ -1,0 +1,80 @@
+"""What a coordinator server needs from the process it runs in, as protocols that other packages satisfy."""
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from fecosr.federation.messages import Hello, NodeMessage
+from fecosr.ids import NodeId
+
+
+class CoordinatorHandler(Protocol):
+    """Be told what the nodes do.
+
+    Guarantees:
+        For one node the calls of `connected`, `received` and `disconnected` never overlap. Every
+        `disconnected` follows a `connected`; a node that comes back over a newer connection is `connected`
+        again without a `disconnected` between. No call is cut short because a node hung up.
+    """
+
+    async def connected(self, node: NodeId, hello: Hello) -> None:
+        """Learn that `node` is there; from now on it can be sent to."""
+
+    async def received(self, node: NodeId, message: NodeMessage) -> None:
+        """Take a message; a ProtocolViolation raised here ends the node's connection."""
+
+    async def disconnected(self, node: NodeId) -> None:
+        """Learn that `node` is gone."""
+
+    def expected_upload_bytes(self, node: NodeId, round_number: int, attempt: int) -> int | None:
+        """Return the size of the masked vector that is waited for from `node`, or None when none is."""
+
+    async def masked_input(
+        self,
+        node: NodeId,
+        round_number: int,
+        attempt: int,
+        vector: npt.NDArray[np.uint32],
+        signature: bytes,
+    ) -> None:
+        """Take a whole masked vector before its receipt leaves; a ProtocolViolation refuses it."""
+
+
+class ModelSource(Protocol):
+    """Hold the shared parameters that nodes may fetch."""
+
+    def parameters(self, node: NodeId, model_hash: bytes) -> memoryview | None:
+        """Return the float32 little-endian bytes with this SHA-256, or None when `node` may not have them."""
+
+
+class ReceivedVector(Protocol):
+    """Hold an upload that arrived whole."""
+
+    @property
+    def vector(self) -> npt.NDArray[np.uint32]:
+        """Return the vector."""
+
+    @property
+    def digest(self) -> bytes:
+        """Return the SHA-256 of its little-endian bytes."""
+
+
+class Upload(Protocol):
+    """Receive one upload; `receive` and `finish` may block on the disk and are called on a thread."""
+
+    def receive(self, chunk: bytes) -> None:
+        """Append `chunk`; raises ProtocolViolation when that is more than was announced."""
+
+    def finish(self) -> ReceivedVector:
+        """Return what arrived; raises ProtocolViolation when that is less than was announced."""
+
+    def discard(self) -> None:
+        """Forget what arrived; a second call does nothing."""
+
+
+class UploadSink(Protocol):
+    """Receive uploads outside of memory."""
+
+    def open(self, round_number: int, attempt: int, node: NodeId, length: int) -> Upload:
+        """Begin to receive a uint32 [length]."""

@@ -1,0 +1,97 @@
+"""One call of one node, as the coordinator reads it, and the rule that a newer call replaces an older one."""
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from typing import Any, Generic, TypeVar
+
+import grpc.aio
+
+from fecosr.ids import NodeId
+
+Context = grpc.aio.ServicerContext[bytes, bytes]
+Result = TypeVar("Result")
+
+
+class IncomingStream:
+    """Read the messages of one call until the node or the coordinator ends it.
+
+    Attributes:
+        node: whose call it is.
+        replaced: whether it ended because the node opened a newer one.
+        ended: set when nothing of this call is going on any more.
+    """
+
+    def __init__(self, node: NodeId, context: Context) -> None:
+        self.node = node
+        self.replaced = False
+        self.ended = asyncio.Event()
+        self._context = context
+        self._closing = asyncio.Event()
+
+    def close(self) -> None:
+        """Let the read that waits, and every later one, return None."""
+        self._closing.set()
+
+    def replace(self) -> None:
+        """Close in favour of a newer call of the same node."""
+        self.replaced = True
+        self.close()
+
+    async def read(self) -> bytes | None:
+        """Return the next message, or None when there will be none."""
+        if self._closing.is_set():
+            return None
+        reading = asyncio.ensure_future(self._context.read())
+        closing = asyncio.ensure_future(self._closing.wait())
+        try:
+            await asyncio.wait({reading, closing}, return_when=asyncio.FIRST_COMPLETED)
+            message: object = reading.result() if reading.done() else None
+        finally:
+            reading.cancel()
+            closing.cancel()
+        # gRPC marks the end of the stream with an object of its own.
+        return message if isinstance(message, bytes) else None
+
+
+Stream = TypeVar("Stream", bound=IncomingStream)
+
+
+class NewestStreams(Generic[Stream]):
+    """Keep at most one stream of every node: the newest."""
+
+    def __init__(self) -> None:
+        self._streams: dict[NodeId, Stream] = {}
+
+    def __iter__(self) -> Iterator[Stream]:
+        return iter(tuple(self._streams.values()))
+
+    def of(self, node: NodeId) -> Stream | None:
+        """Return the stream of `node`, if there is one."""
+        return self._streams.get(node)
+
+    async def enter(self, stream: Stream) -> None:
+        """Take the node's place, once the stream that had it has ended."""
+        while (older := self._streams.get(stream.node)) is not None:
+            older.replace()
+            await older.ended.wait()
+        self._streams[stream.node] = stream
+
+    def leave(self, stream: Stream) -> None:
+        """Give the node's place back, if it is still this stream's."""
+        if self._streams.get(stream.node) is stream:
+            del self._streams[stream.node]
+        stream.ended.set()
+
+
+async def uninterrupted(work: Coroutine[Any, Any, Result]) -> Result:
+    """Return what `work` returns; when this call is cancelled, be cancelled only after `work` is done.
+
+    gRPC cancels the code that answers a call as soon as the caller hangs up. What the coordinator does about
+    a message must not stop half-way because of that.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise

@@ -1,0 +1,70 @@
+"""Receive one masked vector: header, data into the sink, digest, and only then the handler."""
+
+import asyncio
+from typing import Final
+
+from fecosr.errors import ProtocolViolation
+from fecosr.ids import NodeId
+from fecosr.rpc.handler import CoordinatorHandler, ReceivedVector, UploadSink
+from fecosr.rpc.incoming import IncomingStream, uninterrupted
+from fecosr.secagg.messages import Phase
+from fecosr.wire.transfers import ELEMENT_BYTES, UploadHeader, UploadVerdict, decode_upload_chunk
+
+HEADER_SECONDS: Final = 30.0
+
+
+async def receive_upload(
+    stream: IncomingStream, handler: CoordinatorHandler, sink: UploadSink
+) -> UploadVerdict:
+    """Return what became of the upload that arrives on `stream`.
+
+    Raises:
+        ProtocolViolation: it breaks the protocol, its size or digest is not the announced one, or the handler
+            refused it.
+        StorageError: the sink cannot hold it.
+
+    Guarantees:
+        At most one chunk is in memory, and the sink never sees more bytes than the handler expects.
+    """
+    header = await _header(stream)
+    expected = handler.expected_upload_bytes(stream.node, header.round, header.attempt)
+    if expected is None:
+        return UploadVerdict.NOT_EXPECTED
+    if header.size_bytes != expected:
+        raise _violation(stream.node, f"announced {header.size_bytes} bytes instead of {expected}")
+    received = await _body(stream, header, sink)
+    if received.digest != header.sha256:
+        raise _violation(stream.node, "the SHA-256 is not the announced one")
+    await uninterrupted(
+        handler.masked_input(stream.node, header.round, header.attempt, received.vector, header.signature)
+    )
+    return UploadVerdict.ACCEPTED
+
+
+async def _header(stream: IncomingStream) -> UploadHeader:
+    async with asyncio.timeout(HEADER_SECONDS):
+        data = await stream.read()
+    header = None if data is None else decode_upload_chunk(data, stream.node)
+    if not isinstance(header, UploadHeader):
+        raise _violation(stream.node, "an upload begins with its header")
+    return header
+
+
+async def _body(stream: IncomingStream, header: UploadHeader, sink: UploadSink) -> ReceivedVector:
+    length = header.size_bytes // ELEMENT_BYTES
+    upload = sink.open(header.round, header.attempt, stream.node, length)
+    try:
+        while (data := await stream.read()) is not None:
+            chunk = decode_upload_chunk(data, stream.node)
+            if isinstance(chunk, UploadHeader):
+                raise _violation(stream.node, "an upload has one header")
+            await uninterrupted(asyncio.to_thread(upload.receive, chunk))
+        if stream.replaced:
+            raise _violation(stream.node, "replaced by a newer upload")
+        return await uninterrupted(asyncio.to_thread(upload.finish))
+    finally:
+        upload.discard()
+
+
+def _violation(node: NodeId, rule: str) -> ProtocolViolation:
+    return ProtocolViolation(node, Phase.MASKED_INPUT, rule)

@@ -1,0 +1,148 @@
+"""Uploads: whole and verified, or refused without reaching the handler."""
+
+import hashlib
+
+import grpc.aio
+import numpy as np
+import pytest
+
+from fecosr.errors import ProtocolViolation
+from fecosr.federation.messages import FromClient
+from fecosr.secagg.messages import MaskedInput
+from fecosr.wire import service
+from fecosr.wire.transfers import (
+    CHUNK_BYTES,
+    UploadHeader,
+    UploadVerdict,
+    decode_receipt,
+    encode_upload_chunk,
+)
+from tests.reference.loopback import DE, Loopback
+
+SIGNATURE = bytes(range(64))
+VECTOR = np.arange(3, dtype="<u4")
+DATA = VECTOR.data.cast("B")
+
+
+def header(
+    size_bytes: int = 12, sha256: bytes = hashlib.sha256(DATA).digest(), round_number: int = 1
+) -> bytes:
+    return encode_upload_chunk(UploadHeader(round_number, 1, size_bytes, sha256, SIGNATURE))
+
+
+def data(content: bytes | memoryview) -> bytes:
+    return encode_upload_chunk(memoryview(content))
+
+
+def uploads(channel: grpc.aio.Channel) -> grpc.aio.StreamUnaryMultiCallable[bytes, bytes]:
+    return channel.stream_unary(service.path(service.UPLOAD_MASKED_INPUT))
+
+
+async def upload(loopback: Loopback, *chunks: bytes) -> UploadVerdict:
+    loopback.handler.expected_bytes[DE] = VECTOR.nbytes
+    async with loopback.server() as server, loopback.channel(server.port) as channel:
+        return decode_receipt(await uploads(channel)(iter(chunks)), "coordinator")
+
+
+async def test_a_vector_of_several_mebibytes_arrives_whole(loopback: Loopback) -> None:
+    vector = np.random.default_rng(7).integers(0, 2**32, 1_500_001, dtype=np.uint32)
+    loopback.handler.expected_bytes[DE] = vector.nbytes
+    async with (
+        loopback.server() as server,
+        loopback.client(server.port) as client,
+        client.session() as session,
+    ):
+        await session.send(FromClient(1, 1, MaskedInput(vector, SIGNATURE)))
+    event = loopback.handler.events.get_nowait()
+    assert isinstance(event.content, tuple)
+    assert event.kind == "masked_input"
+    np.testing.assert_array_equal(event.content[0], vector)
+    assert event.content[1] == SIGNATURE
+    assert loopback.sink.uploads[0].largest_chunk == CHUNK_BYTES
+    assert loopback.sink.uploads[0].discarded.is_set()
+
+
+async def test_the_receipt_says_accepted(loopback: Loopback) -> None:
+    verdict = await upload(loopback, header(), data(DATA[:5]), data(DATA[5:]))
+    assert verdict is UploadVerdict.ACCEPTED
+
+
+async def test_an_upload_nobody_waits_for_is_turned_away_at_its_header(loopback: Loopback) -> None:
+    verdict = await upload(loopback, header(round_number=2), data(DATA))
+    assert verdict is UploadVerdict.NOT_EXPECTED
+    assert loopback.sink.uploads == []
+
+
+@pytest.mark.parametrize(
+    ("chunks", "rule"),
+    [
+        ([], "an upload begins with its header"),
+        ([data(DATA)], "an upload begins with its header"),
+        ([b"\xff"], "the bytes are no message of this protocol"),
+        ([header(size_bytes=16), data(DATA)], "announced 16 bytes instead of 12"),
+        ([header(size_bytes=2**62)], "announced 4611686018427387904 bytes instead of 12"),
+        ([header(), header()], "an upload has one header"),
+        ([header(), data(DATA), data(b"more")], "sent too much"),
+        ([header(), data(DATA[:8])], "sent too little"),
+        ([header(sha256=bytes(32)), data(DATA)], "the SHA-256 is not the announced one"),
+        ([header(), data(bytes(CHUNK_BYTES + 1))], "a chunk carries 1-1048576 bytes"),
+    ],
+    ids=[
+        "nothing",
+        "no header",
+        "garbage",
+        "too big",
+        "huge",
+        "two headers",
+        "more",
+        "less",
+        "digest",
+        "chunk",
+    ],
+)
+async def test_a_bad_upload_is_refused_and_forgotten(
+    loopback: Loopback, chunks: list[bytes], rule: str
+) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await upload(loopback, *chunks)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert rule in (caught.value.details() or "")
+    assert loopback.handler.events.empty()
+    assert all(upload.discarded.is_set() for upload in loopback.sink.uploads)
+
+
+async def test_a_node_learns_that_its_vector_was_refused(loopback: Loopback) -> None:
+    loopback.handler.expected_bytes[DE] = 12
+    loopback.handler.refuses = "the signature does not verify"
+    async with (
+        loopback.server() as server,
+        loopback.client(server.port) as client,
+        client.session() as session,
+    ):
+        with pytest.raises(ProtocolViolation, match="refused: the signature does not verify"):
+            await session.send(FromClient(1, 1, MaskedInput(VECTOR, SIGNATURE)))
+
+
+async def test_a_newer_upload_replaces_the_older(loopback: Loopback) -> None:
+    loopback.handler.expected_bytes[DE] = VECTOR.nbytes
+    async with loopback.server() as server, loopback.channel(server.port) as channel:
+        older = uploads(channel)()
+        await older.write(header())
+        async with loopback.client(server.port) as client, client.session() as session:
+            await session.send(FromClient(1, 1, MaskedInput(VECTOR, SIGNATURE)))
+        assert await older.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert (await loopback.handler.next()).kind == "masked_input"
+    assert loopback.handler.events.empty()
+
+
+async def test_an_upload_that_breaks_off_is_forgotten(loopback: Loopback) -> None:
+    loopback.handler.expected_bytes[DE] = VECTOR.nbytes
+    async with loopback.server() as server:
+        async with loopback.channel(server.port) as channel:
+            call = uploads(channel)()
+            await call.write(header())
+            await call.write(data(DATA[:4]))
+            await loopback.sink.opened.wait()
+            call.cancel()
+        await loopback.sink.uploads[0].discarded.wait()
+    assert loopback.handler.events.empty()
