@@ -111,7 +111,7 @@ class CollectingUnmaskShares(Collecting):
             raise ProtocolViolation(sender, self.phase, Rule.MALFORMED_SHARE)
         return replace(self, reveals={**self.reveals, sender: message})
 
-    def _close(self, now: float) -> ServerTransition:  # noqa: ARG002 - no phase follows this one
+    def _close(self, now: float) -> ServerTransition:
         try:
             opened = open_secrets(self.cohort, self.reveals)
         except CryptoError as error:

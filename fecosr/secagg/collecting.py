@@ -121,15 +121,16 @@ class Collecting(ABC):
     def _enter(
         self,
         state: "Collecting",
-        record: tuple[ServerRecord, ...],
+        records: tuple[ServerRecord, ...],
         outbox: tuple[Envelope, ...],
         now: float,
     ) -> "ServerTransition":
         """Begin the next phase, or abort where so many have left that it cannot succeed."""
         begun = state.advance(now)
-        if isinstance(begun.state, Collecting):
-            return replace(begun, records=record, outbox=outbox)
-        return replace(begun, records=record)
+        if isinstance(begun.state, Aborted):
+            # Nothing of the new phase was sent, so nobody has revealed anything in it.
+            return Transition(replace(begun.state, unmasked=False), records)
+        return replace(begun, records=records, outbox=outbox)
 
     def _next_deadline(self, phase: Phase, now: float) -> float:
         return now + self.terms.phase_seconds[phase]

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from fecosr.crypto.shamir import (
     PRIME,
     combine,
+    interpolate,
     lagrange_weights,
     reconstruct,
-    share_at,
     split,
 )
 from fecosr.errors import CryptoError, MisuseError
@@ -41,9 +41,9 @@ def test_every_quorum_reconstructs() -> None:
         assert interpolate_at_zero(chosen).to_bytes(32, "big") == SECRET
 
 
-@settings(deadline=None, max_examples=40)
-@given(st.binary(min_size=32, max_size=32), st.integers(1, 12), st.integers(0, 8), st.randoms())
-def test_any_threshold_of_any_number(secret: bytes, threshold: int, spare: int, random: object) -> None:
+@settings(derandomize=True, deadline=None, max_examples=40)
+@given(st.binary(min_size=32, max_size=32), st.integers(1, 12), st.integers(0, 8))
+def test_any_threshold_of_any_number(secret: bytes, threshold: int, spare: int) -> None:
     shares = positions(split(secret, threshold, threshold + spare, ENTROPY))
     assert reconstruct(shares, threshold) == secret
 
@@ -58,7 +58,7 @@ def test_one_share_fewer_fits_every_secret() -> None:
     known = {1: shares[1], 2: shares[2]}
     for guess in (SECRET, bytes(32), b"\7" * 32):
         # Some third share makes the two known ones open the guess, so they alone exclude nothing.
-        third = share_at(3, {0: b"\0" + guess, **known})
+        third = interpolate(lagrange_weights([0, 1, 2], at=3), [b"\0" + guess, *known.values()])
         assert reconstruct({**known, 3: third}, 3) == guess
     with pytest.raises(CryptoError):
         reconstruct(known, 3)
@@ -79,8 +79,9 @@ def test_weights_are_shared_by_all_secrets_of_one_quorum() -> None:
 
 def test_the_polynomial_predicts_every_other_share() -> None:
     shares = positions(split(SECRET, 3, 6, ENTROPY))
-    quorum = {x: shares[x] for x in (1, 3, 6)}
-    assert [share_at(x, quorum) for x in (2, 4, 5)] == [shares[2], shares[4], shares[5]]
+    quorum = [1, 3, 6]
+    for x in (2, 4, 5):
+        assert interpolate(lagrange_weights(quorum, at=x), [shares[y] for y in quorum]) == shares[x]
 
 
 def test_a_wrong_share_gives_a_wrong_secret() -> None:
@@ -101,7 +102,7 @@ def test_a_value_that_is_no_secret_is_refused() -> None:
         combine([1], [(2**256).to_bytes(33, "big")])
 
 
-@pytest.mark.parametrize("points", [[1, 1], [0, 1], [-1, 2], [PRIME, 1]])
+@pytest.mark.parametrize("points", [[1, 1], [0, 1], [PRIME, 1], [1, PRIME + 1]])
 def test_unusable_positions_are_refused(points: list[int]) -> None:
     with pytest.raises(CryptoError):
         lagrange_weights(points)

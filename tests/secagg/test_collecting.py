@@ -84,6 +84,22 @@ def test_too_few_in_any_phase_is_a_named_abort_at_once(
     assert len(gone) == (3 if phase is Phase.ADVERTISE_KEYS else 2)
 
 
+def test_a_phase_too_few_are_left_to_begin_sends_nothing(play: Rehearsal) -> None:
+    state: Any = fresh(play.servers[Phase.CONSISTENCY])
+    said = play.said[Phase.CONSISTENCY]
+    for client in NAMES[:4]:
+        state = state.receive(client, said[client], 0.0).state
+    # Two signers leave: four signatures prove the list, but no four clients are left to reveal shares.
+    for client in NAMES[:2]:
+        state = state.drop(client, DropoutReason.DISCONNECTED, 0.0).state
+    step = state.receive(NAMES[4], said[NAMES[4]], 0.0)
+    assert isinstance(step.state, Aborted)
+    assert step.state.reason is AbortReason.TOO_FEW_UNMASK_SHARES
+    assert not step.state.unmasked
+    assert not step.outbox
+    assert step.deadline is None
+
+
 @pytest.mark.parametrize("phase", list(Phase))
 def test_the_deadline_stands_through_the_phase_and_then_ends_it(play: Rehearsal, phase: Phase) -> None:
     state: Any = fresh(play.servers[phase])

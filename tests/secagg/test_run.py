@@ -35,7 +35,7 @@ def expected_abort(leaving: dict[NodeId, Phase | None], n_min: int, max_colludin
     return None
 
 
-@settings(deadline=None, max_examples=60)
+@settings(derandomize=True, deadline=None, max_examples=60)
 @given(
     leaving=st.lists(st.sampled_from([STAYS, STAYS, STAYS, *PHASES]), min_size=3, max_size=7),
     max_colluding=st.integers(0, 2),
