@@ -27,12 +27,12 @@ def run_file(name_or_path: str, out: Path, keep_kits: Path | None) -> int:
     shipped = shipped_scenarios()
     if not path.exists() and name_or_path in shipped:
         path = shipped[name_or_path]
-    return _run(load_scenario(path), out, keep_kits)
+    return _run(load_scenario(path), out, keep_kits, every_verdict=True)
 
 
 def run_demo(data: Path | None, out: Path | None, rounds: int | None) -> int:
     """Run the demo; return the exit code."""
-    return _run(demo_scenario(data, rounds), out or fresh_run_folder(RUNS), None)
+    return _run(demo_scenario(data, rounds), out or fresh_run_folder(RUNS), None, every_verdict=False)
 
 
 def list_scenarios() -> None:
@@ -43,29 +43,33 @@ def list_scenarios() -> None:
             console.print(f"{name}  {load_scenario(path).description}", markup=False, soft_wrap=True)
 
 
-def _run(scenario: Scenario, out: Path, keep_kits: Path | None) -> int:
+def _run(scenario: Scenario, out: Path, keep_kits: Path | None, *, every_verdict: bool) -> int:
     console = Console(highlight=False)
-    console.print(f"{scenario.name}: {scenario.description}", markup=False)
+    console.print(f"{scenario.name}: {scenario.description}", markup=False, soft_wrap=True)
     with _termination_interrupts(), watching(scenario, console) as watcher:
         outcome = run_scenario(scenario, out, watcher, keep_kits=keep_kits)
-    _report(console, outcome)
+    _report(console, outcome, every_verdict=every_verdict)
     return 0 if outcome.holds else 1
 
 
-def _report(console: Console, outcome: Outcome) -> None:
-    console.print()
+def _report(console: Console, outcome: Outcome, *, every_verdict: bool) -> None:
+    def line(text: str, style: str = "") -> None:
+        console.print(text, markup=False, soft_wrap=True, style=style)
+
+    line("")
     if outcome.summary.markets:
         console.print(figures_table(outcome.summary))
-    for line in closing_lines(outcome):
-        console.print(line, markup=False, soft_wrap=True)
-    console.print()
-    for verdict in outcome.verdicts:
-        console.print(
-            verdict.sentence(), markup=False, soft_wrap=True, style="" if verdict.holds else "bold red"
-        )
+        line("")
+    for text in closing_lines(outcome):
+        line(text)
+    line("")
+    failed = [verdict for verdict in outcome.verdicts if not verdict.holds]
+    for verdict in outcome.verdicts if every_verdict else failed:
+        line(verdict.sentence(), "" if verdict.holds else "bold red")
+    line(f"{len(outcome.verdicts) - len(failed)} of {len(outcome.verdicts)} expectations hold")
     for name, party in outcome.observation.parties.items():
-        if not outcome.holds and party.last_error:
-            console.print(f"{name} said: {party.last_error[:500]}", markup=False, soft_wrap=True, style="red")
+        if failed and party.last_error:
+            line(f"{name} said: {party.last_error[:500]}", "red")
 
 
 @contextmanager

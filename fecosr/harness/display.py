@@ -30,7 +30,7 @@ def facts(scenario: Scenario, observation: Observation) -> Iterator[str]:
         yield f"attempt aborted, {reason}"
     for ending in observation.endings:
         if ending.killed:
-            yield f"{ending.name} was killed (SIGKILL) in round {ending.round} at {ending.activity}"
+            yield f"{ending.name} was killed (SIGKILL) in round {ending.round} at {_words(ending.activity)}"
         elif ending.returncode:
             yield f"{ending.name} failed with exit code {ending.returncode}"
     yield from (
@@ -123,9 +123,8 @@ def progress_table(scenario: Scenario, observation: Observation, seconds: float)
         bar = "" if party.fraction is None else ProgressBar(1.0, party.fraction, width=BAR_WIDTH)
         style = _COLOURS.get(party.activity, "")
         table.add_row(market.name, Text(_doing(observation, market.name), style=style), bar)
-    coordinator = observation.party(COORDINATOR).activity
     return Group(
-        "", table, Text(f"coordinator: {coordinator.replace('_', ' ')}   {seconds:.0f} s", style="dim")
+        "", table, Text(f"coordinator: {_doing(observation, COORDINATOR)}   {seconds:.0f} s", style="dim")
     )
 
 
@@ -142,5 +141,9 @@ def watching(scenario: Scenario, console: Console) -> Iterator[Watcher]:
 
 def _doing(observation: Observation, name: str) -> str:
     party = observation.party(name)
-    activity = party.activity.replace("_", " ")
+    activity = _words(party.activity)
     return activity if party.fraction is None else f"{activity} {party.fraction:.0%}"
+
+
+def _words(activity: str) -> str:
+    return activity.replace("_", " ")

@@ -130,7 +130,7 @@ class Observation:
                 self.completed_rounds = event.whole("rounds")
 
 
-_PROGRESS = frozenset({"training_progress", "fine_tuning_progress"})
+_PROGRESS = frozenset({"training_progress", "local_progress", "fine_tuning_progress"})
 _ACTIVITIES: Mapping[str, str] = {
     "coordinator_ready": "ready",
     "node_ready": "ready",

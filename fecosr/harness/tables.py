@@ -16,19 +16,18 @@ SHOWN_METHODS = (("popularity", "pop"), ("local", "Local"), ("fecosr", "FeCoSR")
 
 def figures_table(summary: Summary) -> Table:
     """Return users, items and metrics of each market, and what FeCoSR gains over Local, in 80 columns."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_footer=False)
-    table.add_column("market", overflow="fold", max_width=14)
-    table.add_column("users", justify="right")
-    table.add_column("items", justify="right")
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0)
+    table.add_column("\nmarket", overflow="fold")
+    for name in ("users", "items"):
+        table.add_column(f"\n{name}", justify="right", no_wrap=True)
     for _, metric in SHOWN_METRICS:
-        for _, method in SHOWN_METHODS:
-            table.add_column(f"{metric}\n{method}", justify="right")
-        table.add_column(f"{metric}\ndiff.", justify="right")
-    for number, figures in enumerate(summary.markets, start=1):
-        last = number == len(summary.markets)
-        table.add_row(
-            figures.market, str(figures.users), str(figures.items), *_cells(figures.methods), end_section=last
-        )
+        for number, (_, method) in enumerate((*SHOWN_METHODS, ("difference", "diff."))):
+            # The metric stands once, over its first column: four times would not fit.
+            table.add_column(f"{'' if number else metric}\n{method}", justify="right", no_wrap=True)
+    for figures in summary.markets:
+        is_last = figures is summary.markets[-1]
+        counts = (str(figures.users), str(figures.items))
+        table.add_row(figures.market, *counts, *_cells(figures.methods), end_section=is_last)
     mean = macro_mean([figures.methods for figures in summary.markets])
     table.add_row("macro mean", "", "", *_cells(mean), style="bold")
     return table
@@ -61,14 +60,18 @@ def _cells(methods: Mapping[str, Metrics]) -> Iterator[Text]:
 
 
 def _figure(value: float | None) -> Text:
-    return Text("-" if value is None else f"{value:.4f}")
+    return Text("-" if value is None else _without_zero(f"{value:.4f}"))
 
 
 def _difference(ours: float | None, theirs: float | None) -> Text:
     if ours is None or theirs is None:
         return Text("-")
     difference = ours - theirs
-    return Text(f"{difference:+.4f}", style="green" if difference >= 0 else "red")
+    return Text(_without_zero(f"{difference:+.4f}"), style="green" if difference >= 0 else "red")
+
+
+def _without_zero(number: str) -> str:
+    return number.replace("0.", ".", 1) if number.lstrip("+-").startswith("0.") else number
 
 
 def _audit_line(audit: AuditReport) -> str:

@@ -144,5 +144,5 @@ def test_progress_is_shown_on_every_kind_of_terminal(
     assert isinstance(console.file, io.StringIO)
     shown = console.file.getvalue()
     assert "round 2 of 2: sum of 2 markets opened without beta, loss 5.0000" in shown
-    assert "beta was killed (SIGKILL) in round 2 at masked_input" in shown
+    assert "beta was killed (SIGKILL) in round 2 at masked input" in shown
     assert ("\x1b[" in shown) is terminal
