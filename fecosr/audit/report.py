@@ -72,7 +72,7 @@ class AuditReport:
 def privacy_report(report: AuditReport) -> dict[str, object]:
     """Return the content of `privacy_report.json`: what is promised to each market's customers.
 
-    An epsilon of null means that no finite epsilon holds.
+    An epsilon of null means that no finite epsilon holds. `protected` is empty unless the run is verified.
     """
     facts = report.facts
     if facts is None:
@@ -83,7 +83,7 @@ def privacy_report(report: AuditReport) -> dict[str, object]:
         "rounds": facts.rounds,
         "privacy": _privacy(facts),
         "sums_opened": dict(facts.sums),
-        "protected": list(_protected(facts)),
+        "protected": list(_protected(facts)) if report.verified else [],
         "not_protected": list(_not_protected(facts)),
     }
 
@@ -96,22 +96,36 @@ def render(report: AuditReport) -> str:
 def _lines(report: AuditReport) -> Iterator[str]:
     facts = report.facts
     yield f"# Audit of run {facts.opened.run}" if facts else "# Audit"
-    yield from ("", _VERDICTS[report.status], "")
+    yield from ("", _VERDICTS[report.status], *([""] if report.findings else []))
     for finding in report.findings:
         place = "folder" if finding.record is None else f"record {finding.record}"
         yield f"- {place}, {finding.rule}: {finding.message}"
     if facts is None:
         return
     yield from ("", "## What happened", "", *_happened(facts))
-    yield from ("", "## Who is protected, and against whom", "", *(f"- {line}" for line in _protected(facts)))
+    yield from (
+        "",
+        "## Who is protected, and against whom",
+        "",
+        *(f"- {line}" for line in _established(report)),
+    )
     yield from ("", "## What is not protected", "", *(f"- {line}" for line in _not_protected(facts)))
     yield from ("", "## What this audit cannot see", "", *(f"- {line}" for line in _BLIND_SPOTS), "")
 
 
+def _established(report: AuditReport) -> Iterator[str]:
+    if report.facts is not None and report.verified:
+        yield from _protected(report.facts)
+    else:
+        yield "Nothing is established about this run, because it is not verified."
+
+
 def _happened(facts: RunFacts) -> Iterator[str]:
-    yield f"{facts.rounds} of {facts.plan.rounds} rounds were released, {facts.aborted} attempts aborted."
-    yield "The run was completed." if facts.is_completed else "The run was not completed."
     yield f"The ledger has {facts.num_records} verified records, written by FeCoSR {facts.opened.version}."
+    yield (
+        "They end with the completion of the run." if facts.is_completed else "They do not complete the run."
+    )
+    yield f"Rounds released: {facts.rounds} of {facts.plan.rounds}. Attempts aborted: {facts.aborted}."
     yield ""
     yield "| market | sums with its update | records it vouches for | epsilon |"
     yield "|---|---|---|---|"

@@ -19,7 +19,7 @@ class Witnesses:
     """Say how far the markets vouch for the ledger.
 
     Attributes:
-        sizes: for every market the size of the largest ledger it vouches for, 0 when it kept nothing.
+        sizes: for every market how many of the verified records it vouches for, 0 when it kept nothing.
         findings: what does not fit.
     """
 
@@ -47,7 +47,8 @@ def check_witnesses(evidence: Evidence, chain: Chain, story: Story) -> Witnesses
             for checkpoint in _read(data, coordinator):
                 misfits = list(_misfits(node, checkpoint, chain))
                 findings.extend(misfits)
-                sizes[node] = sizes[node] if misfits else checkpoint.size
+                if not misfits and checkpoint.size <= len(chain.entries):
+                    sizes[node] = checkpoint.size
         except LedgerError as error:
             findings.append(Finding(None, "checkpoint", f"The checkpoints of {node}: {error.message}."))
     if chain.is_whole and max(sizes.values(), default=0) < (needed := _needed(chain, story)):

@@ -47,7 +47,7 @@ def verify_checkpoint(checkpoint: Checkpoint, coordinator_public: bytes) -> None
         verify(coordinator_public, checkpoint.signature, checkpoint.signed_bytes())
     except CryptoError:
         last = max(checkpoint.size - 1, 0)
-        raise LedgerError(last, "checkpoint", "is not signed by the coordinator's identity") from None
+        raise LedgerError(last, "checkpoint", "not signed by the coordinator's identity") from None
 
 
 def check_follows(checkpoint: Checkpoint, earlier: Checkpoint) -> None:
@@ -58,7 +58,7 @@ def check_follows(checkpoint: Checkpoint, earlier: Checkpoint) -> None:
     """
     last = max(checkpoint.size - 1, 0)
     if checkpoint.run != earlier.run:
-        raise LedgerError(last, "checkpoint", f"is of run {checkpoint.run}, not of {earlier.run}")
+        raise LedgerError(last, "checkpoint", f"of run {checkpoint.run}, not of {earlier.run}")
     if checkpoint.size < earlier.size:
         raise LedgerError(last, "checkpoint", f"the ledger shrank from {earlier.size} to {checkpoint.size}")
     if checkpoint.size == earlier.size and checkpoint.head != earlier.head:

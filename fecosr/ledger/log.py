@@ -80,12 +80,12 @@ def extend(head: Head, entry: Entry, coordinator_public: bytes) -> Head:
     if entry.seq != head.size:
         raise LedgerError(head.size, "sequence", f"expected record {head.size} here, found {entry.seq}")
     if entry.previous != head.hash:
-        raise LedgerError(entry.seq, "chain", "does not name the hash of the record before it")
+        raise LedgerError(entry.seq, "chain", "names another hash than that of the record before it")
     message = entry.signed_bytes()
     try:
         verify(coordinator_public, entry.signature, message)
     except CryptoError:
-        raise LedgerError(entry.seq, "signature", "is not signed by the coordinator's identity") from None
+        raise LedgerError(entry.seq, "signature", "not signed by the coordinator's identity") from None
     return Head(head.run, entry.seq + 1, sha256(message))
 
 

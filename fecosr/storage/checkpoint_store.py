@@ -77,7 +77,7 @@ class CheckpointStore:
 
     def _check(self, checkpoint: Checkpoint) -> None:
         if checkpoint.run != self._run:
-            raise LedgerError(0, "checkpoint", f"is of run {checkpoint.run}, not of {self._run}")
+            raise LedgerError(0, "checkpoint", f"of run {checkpoint.run}, not of {self._run}")
         verify_checkpoint(checkpoint, self._coordinator_public)
         if self._latest is not None:
             check_follows(checkpoint, self._latest)

@@ -58,7 +58,7 @@ def test_the_report_reads_as_text(report: AuditReport) -> None:
     assert report.facts is not None
     text = render(report)
     assert text.startswith("# Audit of run trial\n\n**Verified.**")
-    assert "2 of 2 rounds were released, 1 attempts aborted." in text
+    assert "Rounds released: 2 of 2. Attempts aborted: 1." in text
     assert f"| jp | 1 | {report.facts.num_records} | unbounded |" in text
     for heading in ("## Who is protected", "## What is not protected", "## What this audit cannot see"):
         assert heading in text
@@ -84,4 +84,14 @@ def test_the_report_of_a_tampered_run_names_the_record(run_dir: Path) -> None:
     ledger.write_bytes(ledger.read_bytes().replace(b'"attempt":1', b'"attempt":3', 1))
     text = render(audit_run(run_dir))
     assert "**Not verified.**" in text
-    assert "- record 1, signature: Record 1: is not signed by the coordinator's identity." in text
+    assert "Nothing is established about this run" in text
+    assert "hidden from the coordinator" not in text
+    assert "- record 1, signature: Record 1: not signed by the coordinator's identity." in text
+    assert "| us | 0 | 1 | unbounded |" in text
+
+
+def test_nothing_is_called_protected_in_a_run_that_is_not_verified(run_dir: Path) -> None:
+    (run_dir / "us" / "checkpoints.jsonl").unlink()
+    said = privacy_report(audit_run(run_dir))
+    assert (said["verified"], said["protected"]) == (False, [])
+    assert said["not_protected"]
