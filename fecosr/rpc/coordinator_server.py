@@ -122,7 +122,8 @@ class CoordinatorServer:
         try:
             await context.send_initial_metadata(((READY, "1"),))
             hello = await _hello(connection)
-            await self._serve(connection, hello)
+            if hello is not None:
+                await self._serve(connection, hello)
         except ProtocolViolation as violation:
             await _refuse(context, violation)
         except TimeoutError:
@@ -204,10 +205,13 @@ class CoordinatorServer:
         return node
 
 
-async def _hello(connection: NodeConnection) -> Hello:
+async def _hello(connection: NodeConnection) -> Hello | None:
+    """Return the node's first message, or None when it hung up without one."""
     async with asyncio.timeout(HELLO_SECONDS):
         data = await connection.read()
-    message = None if data is None else decode_node_message(data, connection.node)
+    if data is None:
+        return None
+    message = decode_node_message(data, connection.node)
     if not isinstance(message, Hello):
         raise ProtocolViolation(connection.node, "connect", "a connection begins with a hello")
     return message

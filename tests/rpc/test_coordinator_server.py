@@ -128,6 +128,14 @@ async def test_a_certificate_that_names_no_node_is_refused(loopback: Loopback) -
     assert loopback.handler.events.empty()
 
 
+async def test_a_node_that_hangs_up_without_a_hello_leaves_no_trace(loopback: Loopback) -> None:
+    async with loopback.server() as server, loopback.channel(server.port) as channel:
+        call = await converse(channel)
+        await call.done_writing()
+        assert (await status(call))[0] is grpc.StatusCode.OK
+    assert loopback.handler.events.empty()
+
+
 @pytest.mark.parametrize("requests", [[b"\xff\xff"], [b""], [encode_node_message(FINISHED)]])
 async def test_a_connection_that_does_not_begin_with_a_hello_is_refused(
     loopback: Loopback, requests: list[bytes]
