@@ -96,8 +96,8 @@ class S2CESettings:
 
     __pydantic_config__: ClassVar[dict[str, str]] = _CLOSED
 
-    alpha: float = 0.2
-    tau: float = 0.2
+    alpha: float = 0.5
+    tau: float = 0.1
     num_neighbours: int = 16
 
     def __post_init__(self) -> None:

@@ -27,8 +27,8 @@ class LocalTrainingSettings:
     __pydantic_config__: ClassVar[dict[str, str]] = _CLOSED
 
     epochs: int = 1
-    batch_size: int = 128
-    learning_rate: float = 0.002
+    batch_size: int = 64
+    learning_rate: float = 0.004
     weight_decay: float = 0.0
     loss: Literal["s2ce", "ce"] = "s2ce"
 
@@ -98,7 +98,7 @@ class LocalBaselineSettings:
 
     max_epochs: int = 40
     patience: int = 5
-    batch_size: int = 128
+    batch_size: int = 32
     learning_rate: float = 0.002
     weight_decay: float = 0.0
 
