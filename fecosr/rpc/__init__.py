@@ -6,6 +6,6 @@ hang up) is bounded here, so that the state machines see well-formed messages of
 
 import os
 
-# gRPC's core writes lines of its own to standard error, which belongs to our log. What it has to say reaches us
-# as the status of calls; an operator who wants to see more sets the variable.
+# gRPC's core writes lines of its own to standard error, which belongs to our log. What it has to say also
+# reaches us as the status of calls; an operator who wants to see more sets the variable.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
