@@ -2,16 +2,25 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 import pytest
 
 from fecosr.crypto.signatures import SigningKey
 from fecosr.errors import ProtocolViolation
-from fecosr.ids import NodeId
+from fecosr.ids import COORDINATOR, NodeId
 from fecosr.secagg.client import ClientRecord, ClientState, RunningClient, begin
 from fecosr.secagg.masking import Vector
-from fecosr.secagg.messages import ClientMessage, Phase, ServerMessage
+from fecosr.secagg.messages import (
+    AdvertList,
+    ClientMessage,
+    ConsistencyProof,
+    Phase,
+    ServerMessage,
+    ShareDelivery,
+    SurvivorList,
+)
 from fecosr.secagg.parameters import SecAggParameters
 from fecosr.secagg.rules import Rule
 from fecosr.secagg.run import Participant
@@ -97,6 +106,27 @@ class Rehearsal:
             assert isinstance(state, RunningState)
             state = state.receive(sender, message, now).state
         return state
+
+
+Told = TypeVar("Told", AdvertList, ShareDelivery, SurvivorList, ConsistencyProof)
+
+
+def told_in(play: Rehearsal, phase: Phase, kind: type[Told]) -> Told:
+    """Return what the server told `ME` in a phase."""
+    message = play.told[phase][ME]
+    assert isinstance(message, kind)
+    return message
+
+
+def assert_client_refuses(
+    play: Rehearsal, phase: Phase, message: ServerMessage, rule: Rule, peer: NodeId = COORDINATOR
+) -> None:
+    """Check that the client names the rule and who broke it, and that the honest message still works."""
+    state = play.clients[phase][ME]
+    with pytest.raises(ProtocolViolation) as refusal:
+        state.receive(message)
+    assert (refusal.value.rule, refusal.value.peer, refusal.value.phase) == (rule, peer, phase)
+    assert state.receive(play.told[phase][ME]).outbox
 
 
 def assert_server_refuses(
