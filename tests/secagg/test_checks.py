@@ -153,10 +153,9 @@ def test_equal_or_unusable_keys_are_refused_and_the_client_named(play: Rehearsal
     assert_client_refuses(play, Phase.ADVERTISE_KEYS, replaced(adverts, copied), Rule.KEY_REUSED)
     twice = advert_by(at.client, at.channel_public, at.channel_public)
     assert_client_refuses(play, Phase.ADVERTISE_KEYS, replaced(adverts, twice), Rule.KEY_REUSED)
-    weak = advert_by(at.client, at.channel_public, LOW_ORDER)
-    assert_client_refuses(
-        play, Phase.ADVERTISE_KEYS, replaced(adverts, weak), Rule.UNUSABLE_KEY, peer=at.client
-    )
+    for channel, mask in ((at.channel_public, LOW_ORDER), (LOW_ORDER, at.mask_public)):
+        weak = replaced(adverts, advert_by(at.client, channel, mask))
+        assert_client_refuses(play, Phase.ADVERTISE_KEYS, weak, Rule.UNUSABLE_KEY, peer=at.client)
 
 
 def test_shares_from_outside_the_cohort_are_refused(play: Rehearsal) -> None:

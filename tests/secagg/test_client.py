@@ -47,6 +47,10 @@ from tests.reference.rehearsal import (
 LOW_ORDER = b"\1" + bytes(31)
 
 
+def shares_told(play: Rehearsal) -> dict[NodeId, bytes]:
+    return dict(told_in(play, Phase.SHARE_KEYS, ShareDelivery).ciphertexts)
+
+
 # What an honest client says.
 
 
@@ -54,7 +58,7 @@ def test_the_vector_is_masked_for_exactly_those_whose_shares_came(play: Rehearsa
     someone = next(person for person in play.participants if person.client == ME)
     secrets = derive_secrets(someone.entropy, CONTEXT, ME)
     state = play.clients[Phase.SHARE_KEYS][ME]
-    shares = dict(told_in(play, Phase.SHARE_KEYS, ShareDelivery).ciphertexts)
+    shares = shares_told(play)
     del shares[NodeId("at")]
     (said,) = state.receive(ShareDelivery(shares)).outbox
     assert isinstance(said, MaskedInput)
@@ -176,7 +180,7 @@ def test_once_masked_the_vector_and_once_signed_the_other_shares_are_gone(
 
 
 def test_a_sealed_share_that_does_not_open_names_its_source(play: Rehearsal) -> None:
-    shares = dict(told_in(play, Phase.SHARE_KEYS, ShareDelivery).ciphertexts)
+    shares = shares_told(play)
     at, cz = NodeId("at"), NodeId("cz")
     flipped = bytes([shares[cz][0] ^ 1]) + shares[cz][1:]
     assert_client_refuses(
@@ -194,23 +198,17 @@ def test_shares_replayed_from_another_session_do_not_open(play: Rehearsal) -> No
     assert_client_refuses(
         play,
         Phase.SHARE_KEYS,
-        ShareDelivery(
-            {**dict(told_in(play, Phase.SHARE_KEYS, ShareDelivery).ciphertexts), **replayed.ciphertexts}
-        ),
+        ShareDelivery({**shares_told(play), **replayed.ciphertexts}),
         Rule.UNREADABLE_SHARE,
         peer=NodeId("at"),
     )
 
 
 def test_a_second_survivor_list_is_never_signed(play: Rehearsal) -> None:
-    other = SurvivorList(told_in(play, Phase.MASKED_INPUT, SurvivorList).survivors[:4])
+    told = told_in(play, Phase.MASKED_INPUT, SurvivorList)
+    other = SurvivorList(told.survivors[:4])
     assert_client_refuses(play, Phase.CONSISTENCY, other, Rule.EQUIVOCATION)
-    assert_client_refuses(
-        play,
-        Phase.CONSISTENCY,
-        SurvivorList(told_in(play, Phase.MASKED_INPUT, SurvivorList).survivors),
-        Rule.LATE,
-    )
+    assert_client_refuses(play, Phase.CONSISTENCY, told, Rule.LATE)
 
 
 @pytest.mark.parametrize("phase", list(Phase)[:-1])
