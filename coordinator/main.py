@@ -96,10 +96,11 @@ async def _serve(
             models=driver,
             uploads=state.uploads,
         )
+        # The run is open before the first node can connect: a node that dials early must not be overheard.
+        await driver.start(server, begin)
         await server.start(utc_now())
         try:
             log.info("coordinator_ready", address=config.listen, port=server.port)
-            await driver.start(server, begin)
             return await _until_over(driver, log)
         finally:
             await server.stop()

@@ -8,6 +8,7 @@
     +-- CryptoError            a signature, tag, commitment or share does not verify
     +-- LedgerError            a ledger record or its chain does not verify
     +-- StorageError           durable state is missing, damaged or in use by another process
+    +-- ConnectionLost         a peer cannot be reached any more; trying again may help
     +-- BudgetExhausted        opening the next round would pass the privacy budget
 
 Dropouts are not exceptions: a market that leaves is an expected event with a typed reason.
@@ -71,6 +72,10 @@ class LedgerError(FecosrError):
 
 class StorageError(FecosrError):
     """Report durable state that is missing, damaged, or locked by another process."""
+
+
+class ConnectionLost(FecosrError):
+    """Report that a peer cannot be reached any more; the next connection may succeed."""
 
 
 class BudgetExhausted(FecosrError):

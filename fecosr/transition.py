@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-State = TypeVar("State", covariant=True)
-Record = TypeVar("Record", covariant=True)
-Outgoing = TypeVar("Outgoing", covariant=True)
+State_co = TypeVar("State_co", covariant=True)
+Record_co = TypeVar("Record_co", covariant=True)
+Outgoing_co = TypeVar("Outgoing_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Transition(Generic[State, Record, Outgoing]):
+class Transition(Generic[State_co, Record_co, Outgoing_co]):
     """Hold what a driver must do, in this order: store `records`, adopt `state`, carry out `outbox`.
 
     Storing first is the rule that makes a crash harmless: nothing was ever sent that the disk does not know.
@@ -21,7 +21,7 @@ class Transition(Generic[State, Record, Outgoing]):
         deadline: seconds on the driver's monotonic clock at which `state.expire(now)` is due; None: never.
     """
 
-    state: State
-    records: tuple[Record, ...] = ()
-    outbox: tuple[Outgoing, ...] = ()
+    state: State_co
+    records: tuple[Record_co, ...] = ()
+    outbox: tuple[Outgoing_co, ...] = ()
     deadline: float | None = None

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from fecosr.federation.aggregation import Vector, parameters_hash
-from fecosr.federation.attempt import Ending, Released
+from fecosr.federation.attempt import Failed
 from fecosr.federation.effects import (
     CoordinatorOutgoing,
     CoordinatorRecord,
@@ -20,7 +20,14 @@ from fecosr.federation.effects import (
     ToNode,
 )
 from fecosr.federation.messages import Finished, Hello, NodeMessage, Rejected, RunClosed
-from fecosr.federation.progress import CoordinatorSetup, Progress, Replayed, opening, returning
+from fecosr.federation.progress import (
+    COORDINATOR_RESTARTED,
+    CoordinatorSetup,
+    Progress,
+    Replayed,
+    opening,
+    returning,
+)
 from fecosr.federation.round import RoundRunning, RoundTransition, open_round
 from fecosr.ids import NodeId
 from fecosr.ledger.checkpoint import sign_checkpoint
@@ -109,7 +116,8 @@ class Running:
             case RoundRunning() as running:
                 return Transition(Running(running), step.records, step.outbox, step.deadline)
             case ending:
-                following = _next(self.round.attempt.setup, ending, now)
+                reason = ending.reason if isinstance(ending, Failed) else ""
+                following = _proceed(self.round.attempt.setup, ending.progress, reason, now)
                 return _prefixed(following, records=step.records, outbox=step.outbox)
 
 
@@ -173,7 +181,10 @@ def resume_run(
     entries, progress = returning(setup, replayed, parameters, now)
     if replayed.aborted:
         return Transition(Stopped(False, replayed.aborted, ()))
-    following = _finish(setup, progress, now) if replayed.ended else _gather(setup, progress, now)
+    if replayed.ended:
+        return _finish(setup, progress, now)
+    reason = COORDINATOR_RESTARTED if replayed.open_attempt else replayed.last_reason
+    following = _proceed(setup, progress, reason, now)
     return _prefixed(following, records=entries)
 
 
@@ -186,11 +197,16 @@ def _late(node: NodeId, message: NodeMessage) -> Observed:
     return Observed("late_message", {"market": node, "message": type(message).__name__})
 
 
-def _next(setup: CoordinatorSetup, ending: Ending, now: float) -> CoordinatorTransition:
-    progress = ending.progress
-    if isinstance(ending, Released):
-        if progress.released < setup.plan.rounds:
-            return _gather(setup, progress, now)
+def _proceed(setup: CoordinatorSetup, progress: Progress, reason: str, now: float) -> CoordinatorTransition:
+    """Go on after an attempt that ended: to the next round, to another attempt, or to the end of the run.
+
+    Args:
+        setup: what the coordinator was provisioned with.
+        progress: after the attempt.
+        reason: why it was aborted; empty when it was released.
+        now: driver seconds.
+    """
+    if progress.released == setup.plan.rounds:
         completed, progress = progress.recorded(
             RunCompleted(progress.released, progress.model_hash), setup.key
         )
@@ -198,15 +214,13 @@ def _next(setup: CoordinatorSetup, ending: Ending, now: float) -> CoordinatorTra
         return _prefixed(_finish(setup, progress, now), records=(completed,), outbox=(seen,))
     if progress.attempts < setup.plan.max_attempts:
         return _gather(setup, progress, now)
-    aborted, progress = progress.recorded(RunAborted(progress.released, ending.reason), setup.key)
+    aborted, progress = progress.recorded(RunAborted(progress.released, reason), setup.key)
+    told = Rejected(f"the run was aborted: {reason}")
     outbox: tuple[CoordinatorOutgoing, ...] = (
-        Observed("run_aborted", {"rounds": progress.released, "reason": ending.reason}),
-        *(
-            ToNode(node, Rejected(f"the run was aborted: {ending.reason}"))
-            for node in sorted(progress.connected)
-        ),
+        Observed("run_aborted", {"rounds": progress.released, "reason": reason}),
+        *(ToNode(node, told) for node in sorted(progress.connected)),
     )
-    return Transition(Stopped(False, ending.reason, ()), records=(aborted,), outbox=outbox)
+    return Transition(Stopped(False, reason, ()), records=(aborted,), outbox=outbox)
 
 
 def _gather(setup: CoordinatorSetup, progress: Progress, now: float) -> CoordinatorTransition:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from fecosr.crypto.signatures import SigningKey
 from fecosr.federation.aggregation import Vector
@@ -21,6 +22,9 @@ from fecosr.ledger.records import (
     RunOpened,
     SurvivorsFixed,
 )
+
+COORDINATOR_RESTARTED: Final = "coordinator_restarted"
+"""Why an attempt is aborted whose coordinator died."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,7 @@ class Replayed:
         open_attempt: the attempt that was neither released nor aborted; 0: none.
         survivors: whose vectors the open attempt sums up, once that was fixed.
         bound_to: whose sum on the current model was opened in an earlier attempt, or may have been.
+        last_reason: why the last attempt was aborted; empty when it was released.
         ended: whether the run was completed or given up.
         aborted: why it was given up; empty otherwise.
     """
@@ -97,6 +102,7 @@ class Replayed:
     open_attempt: int
     survivors: tuple[NodeId, ...]
     bound_to: tuple[NodeId, ...]
+    last_reason: str
     ended: bool
     aborted: str
 
@@ -108,7 +114,7 @@ def replay(entries: Iterable[Entry], coordinator_public: bytes) -> Replayed:
         LedgerError: the chain or a signature does not verify.
     """
     entries = tuple(entries)
-    replayed = Replayed(verify_chain(entries, coordinator_public), 0, 0, b"", 0, (), (), False, "")
+    replayed = Replayed(verify_chain(entries, coordinator_public), 0, 0, b"", 0, (), (), "", False, "")
     for entry in entries:
         replayed = _after(replayed, entry.body)
     return replayed
@@ -123,10 +129,10 @@ def _after(before: Replayed, body: Body) -> Replayed:
         case SurvivorsFixed():
             return replace(before, survivors=body.survivors)
         case RoundReleased():
-            return replace(before, released=body.round, attempts=0, model_hash=body.model_out, open_attempt=0)
+            return Replayed(before.head, body.round, 0, body.model_out, 0, (), (), "", False, "")
         case RoundAborted():
             bound_to = before.survivors if body.unmasked else before.bound_to
-            return replace(before, open_attempt=0, survivors=(), bound_to=bound_to)
+            return replace(before, open_attempt=0, survivors=(), bound_to=bound_to, last_reason=body.reason)
         case RunCompleted():
             return replace(before, ended=True)
         case RunAborted():
@@ -177,7 +183,7 @@ def returning(
         RoundAborted(
             round=replayed.released + 1,
             attempt=replayed.open_attempt,
-            reason="coordinator_restarted",
+            reason=COORDINATOR_RESTARTED,
             detail="The coordinator stopped during this attempt.",
             unmasked=bool(replayed.survivors),
         ),

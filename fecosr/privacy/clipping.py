@@ -11,6 +11,8 @@ from fecosr.errors import MisuseError
 _CHUNK: Final = 1 << 16
 _MARGIN: Final = 1.0 - 2.0**-30
 """Wider than the rounding error of any float64 sum of 2^22 squares, narrower than one float32 rounding."""
+_FLOAT32_SLACK: Final = 1.0 - 2.0**-22
+"""Wider than rounding the factor and then each product to float32."""
 
 
 def clip(update: npt.NDArray[np.float32], clip_norm: float) -> npt.NDArray[np.float32]:
@@ -27,9 +29,8 @@ def clip(update: npt.NDArray[np.float32], clip_norm: float) -> npt.NDArray[np.fl
         MisuseError: not a float32 vector, a value that is not finite, or a useless `clip_norm`.
 
     Guarantees:
-        Sensitivity: `||result||_2 <= clip_norm`, whatever the order in which float64 adds the squares up.
-        Scaled coordinates are rounded toward zero, because rounding to nearest could carry the norm past the
-        bound. The squares of float32 values, denormal or huge, are normal float64 numbers, so none is lost.
+        Sensitivity: `||result||_2 <= clip_norm`, whatever the order in which float64 adds the squares up. The
+        squares of float32 values, denormal or huge, are normal float64 numbers, so none is lost.
     """
     if update.dtype != np.float32 or update.ndim != 1:
         raise MisuseError("an update is a float32 vector")
@@ -38,16 +39,22 @@ def clip(update: npt.NDArray[np.float32], clip_norm: float) -> npt.NDArray[np.fl
     norm = _norm(update)
     if not math.isfinite(norm):
         raise MisuseError("an update holds only finite values")
-    if norm <= clip_norm * _MARGIN:
+    bound = clip_norm * _MARGIN
+    if norm <= bound:
         return update.copy()
-    return _scale_toward_zero(update, clip_norm / norm * _MARGIN * _MARGIN)
+    factor = clip_norm / norm
+    scaled = update * np.float32(factor * _FLOAT32_SLACK)
+    # Float32 arithmetic may carry denormal values past the bound; then every rounding is made toward zero.
+    return scaled if _norm(scaled) <= bound else _scale_toward_zero(update, factor * _MARGIN * _MARGIN)
 
 
 def _norm(update: npt.NDArray[np.float32]) -> float:
+    """Return the norm, accumulated in float64 where no float32 square overflows."""
     total = 0.0
     for start in range(0, update.size, _CHUNK):
-        chunk = update[start : start + _CHUNK].astype(np.float64)
-        total += float(np.dot(chunk, chunk))
+        part = update[start : start + _CHUNK].astype(np.float64)
+        # Not a dot product: BLAS would wake threads up for every chunk, which costs more than the sum.
+        total += float(np.square(part, out=part).sum())
     return math.sqrt(total)
 
 

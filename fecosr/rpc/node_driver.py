@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from fecosr.errors import ProtocolViolation
+from fecosr.errors import ConnectionLost, ProtocolViolation
 from fecosr.federation import node as market
 from fecosr.federation.aggregation import Vector
 from fecosr.federation.contribution import LocalUpdate, NodeSetup
@@ -25,7 +25,6 @@ from fecosr.federation.effects import (
 )
 from fecosr.federation.messages import CoordinatorMessage, FromClient, NodeMessage, RoundManifest
 from fecosr.rpc.failpoints import NEVER, TRAINING, Failpoint
-from fecosr.rpc.refusals import ConnectionLost
 from fecosr.secagg.messages import (
     ClientMessage,
     ConsistencySignature,

@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
+from fecosr.errors import ConnectionLost
 from fecosr.federation.messages import CoordinatorMessage, FromClient, NodeMessage
 from fecosr.ids import COORDINATOR
 from fecosr.rpc import transfers
 from fecosr.rpc.patience import Patience
-from fecosr.rpc.refusals import ConnectionLost, lost
+from fecosr.rpc.refusals import lost
 from fecosr.secagg.messages import MaskedInput, Phase
 from fecosr.wire.control import decode_coordinator_message, encode_node_message
 from fecosr.wire.transfers import UploadVerdict

@@ -5,7 +5,7 @@ from typing import Final
 import grpc
 import grpc.aio
 
-from fecosr.errors import ConfigError, FecosrError, ProtocolViolation
+from fecosr.errors import ConfigError, ConnectionLost, ProtocolViolation
 from fecosr.ids import COORDINATOR
 
 MAX_DETAIL_CHARACTERS: Final = 200
@@ -20,10 +20,6 @@ _NODE_REFUSED: Final = {
     grpc.StatusCode.UNIMPLEMENTED: "install the same FeCoSR version on both sides",
 }
 _MESSAGE_REFUSED: Final = frozenset({grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND})
-
-
-class ConnectionLost(FecosrError):  # noqa: N818 - named like the rest of the tree, after what happened
-    """Report that the coordinator cannot be reached any more; the next session may succeed."""
 
 
 def raise_refusal(code: grpc.StatusCode | None, detail: str | None, phase: str) -> None:

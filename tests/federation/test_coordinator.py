@@ -22,7 +22,13 @@ from fecosr.federation.progress import replay
 from fecosr.federation.run import FederationRun, run_federation
 from fecosr.ids import NodeId, RunId
 from fecosr.ledger.log import Entry
-from fecosr.ledger.records import CoordinatorRestarted, RoundAborted, RoundReleased
+from fecosr.ledger.records import (
+    CoordinatorRestarted,
+    RoundAborted,
+    RoundReleased,
+    RunAborted,
+    RunCompleted,
+)
 from fecosr.secagg.messages import KeyAdvert, Phase, Withdrawal
 from tests.reference.small_federation import SmallFederation
 
@@ -170,6 +176,27 @@ def test_a_coordinator_that_died_between_rounds_goes_on_where_its_ledger_ends(
     (entry,) = transition.records
     assert isinstance(entry, Entry)
     assert entry.body == CoordinatorRestarted(1, 0)
+
+
+def test_a_coordinator_that_died_before_it_could_say_that_the_run_is_complete_says_so(
+    federation: SmallFederation,
+) -> None:
+    run = finished_run(federation)
+    replayed = replay(run.ledger[:-1], federation.coordinator_key.public)
+    transition = resume_run(federation.setup, replayed, run.models[replayed.model_hash], 0.0)
+    bodies = [record.body for record in transition.records if isinstance(record, Entry)]
+    assert bodies == [CoordinatorRestarted(2, 0), RunCompleted(2, replayed.model_hash)]
+    assert isinstance(transition.state, Finishing)
+
+
+def test_a_coordinator_that_died_in_the_last_attempt_gives_the_run_up() -> None:
+    federation = SmallFederation(["de", "fr", "jp", "uk"], max_attempts=1)
+    run = finished_run(federation)
+    replayed = replay(run.ledger[:3], federation.coordinator_key.public)
+    transition = resume_run(federation.setup, replayed, federation.initial, 0.0)
+    bodies = [record.body for record in transition.records if isinstance(record, Entry)]
+    assert bodies[-1] == RunAborted(0, "coordinator_restarted")
+    assert transition.state == Stopped(completed=False, reason="coordinator_restarted", missing=())
 
 
 def test_a_coordinator_that_died_in_a_round_aborts_it_and_tries_again(federation: SmallFederation) -> None:

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from fecosr.errors import ProtocolViolation
+from fecosr.errors import ConnectionLost, ProtocolViolation
 from fecosr.federation.messages import CoordinatorMessage, Finished, Hello, NodeMessage
 from fecosr.rpc.incoming import Context
-from fecosr.rpc.refusals import ConnectionLost
 from fecosr.rpc.tls import server_credentials
 from fecosr.rpc.transfers import transfer_seconds
 from fecosr.wire import service

@@ -1,8 +1,8 @@
 import grpc
 import pytest
 
-from fecosr.errors import ConfigError, ProtocolViolation
-from fecosr.rpc.refusals import ConnectionLost, lost, raise_refusal
+from fecosr.errors import ConfigError, ConnectionLost, ProtocolViolation
+from fecosr.rpc.refusals import lost, raise_refusal
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,143 @@
+"""The floor for a round: the same bytes over the same gRPC settings and TLS, and nothing else.
+
+Every round each client downloads one vector and uploads one, in the same chunks as the real service. There
+are no phases, masks, hashes, signatures, records or disks. `python -m fecosr.rpc.bare_streaming` is one
+process of it; the benchmark starts a server and some clients and reads the seconds per round from the log.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import grpc
+import grpc.aio
+import typer
+
+from fecosr.config.clock import utc_now
+from fecosr.config.logs import configure_logs
+from fecosr.rpc.channel_options import CHANNEL_OPTIONS, SERVER_OPTIONS
+from fecosr.rpc.tls import TlsFiles, channel_credentials, server_credentials
+from fecosr.wire.transfers import CHUNK_BYTES
+
+SERVICE = "fecosr.bench.BareStreaming"
+READY = "bare_ready"
+ROUND_DONE = "bare_round"
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+Folder = Annotated[Path, typer.Option("--tls", help="Folder with ca.pem, certificate.pem and key.pem.")]
+Size = Annotated[int, typer.Option("--size-bytes", help="Bytes each way, per client and round.")]
+Rounds = Annotated[int, typer.Option("--rounds")]
+
+
+@app.command()
+def server(tls: Folder, size_bytes: Size, rounds: Rounds, clients: Annotated[int, typer.Option()]) -> None:
+    """Serve `rounds` rounds, log the seconds of each, and stop."""
+    asyncio.run(_serve(_files(tls), size_bytes, rounds, clients))
+
+
+@app.command()
+def client(
+    tls: Folder, size_bytes: Size, rounds: Rounds, address: Annotated[str, typer.Option("--address")]
+) -> None:
+    """Take part in `rounds` rounds."""
+    asyncio.run(_take_part(_files(tls), size_bytes, rounds, address))
+
+
+def _files(folder: Path) -> TlsFiles:
+    return TlsFiles(folder / "ca.pem", folder / "certificate.pem", folder / "key.pem")
+
+
+@dataclass(slots=True)
+class _Rounds:
+    """Start a round when all clients ask for it, and end it when all have uploaded."""
+
+    clients: int
+    finished: asyncio.Event = field(default_factory=asyncio.Event)
+    _asked: int = 0
+    _uploaded: int = 0
+    _started: float = 0.0
+    _open: asyncio.Event = field(default_factory=asyncio.Event)
+    seconds: list[float] = field(default_factory=list)
+
+    async def begin(self) -> None:
+        """Wait until every client has asked for this round."""
+        gate = self._open
+        self._asked += 1
+        if self._asked == self.clients:
+            self._asked, self._open = 0, asyncio.Event()
+            self._started = time.monotonic()
+            gate.set()
+        await gate.wait()
+
+    def uploaded(self, rounds: int) -> None:
+        """Count one upload; the last of a round ends it."""
+        self._uploaded += 1
+        if self._uploaded == self.clients:
+            self._uploaded = 0
+            self.seconds.append(time.monotonic() - self._started)
+            if len(self.seconds) == rounds:
+                self.finished.set()
+
+
+async def _serve(tls: TlsFiles, size_bytes: int, rounds: int, clients: int) -> None:
+    log = configure_logs()
+    state = _Rounds(clients)
+    vector = memoryview(bytearray(size_bytes))
+
+    async def download(_: bytes, context: "grpc.aio.ServicerContext[Any, Any]") -> None:
+        await state.begin()
+        for chunk in _chunks(vector):
+            await context.write(bytes(chunk))
+
+    async def upload(requests: AsyncIterator[bytes], _: object) -> bytes:
+        received = 0
+        async for chunk in requests:
+            received += len(chunk)
+        if received != size_bytes:
+            raise ValueError(f"a client sent {received} of {size_bytes} bytes")
+        state.uploaded(rounds)
+        return b""
+
+    calls: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+        "Download": grpc.unary_stream_rpc_method_handler(download),
+        "Upload": grpc.stream_unary_rpc_method_handler(upload),
+    }
+    listener = grpc.aio.server(options=SERVER_OPTIONS)
+    listener.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, calls),))
+    port = listener.add_secure_port("127.0.0.1:0", server_credentials(tls, utc_now()))
+    await listener.start()
+    log.info(READY, port=port)
+    await state.finished.wait()
+    await listener.stop(grace=5.0)
+    for number, seconds in enumerate(state.seconds, start=1):
+        log.info(ROUND_DONE, round=number, seconds=seconds)
+
+
+async def _take_part(tls: TlsFiles, size_bytes: int, rounds: int, address: str) -> None:
+    vector = memoryview(bytearray(size_bytes))
+    credentials = channel_credentials(tls, utc_now())
+    async with grpc.aio.secure_channel(address, credentials, options=CHANNEL_OPTIONS) as channel:
+        download: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(
+            f"/{SERVICE}/Download"
+        )
+        upload: grpc.aio.StreamUnaryMultiCallable[bytes, bytes] = channel.stream_unary(f"/{SERVICE}/Upload")
+        for _ in range(rounds):
+            async for _chunk in download(b""):
+                pass
+            await upload(_sent(vector))
+
+
+async def _sent(vector: memoryview) -> AsyncIterator[bytes]:
+    for chunk in _chunks(vector):
+        yield bytes(chunk)
+
+
+def _chunks(vector: memoryview) -> list[memoryview]:
+    return [vector[start : start + CHUNK_BYTES] for start in range(0, len(vector), CHUNK_BYTES)]
+
+
+if __name__ == "__main__":
+    app()
