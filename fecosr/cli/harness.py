@@ -53,23 +53,22 @@ def _run(scenario: Scenario, out: Path, keep_kits: Path | None, *, every_verdict
 
 
 def _report(console: Console, outcome: Outcome, *, every_verdict: bool) -> None:
-    def line(text: str, style: str = "") -> None:
-        console.print(text, markup=False, soft_wrap=True, style=style)
-
-    line("")
+    console.print()
     if outcome.summary.markets:
         console.print(figures_table(outcome.summary))
-        line("")
-    for text in closing_lines(outcome):
-        line(text)
-    line("")
+        console.print()
+    for line in closing_lines(outcome):
+        console.print(line, markup=False)
+    # A path is not broken into lines, so that it can be copied.
+    console.print(f"run folder: {outcome.out}", markup=False, soft_wrap=True)
+    console.print()
     failed = [verdict for verdict in outcome.verdicts if not verdict.holds]
     for verdict in outcome.verdicts if every_verdict else failed:
-        line(verdict.sentence(), "" if verdict.holds else "bold red")
-    line(f"{len(outcome.verdicts) - len(failed)} of {len(outcome.verdicts)} expectations hold")
+        console.print(verdict.sentence(), markup=False, style="" if verdict.holds else "bold red")
+    console.print(f"{len(outcome.verdicts) - len(failed)} of {len(outcome.verdicts)} expectations hold")
     for name, party in outcome.observation.parties.items():
         if failed and party.last_error:
-            line(f"{name} said: {party.last_error[:500]}", "red")
+            console.print(f"{name} said: {party.last_error[:500]}", markup=False, style="red")
 
 
 @contextmanager

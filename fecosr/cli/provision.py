@@ -1,11 +1,11 @@
 """`fecosr provision`: the one place where identities are drawn from the operating system's entropy."""
 
 import secrets
-from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
 
+from fecosr.config.clock import utc_now
 from fecosr.provisioning.federation_file import load_federation
 from fecosr.provisioning.kits import AUTHORITY_FOLDER, provision
 
@@ -19,7 +19,7 @@ def write_kits(federation_file: Path, out: Path) -> None:
         out,
         coordinator=federation.coordinator,
         days=federation.certificate_days,
-        now=datetime.now(UTC),  # noqa: TID251 - the command is where time comes from
+        now=utc_now(),
         entropy=secrets.token_bytes,
     )
     typer.echo(

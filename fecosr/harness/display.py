@@ -34,7 +34,7 @@ def facts(scenario: Scenario, observation: Observation) -> Iterator[str]:
         elif ending.returncode:
             yield f"{ending.name} failed with exit code {ending.returncode}"
     yield from (
-        f"{name} was started for the {party.times}. time"
+        f"{name} was started again (start {party.times})"
         for name, party in observation.parties.items()
         if party.times > 1
     )
@@ -98,13 +98,13 @@ class LiveDisplay:
         self._drawn = 0.0
 
     def show(self, observation: Observation) -> None:
-        """Redraw, unless that was done a moment ago."""
+        """Print what is new, and redraw unless that was done a moment ago."""
         now = time.monotonic()
+        for line in self._news.since(observation):
+            self._live.console.print(Text(f"{now - self._begin:5.0f} s  {line}", style="dim"))
         if now - self._drawn < FRAME_SECONDS:
             return
         self._drawn = now
-        for line in self._news.since(observation):
-            self._live.console.print(Text(f"{now - self._begin:5.0f} s  {line}", style="dim"))
         self._live.update(progress_table(self._scenario, observation, now - self._begin), refresh=True)
 
 

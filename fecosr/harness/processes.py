@@ -84,7 +84,7 @@ class Processes:
         return frozenset(self._running)
 
     def wait(self, seconds: float) -> list[Happening]:
-        """Return what happened, as soon as anything does, or nothing after `seconds`.
+        """Return what happened, as soon as anything does; nothing after `seconds`, or when half a line came.
 
         Guarantees: everything a process said comes before its end.
         """

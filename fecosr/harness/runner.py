@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol
 
+from fecosr.config.clock import utc_now
 from fecosr.errors import ConfigError
 from fecosr.harness.conclusion import Outcome, conclude
 from fecosr.harness.events import Exited, Happening
@@ -141,7 +141,7 @@ def _kits(scenario: Scenario, out: Path, keep: Path | None) -> Iterator[Kits]:
             keep or Path(folder) / "kits",
             coordinator=CoordinatorSection(address=ANY_PORT, listen=ANY_PORT),
             days=KIT_DAYS,
-            now=datetime.now(UTC),  # noqa: TID251 - the harness is where time comes from
+            now=utc_now(),
             entropy=secrets.token_bytes,
             storage=out.absolute(),
         )

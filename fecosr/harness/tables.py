@@ -1,6 +1,7 @@
 """What a run came to, for people: figures per market, what happened, what was and was not promised."""
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -45,11 +46,10 @@ def closing_lines(outcome: Outcome) -> Iterator[str]:
             f"round {killed.round} went on with {', '.join(survivors) or 'nobody'}"
         )
     yield _audit_line(outcome.audit)
-    yield from _privacy_lines(outcome.audit)
+    yield _privacy_line(outcome.audit)
     for semantics in sorted({figures.semantics for figures in summary.markets}):
         names = ", ".join(figures.market for figures in summary.markets if figures.semantics == semantics)
         yield f"semantics of {names}: {semantics}"
-    yield f"run folder: {outcome.out}"
 
 
 def _cells(methods: Mapping[str, Metrics]) -> Iterator[Text]:
@@ -80,9 +80,13 @@ def _audit_line(audit: AuditReport) -> str:
     return f"audit: {audit.status.replace('_', ' ')}; fecosr audit says why"
 
 
-def _privacy_lines(audit: AuditReport) -> Iterator[str]:
+def _privacy_line(audit: AuditReport) -> str:
     if audit.facts is None:
-        yield "privacy: nothing is known, for want of a ledger"
-    elif audit.facts.opened.privacy.mode == "none":
-        yield "privacy: no differential privacy in this run. Only sums of the markets' updates were opened,"
-        yield "  but nothing bounds what a sum says about one customer: epsilon is unbounded"
+        return "privacy: nothing is known, for want of a ledger"
+    return _PRIVACY[audit.facts.opened.privacy.mode]
+
+
+_PRIVACY: Final = {
+    "none": "privacy: no differential privacy in this run. Only sums of the markets' updates were opened, "
+    "but nothing bounds what a sum says about one customer: epsilon is unbounded",
+}

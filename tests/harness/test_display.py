@@ -39,7 +39,7 @@ def test_everything_that_matters_is_a_fact(scenario: Scenario, logged: LogEvent)
         "coordinator listens on port 4711; 3 market nodes started",
         "beta was killed (SIGKILL) in round 1 at masked input",
         "gamma failed with exit code 1",
-        "beta was started for the 2. time",
+        "beta was started again (start 2)",
         "round 1 of 2: sum of 2 markets opened without beta, loss 5.2500",
     ]
 

@@ -3,7 +3,7 @@ import select
 import sys
 import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,13 +19,15 @@ def script(text: str) -> Sequence[str]:
     return [sys.executable, "-c", textwrap.dedent(text)]
 
 
-def everything(processes: Processes) -> list[Happening]:
-    happenings: list[Happening] = []
+def iter_happenings(processes: Processes) -> Iterator[Happening]:
     deadline = time.monotonic() + DEADLINE_SECONDS
-    while processes.running() and time.monotonic() < deadline:
-        happenings.extend(processes.wait(deadline - time.monotonic()))
-    assert not processes.running()
-    return happenings
+    while processes.running():
+        assert time.monotonic() < deadline
+        yield from processes.wait(deadline - time.monotonic())
+
+
+def everything(processes: Processes) -> list[Happening]:
+    return list(iter_happenings(processes))
 
 
 def test_everything_a_process_says_comes_before_its_end(tmp_path: Path) -> None:
@@ -88,8 +90,7 @@ def test_leaving_kills_a_process_and_what_it_started(tmp_path: Path) -> None:
     """
     with Processes(tmp_path) as processes:
         processes.start("fr", script(parent))
-        (said,) = processes.wait(DEADLINE_SECONDS)
-        assert isinstance(said, Logged)
+        said = next(h for h in iter_happenings(processes) if isinstance(h, Logged))
         grandchild = os.pidfd_open(int(said.text("text")))
 
     assert processes.running() == frozenset()
