@@ -17,6 +17,7 @@ from fecosr.ledger.records import (
     SurvivorsFixed,
 )
 from fecosr.secagg import server as secagg
+from fecosr.secagg.rules import Rule
 from fecosr.transition import Transition
 
 SecAggStep = Transition[secagg.ServerState, secagg.ServerRecord, secagg.Envelope]
@@ -41,11 +42,13 @@ class RoundRunning:
         manifest = self.attempt.manifest
         current = (manifest.round, manifest.attempt)
         if not isinstance(message, FromClient) or (message.round, message.attempt) != current:
-            seen = self.attempt.observed("late_message", market=node, message=type(message).__name__)
-            return Transition(self, outbox=(seen,), deadline=self.deadline)
+            return Transition(self, outbox=(_late(self, node, message),), deadline=self.deadline)
         try:
             return _after(self, self.server.receive(node, message.body, now), now)
         except ProtocolViolation as violation:
+            if violation.rule == Rule.LATE:
+                # What the network repeats or delays is nobody's fault.
+                return Transition(self, outbox=(_late(self, node, message),), deadline=self.deadline)
             seen = self.attempt.observed("node_violation", market=node, rule=violation.rule)
             return _drop(self, node, secagg.DropoutReason.VIOLATION, now, seen)
 
@@ -97,6 +100,11 @@ def open_round(
     tasks = tuple(ToNode(node, RoundTask(manifest, signature)) for node in expected)
     state = RoundRunning(attempt, step.state, step.deadline)
     return Transition(state, (entry,), (seen, phase, *tasks), step.deadline)
+
+
+def _late(running: RoundRunning, node: NodeId, message: NodeMessage) -> Observed:
+    kind = message.body if isinstance(message, FromClient) else message
+    return running.attempt.observed("late_message", market=node, message=type(kind).__name__)
 
 
 def _with(running: RoundRunning, progress: Progress) -> RoundRunning:

@@ -174,5 +174,6 @@ def _l2_norm(update: npt.NDArray[np.float32]) -> float:
     total = 0.0
     for start in range(0, len(update), _CHUNK):
         part = update[start : start + _CHUNK].astype(np.float64)
-        total += float(np.dot(part, part))
+        # Not a dot product: BLAS would wake threads up for every chunk, which costs more than the sum.
+        total += float(np.square(part, out=part).sum())
     return math.sqrt(total)

@@ -128,6 +128,24 @@ def test_messages_of_an_old_attempt_change_nothing(federation: SmallFederation) 
     assert NodeId("de") in transition.state.round.server.waiting_for
 
 
+def test_a_message_that_the_network_repeats_drops_nobody(federation: SmallFederation) -> None:
+    run = FederationRun(federation.train, federation.entropy)
+    run.coordinator_does(open_run(federation.setup, federation.initial, 0.0))
+    for node in federation.nodes():
+        run.node_arrives(node)
+    adverts = []
+    while not (
+        isinstance(run.coordinator, Running) and run.coordinator.round.server.phase is Phase.SHARE_KEYS
+    ):
+        adverts = [item for item in run.to_coordinator if isinstance(item[1], FromClient)] or adverts
+        assert run.deliver_next()
+    sender, advert = adverts[0]
+    transition = run.coordinator.receive(sender, advert, 1.0)
+    assert events(transition) == ["late_message"]
+    assert isinstance(transition.state, Running)
+    assert sender in transition.state.round.server.waiting_for
+
+
 def test_training_that_takes_too_long_ends_the_attempt_by_name(federation: SmallFederation) -> None:
     transition = all_connected(federation)
     assert transition.deadline == federation.plan.phase_seconds[Phase.ADVERTISE_KEYS]
