@@ -22,9 +22,7 @@ def node_id(text: str) -> NodeId:
         ValueError: `text` is not 1-32 characters of a-z, 0-9 and inner hyphens, or is reserved.
     """
     if not _NAME.fullmatch(text) or text == COORDINATOR:
-        raise ValueError(
-            f"{text!r} is not a market name: use 1-32 of a-z, 0-9, '-', not 'coordinator'"
-        )
+        raise ValueError(f"{text!r} is not a market name: use 1-32 of a-z, 0-9, '-', not 'coordinator'")
     return NodeId(text)
 
 
