@@ -1,0 +1,112 @@
+from pathlib import Path
+
+import pytest
+
+from fecosr.config.parties import load_coordinator, load_identity, load_node, load_roster
+from fecosr.crypto.signatures import SigningKey
+from fecosr.errors import ConfigError
+
+SEED = bytes(range(32))
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_paths_count_from_the_file_they_stand_in(tmp_path: Path) -> None:
+    config = load_coordinator(
+        write(tmp_path / "coordinator.toml", 'listen = "127.0.0.1:0"\nstorage = "here"\n')
+    )
+    assert config.storage == tmp_path / "here"
+    assert config.plan == tmp_path / "plan.toml"
+    assert config.tls.key == tmp_path / "tls" / "key.pem"
+
+
+NODE = """market = "fr"
+coordinator = "localhost:7443"
+[data]
+kind = "synthetic"
+market = "fr"
+[policy]
+n_min = 3
+max_colluding = 1
+max_rounds = 10
+max_clip_norm = 10.0
+"""
+
+
+def test_a_node_names_its_market_data_and_policy(tmp_path: Path) -> None:
+    config = load_node(write(tmp_path / "node.toml", NODE))
+    assert (config.market, config.data.kind, config.policy.n_min) == ("fr", "synthetic", 3)
+    assert config.storage == tmp_path / "state"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('market = "fr"\nc', 'market = "coordinator"\nc', r"node\.toml:1: market: .*not a market name"),
+        ("localhost:7443", "localhost", r"node\.toml:2: coordinator"),
+        ("n_min = 3", "n_min = 2", "hides nobody"),
+        ("max_rounds = 10", "max_rounds = 0", "max_rounds"),
+        ("max_clip_norm = 10.0", "max_clip_norm = inf", "max_clip_norm"),
+        ("[policy]", "[polcy]", "polcy|policy"),
+    ],
+)
+def test_a_node_that_cannot_work_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in NODE
+    with pytest.raises(ConfigError, match=message):
+        load_node(write(tmp_path / "node.toml", NODE.replace(old, new)))
+
+
+def test_the_policy_has_no_defaults(tmp_path: Path) -> None:
+    without = NODE.partition("[policy]")[0]
+    with pytest.raises(ConfigError, match="policy: is missing"):
+        load_node(write(tmp_path / "node.toml", without))
+
+
+def test_an_identity_only_its_owner_may_read(tmp_path: Path) -> None:
+    path = tmp_path / "identity.key"
+    path.write_bytes(SEED)
+    path.chmod(0o600)
+    assert load_identity(path).public == SigningKey(SEED).public
+    path.chmod(0o640)
+    with pytest.raises(ConfigError, match="others may read"):
+        load_identity(path)
+
+
+def test_an_identity_of_another_size_is_refused_without_showing_it(tmp_path: Path) -> None:
+    path = tmp_path / "identity.key"
+    path.write_bytes(SEED[:31])
+    path.chmod(0o600)
+    with pytest.raises(ConfigError) as caught:
+        load_identity(path)
+    assert SEED[:8].hex() not in str(caught.value)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_identity(tmp_path / "absent.key")
+
+
+def roster_text(**nodes: str) -> str:
+    lines = "".join(f'{name} = "{key}"\n' for name, key in nodes.items())
+    return f'coordinator = "{"aa" * 32}"\n[nodes]\n{lines}'
+
+
+def test_a_roster_pins_every_identity(tmp_path: Path) -> None:
+    roster = load_roster(write(tmp_path / "roster.toml", roster_text(uk="bb" * 32, de="cc" * 32)))
+    assert roster.coordinator == b"\xaa" * 32
+    assert list(roster.nodes) == ["de", "uk"]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        ({"de": "bb" * 32}, "nodes"),
+        ({"de": "bb" * 32, "uk": "bb" * 32}, "share one identity"),
+        ({"de": "aa" * 32, "uk": "bb" * 32}, "share one identity"),
+        ({"de": "bb" * 31, "uk": "cc" * 32}, "nodes.de"),
+        ({"DE": "bb" * 32, "uk": "cc" * 32}, "not a market name"),
+    ],
+)
+def test_a_roster_that_pins_nothing_is_refused(tmp_path: Path, nodes: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_roster(write(tmp_path / "roster.toml", roster_text(**nodes)))

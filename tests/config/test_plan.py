@@ -1,0 +1,88 @@
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fecosr.config.plan import Plan, load_plan
+from fecosr.config.toml import validate
+from fecosr.crypto.labels import sha256
+from fecosr.errors import ConfigError
+from fecosr.secagg.messages import Phase
+
+SMALLEST: dict[str, Any] = {
+    "run": {"name": "spring", "rounds": 3, "seed": 1},
+    "cohort": {"n_min": 3, "max_colluding": 1},
+    "privacy": {"mode": "none"},
+    "aggregation": {"clip_norm": 10.0},
+}
+
+
+def plan_with(section: str, **values: object) -> Plan:
+    changed = deepcopy(SMALLEST)
+    changed.setdefault(section, {}).update(values)
+    return validate(changed, Plan, source="plan.toml")
+
+
+def test_equal_plans_have_equal_hashes_however_they_are_written(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.toml", tmp_path / "b.toml"
+    first.write_text(
+        '[run]\nname = "spring"\nrounds = 3\nseed = 1\n[cohort]\nn_min = 3\nmax_colluding = 1\n'
+        '[privacy]\nmode = "none"\n[aggregation]\nclip_norm = 10\n'
+    )
+    second.write_text(
+        '[aggregation]\nclip_norm = 10.0\nweight_exponent = 0.5\n[privacy]\nmode = "none"\n'
+        '[cohort]\nmax_colluding = 1\nn_min = 3\n[run]\nseed = 1\nrounds = 3\nname = "spring"\n'
+    )
+    assert load_plan(first).hash() == load_plan(second).hash()
+
+
+@pytest.mark.parametrize(
+    ("section", "values"),
+    [
+        ("run", {"rounds": 4}),
+        ("cohort", {"n_min": 4}),
+        ("aggregation", {"clip_norm": 10.5}),
+        ("s2ce", {"alpha": 0.25}),
+        ("semantics", {"seed": 5}),
+        ("deadlines", {"phase_seconds": 7.0}),
+    ],
+)
+def test_any_setting_changes_the_hash(section: str, values: dict[str, object]) -> None:
+    assert plan_with(section, **values).hash() != plan_with("run").hash()
+
+
+def test_the_hash_is_of_the_canonical_text() -> None:
+    plan = plan_with("run")
+    assert plan.hash() == sha256(plan.canonical().encode())
+    assert plan.federation().hash() == plan.hash()
+    assert plan.federation().text == plan.canonical()
+
+
+def test_training_has_its_own_deadline() -> None:
+    federation = plan_with("deadlines", training_seconds=99.0, phase_seconds=7.0).federation()
+    assert federation.phase_seconds[Phase.ADVERTISE_KEYS] == 99.0
+    assert federation.phase_seconds[Phase.UNMASK] == 7.0
+
+
+@pytest.mark.parametrize("section", ["run", "cohort", "privacy", "aggregation"])
+def test_nothing_that_decides_privacy_has_a_default(section: str) -> None:
+    changed = {name: values for name, values in SMALLEST.items() if name != section}
+    with pytest.raises(ConfigError, match="is missing"):
+        validate(changed, Plan, source="plan.toml")
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "message"),
+    [
+        ("run", {"name": "Spring!"}, "not a run name"),
+        ("cohort", {"n_min": 2}, "hides nobody"),
+        ("privacy", {"mode": "some"}, "privacy.mode"),
+        ("aggregation", {"clip_norm": float("inf")}, "clip_norm"),
+        ("encoder", {"num_heads": 7}, "num_heads"),
+        ("s2ce", {"alhpa": 0.1}, "unknown key"),
+    ],
+)
+def test_a_plan_that_cannot_work_is_refused(section: str, values: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        plan_with(section, **values)
