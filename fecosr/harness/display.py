@@ -81,7 +81,8 @@ class PlainDisplay:
         now = time.monotonic()
         lines = self._news.since(observation)
         if not lines and now - self._last >= SILENCE_SECONDS:
-            lines = [", ".join(f"{name} {_doing(observation, name)}" for name in observation.parties)]
+            running = [name for name, party in observation.parties.items() if party.running]
+            lines = [", ".join(f"{name} {_doing(observation, name)}" for name in running)]
         for line in lines:
             self._console.print(f"[{now - self._begin:5.0f} s] {line}", markup=False, soft_wrap=True)
             self._last = now

@@ -138,6 +138,7 @@ _ACTIVITIES: Mapping[str, str] = {
     "training_finished": "trained",
     "phase_started": "{phase}",
     "round_closed": "waiting",
+    "local_progress": "training alone",
     "fine_tuning_started": "fine-tuning",
     "evaluation_started": "evaluating {method}",
     "report_written": "evaluated",

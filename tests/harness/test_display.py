@@ -1,9 +1,10 @@
 import io
 from collections.abc import Callable
 
+import pytest
 from rich.console import Console
 
-from fecosr.harness.display import facts, progress_table
+from fecosr.harness.display import PlainDisplay, facts, progress_table
 from fecosr.harness.events import Exited, Happening, Started
 from fecosr.harness.observation import Observation
 from fecosr.harness.scenario import Scenario
@@ -41,6 +42,26 @@ def test_everything_that_matters_is_a_fact(scenario: Scenario, logged: LogEvent)
         "gamma failed with exit code 1",
         "beta was started again (start 2)",
         "round 1 of 2: sum of 2 markets opened without beta, loss 5.2500",
+    ]
+
+
+def test_silence_is_broken_by_how_things_stand(
+    scenario: Scenario, logged: LogEvent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    console = Console(file=io.StringIO(), width=80, _environ={})
+    display = PlainDisplay(scenario, console)
+
+    for seconds in (0.0, 14.0, 16.0, 20.0, 32.0):
+        clock[0] = seconds
+        display.show(half_way(logged))
+
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert [line for line in lines if not line.startswith("[    0 s]")] == [
+        "[   16 s] beta restarted",
+        "[   32 s] beta restarted",
     ]
 
 

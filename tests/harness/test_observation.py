@@ -17,9 +17,11 @@ def test_a_node_is_followed_from_start_to_figures(logged: LogEvent) -> None:
         (logged("fr", "phase_started", round=1, phase="share_keys"), "share_keys", None),
         (Exited("fr", -9), "killed", None),
         (Started("fr", 2), "restarted", None),
+        (logged("fr", "evaluation_started", method="local"), "evaluating local", None),
+        (logged("fr", "local_progress", fraction=0.25, epoch=10), "training alone", 0.25),
         (logged("fr", "fine_tuning_started"), "fine-tuning", None),
         (logged("fr", "fine_tuning_progress", fraction=0.5, epoch=3), "fine-tuning", 0.5),
-        (logged("fr", "evaluation_started", method="local"), "evaluating local", None),
+        (logged("fr", "evaluation_started", method="fecosr"), "evaluating fecosr", None),
         (logged("fr", "report_written", path="x"), "evaluated", None),
         (Exited("fr", 0), "evaluated", None),
     ]
