@@ -1,0 +1,87 @@
+"""The binaries as processes, in front of kits they cannot use."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+PLAN = """[run]
+name = "spring"
+rounds = 3
+seed = 1
+[cohort]
+n_min = 3
+max_colluding = 1
+[privacy]
+mode = "none"
+[aggregation]
+clip_norm = 10.0
+"""
+
+
+def run(module: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Path:
+    (tmp_path / "coordinator.toml").write_text('listen = "127.0.0.1:0"\n')
+    (tmp_path / "plan.toml").write_text(PLAN)
+    nodes = "".join(f'{name} = "{digit * 64}"\n' for name, digit in (("de", "b"), ("fr", "c"), ("uk", "d")))
+    (tmp_path / "roster.toml").write_text(f'coordinator = "{"a" * 64}"\n[nodes]\n{nodes}')
+    (tmp_path / "identity.key").write_bytes(bytes(32))
+    (tmp_path / "identity.key").chmod(0o600)
+    return tmp_path
+
+
+def refused(kit: Path) -> str:
+    ended = run("coordinator", "--config", str(kit / "coordinator.toml"))
+    assert ended.returncode == 2, ended.stderr
+    assert ended.stderr.startswith("error: ")
+    assert ended.stderr.count("\n") == 1, "one line, no traceback"
+    assert not (kit / "state").exists(), "nothing half-written"
+    return ended.stderr
+
+
+def test_a_typing_error_in_the_configuration_is_one_line_with_its_place(kit: Path) -> None:
+    (kit / "coordinator.toml").write_text('listen = "127.0.0.1:0"\nlisten_on = "everything"\n')
+    assert "coordinator.toml:2: listen_on: unknown key" in refused(kit)
+
+
+def test_a_missing_plan_is_one_line(kit: Path) -> None:
+    (kit / "plan.toml").unlink()
+    assert "plan.toml: cannot be read" in refused(kit)
+
+
+def test_an_identity_that_is_not_in_the_roster_is_refused(kit: Path) -> None:
+    message = refused(kit)
+    assert "this identity is not the coordinator's in the roster" in message
+    assert "00" * 32 not in message
+
+
+def test_a_missing_file_is_refused_by_the_node_too(tmp_path: Path) -> None:
+    ended = run("market_node", "--config", str(tmp_path / "node.toml"))
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("module", ["coordinator", "market_node"])
+def test_help_shows_an_example_and_the_exit_codes(module: str) -> None:
+    ended = run(module, "--help")
+    assert ended.returncode == 0
+    words = " ".join(ended.stdout.replace("│", " ").split())
+    assert "Examples: " in words
+    assert "Exit codes: 0 " in words
+
+
+def test_the_coordinator_starts_without_torch_and_polars(kit: Path) -> None:
+    shutil.rmtree(kit)
+    blocked = "import sys; sys.modules['torch'] = sys.modules['polars'] = None; import coordinator.main"
+    ended = subprocess.run([sys.executable, "-c", blocked], cwd=ROOT, capture_output=True, check=False)
+    assert ended.returncode == 0, ended.stderr

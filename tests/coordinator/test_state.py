@@ -1,0 +1,103 @@
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from coordinator.state import LEDGER_FILE, MODELS_FOLDER, CoordinatorState
+from fecosr.errors import ConfigError, StorageError
+from fecosr.federation.aggregation import parameters_hash
+from fecosr.federation.coordinator import Gathering
+from fecosr.federation.effects import ModelStored
+from fecosr.federation.progress import CoordinatorSetup
+from fecosr.ledger.log import Entry
+from fecosr.ledger.records import CoordinatorRestarted
+from fecosr.storage.parameters import write_parameters
+from tests.reference.small_federation import SmallFederation
+
+
+@pytest.fixture
+def federation() -> SmallFederation:
+    return SmallFederation(["de", "fr", "jp", "uk"])
+
+
+@pytest.fixture
+def initial_model(tmp_path: Path, federation: SmallFederation) -> Path:
+    path = tmp_path / "initial_model.safetensors"
+    write_parameters(path, federation.initial, {})
+    return path
+
+
+def begin(folder: Path, setup: CoordinatorSetup, initial_model: Path) -> Iterator[ModelStored | Entry]:
+    """Open the state as a coordinator does at its start, store what it wants stored, and leave again."""
+    with CoordinatorState(folder, setup) as state:
+        transition = state.begin(initial_model)(0.0)
+        assert isinstance(transition.state, Gathering)
+        for record in transition.records:
+            state.persist(record)
+            yield record
+
+
+def test_a_new_run_starts_from_the_initial_model(
+    tmp_path: Path, federation: SmallFederation, initial_model: Path
+) -> None:
+    stored, entry = begin(tmp_path / "state", federation.setup, initial_model)
+    assert isinstance(stored, ModelStored)
+    assert isinstance(entry, Entry)
+    assert stored.model_hash == parameters_hash(federation.initial)
+    assert (tmp_path / "state" / LEDGER_FILE).read_bytes().count(b"\n") == 1
+
+
+def test_a_second_start_goes_on_without_the_initial_model(
+    tmp_path: Path, federation: SmallFederation, initial_model: Path
+) -> None:
+    list(begin(tmp_path / "state", federation.setup, initial_model))
+    initial_model.unlink()
+    (entry,) = begin(tmp_path / "state", federation.setup, initial_model)
+    assert isinstance(entry, Entry)
+    assert entry.body == CoordinatorRestarted(0, 0)
+
+
+def test_a_changed_plan_is_not_the_same_run(
+    tmp_path: Path, federation: SmallFederation, initial_model: Path
+) -> None:
+    list(begin(tmp_path / "state", federation.setup, initial_model))
+    changed = replace(federation.setup, plan=replace(federation.plan, text='{"changed":true}'))
+    with pytest.raises(ConfigError, match="plan differs"):
+        list(begin(tmp_path / "state", changed, initial_model))
+
+
+def test_a_changed_roster_is_not_the_same_run(
+    tmp_path: Path, federation: SmallFederation, initial_model: Path
+) -> None:
+    list(begin(tmp_path / "state", federation.setup, initial_model))
+    fewer = {name: key for name, key in federation.roster.nodes.items() if name != "uk"}
+    changed = replace(federation.setup, roster=replace(federation.roster, nodes=fewer))
+    with pytest.raises(ConfigError, match="roster differs"):
+        list(begin(tmp_path / "state", changed, initial_model))
+
+
+def test_a_damaged_model_is_not_gone_on_with(
+    tmp_path: Path, federation: SmallFederation, initial_model: Path
+) -> None:
+    list(begin(tmp_path / "state", federation.setup, initial_model))
+    (model,) = (tmp_path / "state" / MODELS_FOLDER).glob("*.safetensors")
+    damaged = bytearray(model.read_bytes())
+    damaged[-1] ^= 1
+    model.write_bytes(damaged)
+    with pytest.raises(StorageError):
+        list(begin(tmp_path / "state", federation.setup, initial_model))
+
+
+def test_two_coordinators_cannot_share_a_folder(
+    tmp_path: Path, federation: SmallFederation, initial_model: Path
+) -> None:
+    with CoordinatorState(tmp_path / "state", federation.setup), pytest.raises(StorageError):
+        CoordinatorState(tmp_path / "state", federation.setup)
+
+
+def test_a_model_is_stored_under_its_own_hash_only(tmp_path: Path, federation: SmallFederation) -> None:
+    with CoordinatorState(tmp_path / "state", federation.setup) as state:
+        with pytest.raises(StorageError, match="another hash"):
+            state.persist(ModelStored(bytes(32), np.ones(3, dtype=np.float32)))

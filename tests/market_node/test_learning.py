@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from fecosr.config.parties import NodeConfig
+from fecosr.config.plan import Plan
+from fecosr.crypto.labels import sha256
+from fecosr.data.sequences import MarketSequences, load_market
+from fecosr.data.settings import DataSettings, SyntheticSettings
+from fecosr.federation.messages import RoundManifest
+from fecosr.federation.policy import NodePolicy
+from fecosr.ids import RunId
+from fecosr.recommender.settings import EncoderSettings
+from fecosr.training.market import MarketLearner
+from fecosr.training.parameters import initial_shared_vector
+from market_node.learning import MarketTrainer, learning_settings
+
+SYNTHETIC = SyntheticSettings(num_users=40, num_items=64, num_categories=4, num_topics=2)
+DATA = DataSettings(kind="synthetic", market="isle", min_core=1, synthetic=SYNTHETIC)
+ENCODER = EncoderSettings(
+    dimension=8, num_blocks=1, num_heads=1, feed_forward_dimension=8, projector_dimension=8
+)
+PLAN = Plan.model_validate(
+    {
+        "run": {"name": "spring", "rounds": 3, "seed": 1},
+        "cohort": {"n_min": 3, "max_colluding": 1},
+        "privacy": {"mode": "none"},
+        "aggregation": {"clip_norm": 10.0},
+        "encoder": ENCODER,
+        "local_training": {"epochs": 2},
+    }
+)
+CONFIG = NodeConfig(
+    market="isle",
+    coordinator="localhost:7443",
+    data=DATA,
+    policy=NodePolicy(n_min=3, max_colluding=1, max_rounds=3, max_clip_norm=10.0),
+)
+
+
+@pytest.fixture(scope="module")
+def market() -> MarketSequences:
+    return load_market(DATA)
+
+
+def manifest(round_number: int) -> RoundManifest:
+    return RoundManifest(RunId("spring"), round_number, 1, bytes(32), sha256(b"model"), 1, 10.0, 3, 3, 1)
+
+
+def test_the_plan_decides_learning_and_the_market_its_own_baseline() -> None:
+    settings = learning_settings(PLAN, CONFIG)
+    assert settings.encoder == PLAN.encoder
+    assert settings.local_training.epochs == 2
+    assert settings.local_baseline == CONFIG.report.local_training
+
+
+def test_training_yields_an_update_of_the_model_it_was_given(market: MarketSequences) -> None:
+    learner = MarketLearner(market, learning_settings(PLAN, CONFIG), seed=1)
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    shared = initial_shared_vector(PLAN.encoder, PLAN.semantics, seed=1)
+    with capture_logs() as lines:
+        result = MarketTrainer(learner, log).train(manifest(1), shared)
+    assert result.model_hash == sha256(b"model")
+    assert result.update.shape == (learner.num_shared_parameters,)
+    assert np.any(result.update != 0)
+    assert [line["fraction"] for line in lines if line["event"] == "training_progress"] == [0.5, 1.0]
+
+
+def test_training_again_for_a_retry_yields_the_same_update(market: MarketSequences) -> None:
+    """A node that crashed trains again: it must not show the coordinator a second, different update."""
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    shared = initial_shared_vector(PLAN.encoder, PLAN.semantics, seed=1)
+    first, second = (
+        MarketTrainer(MarketLearner(market, learning_settings(PLAN, CONFIG), seed=1), log).train(
+            manifest(2), shared
+        )
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(first.update, second.update)

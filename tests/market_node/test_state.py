@@ -1,0 +1,74 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fecosr.crypto.labels import sha256
+from fecosr.crypto.signatures import SigningKey
+from fecosr.errors import LedgerError, ProtocolViolation, StorageError
+from fecosr.federation.effects import AttemptClaimed, CheckpointKept, SumOpened
+from fecosr.federation.node import Memory
+from fecosr.ids import NodeId, RunId
+from fecosr.ledger.checkpoint import sign_checkpoint
+from fecosr.ledger.log import Head
+from fecosr.secagg.client import SurvivorsSigned
+from market_node.state import NodeState
+
+RUN = RunId("test")
+KEY = SigningKey(sha256(b"the coordinator"))
+SURVIVORS = (NodeId("de"), NodeId("fr"), NodeId("uk"))
+
+
+def opened(folder: Path) -> NodeState:
+    return NodeState(folder, RUN, KEY.public)
+
+
+def test_a_new_node_remembers_nothing(tmp_path: Path) -> None:
+    with opened(tmp_path) as state:
+        assert state.memory() == Memory()
+        assert state.final_model() is None
+
+
+def test_claims_and_opened_sums_survive_a_restart(tmp_path: Path) -> None:
+    with opened(tmp_path) as state:
+        state.persist(AttemptClaimed(2, 3))
+        state.persist(SurvivorsSigned(sha256(b"session"), SURVIVORS))
+        state.persist(SumOpened(sha256(b"model"), SURVIVORS))
+    with opened(tmp_path) as state:
+        assert state.memory() == Memory((2, 3), None, SumOpened(sha256(b"model"), SURVIVORS))
+
+
+@pytest.mark.parametrize("claim", [(2, 3), (2, 2), (1, 9)])
+def test_an_attempt_is_claimed_once_even_across_restarts(tmp_path: Path, claim: tuple[int, int]) -> None:
+    with opened(tmp_path) as state:
+        state.persist(AttemptClaimed(2, 3))
+    with opened(tmp_path) as state, pytest.raises(ProtocolViolation):
+        state.persist(AttemptClaimed(*claim))
+
+
+def test_a_second_history_is_refused(tmp_path: Path) -> None:
+    with opened(tmp_path) as state:
+        state.persist(CheckpointKept(sign_checkpoint(Head(RUN, 5, sha256(b"one")), KEY)))
+    with opened(tmp_path) as state, pytest.raises(LedgerError):
+        state.persist(CheckpointKept(sign_checkpoint(Head(RUN, 5, sha256(b"another")), KEY)))
+
+
+def test_the_final_model_survives_a_restart(tmp_path: Path) -> None:
+    model = np.linspace(0, 1, 7, dtype=np.float32)
+    with opened(tmp_path) as state:
+        state.keep_final_model(model)
+    with opened(tmp_path) as state:
+        kept = state.final_model()
+    assert kept is not None
+    np.testing.assert_array_equal(kept, model)
+
+
+def test_state_of_another_run_is_refused(tmp_path: Path) -> None:
+    opened(tmp_path).__exit__(None, None, None)
+    with pytest.raises(StorageError, match="of run test"):
+        NodeState(tmp_path, RunId("other"), KEY.public)
+
+
+def test_two_processes_cannot_share_a_folder(tmp_path: Path) -> None:
+    with opened(tmp_path), pytest.raises(StorageError):
+        opened(tmp_path)
