@@ -21,7 +21,7 @@ class Benchmark:
 
 
 BENCHMARKS: Final[dict[str, Benchmark]] = {
-    "wire": Benchmark("fecosr.harness.bench_wire", "Whole rounds without training, beside bare gRPC streaming."),
+    "wire": Benchmark("fecosr.harness.bench_wire", "Rounds without training, beside bare gRPC streaming."),
 }
 """Every benchmark there is; adding one here makes it a command."""
 

@@ -61,9 +61,9 @@ def _killed(scenario: Scenario, observation: Observation) -> tuple[KilledNode, .
     """Return the kills that happened as the scenario wanted."""
     killed = []
     for ending in observation.endings:
-        faults = scenario.faults_of(ending.name)[ending.times - 1 : ending.times]
-        if ending.killed and faults:
-            killed.append(KilledNode(ending.name, faults[0].round, faults[0].phase, faults[0].restart))
+        fault = scenario.fault_at(ending.name, ending.times)
+        if ending.killed and fault is not None:
+            killed.append(KilledNode(ending.name, fault.round, fault.phase, fault.restart))
     return tuple(killed)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import groupby
 
 from fecosr.audit.report import AuditReport
 from fecosr.harness.observation import Ending, Observation
@@ -73,13 +72,10 @@ def _rounds(scenario: Scenario, observation: Observation) -> Verdict:
 
 
 def _kills(scenario: Scenario, observation: Observation) -> Iterator[Verdict]:
-    by_target = groupby(
-        sorted(scenario.faults, key=lambda fault: fault.target), key=lambda fault: fault.target
-    )
-    for target, faults in by_target:
-        for times, fault in enumerate(faults, start=1):
-            endings = [end for end in observation.endings if (end.name, end.times) == (target, times)]
-            yield _kill(fault, endings[0] if endings else None)
+    endings = {(ending.name, ending.times): ending for ending in observation.endings}
+    for target in sorted({fault.target for fault in scenario.faults}):
+        for times, fault in enumerate(scenario.faults_of(target), start=1):
+            yield _kill(fault, endings.get((target, times)))
 
 
 def _kill(fault: Fault, ending: Ending | None) -> Verdict:
@@ -108,8 +104,9 @@ def _dropouts(scenario: Scenario, observation: Observation) -> Iterator[Verdict]
 
 
 def _exits(scenario: Scenario, observation: Observation) -> Verdict:
-    planned = {fault.target: len(scenario.faults_of(fault.target)) for fault in scenario.faults}
-    bad = [end for end in observation.endings if end.returncode and end.times > planned.get(end.name, 0)]
+    bad = [
+        end for end in observation.endings if end.returncode and not scenario.fault_at(end.name, end.times)
+    ]
     alive = sorted(name for name, party in observation.parties.items() if party.running)
     found = [f"{end.name} ended with {end.returncode} at {end.activity!r}" for end in bad]
     found += [f"{name} was still running when the run was given up" for name in alive]

@@ -94,10 +94,9 @@ class _Run:
 
     def _after_exit(self, processes: Processes, exited: Exited) -> None:
         ending = self.observation.endings[-1]
-        faults = self.scenario.faults_of(exited.name)[ending.times - 1 : ending.times]
-        planned = bool(faults) and ending.killed
-        failed = exited.name == COORDINATOR or (exited.returncode != 0 and not planned)
-        if planned and faults[0].restart:
+        fault = self.scenario.fault_at(exited.name, ending.times) if ending.killed else None
+        failed = exited.name == COORDINATOR or (exited.returncode != 0 and fault is None)
+        if fault is not None and fault.restart:
             self._start(processes, exited.name)
         elif failed and self.observation.completed_rounds is None:
             # Nothing good can come of this run any more; waiting for its deadlines would only hide the cause.
@@ -105,9 +104,8 @@ class _Run:
                 processes.kill(name)
 
     def _start(self, processes: Processes, name: str) -> None:
-        times = self.observation.party(name).times
-        armed = self.scenario.faults_of(name)[times : times + 1]
-        environment = {FAILPOINT_VARIABLE: armed[0].failpoint()} if armed else {}
+        fault = self.scenario.fault_at(name, self.observation.party(name).times + 1)
+        environment = {} if fault is None else {FAILPOINT_VARIABLE: fault.failpoint()}
         self.observation.see(processes.start(name, self._command(name), environment))
 
     def _command(self, name: str) -> list[str]:

@@ -107,8 +107,12 @@ class Scenario(Section):
         return {NodeId(market.name): market for market in self.markets}
 
     def faults_of(self, target: str) -> tuple[Fault, ...]:
-        """Return what is done to `target`, in order: its first start meets the first fault, and so on."""
+        """Return what is done to `target`, in order."""
         return tuple(fault for fault in self.faults if fault.target == target)
+
+    def fault_at(self, target: str, times: int) -> Fault | None:
+        """Return what is done to the `times`-th start of `target`, from 1."""
+        return dict(enumerate(self.faults_of(target), start=1)).get(times)
 
     def expected_rounds(self) -> int:
         """Return how many rounds must be released."""
