@@ -97,7 +97,7 @@ class S2CESettings:
     __pydantic_config__: ClassVar[dict[str, str]] = _CLOSED
 
     alpha: float = 0.5
-    tau: float = 0.1
+    tau: float = 0.3
     num_neighbours: int = 16
 
     def __post_init__(self) -> None:
