@@ -98,6 +98,9 @@ def test_two_coordinators_cannot_share_a_folder(
 
 
 def test_a_model_is_stored_under_its_own_hash_only(tmp_path: Path, federation: SmallFederation) -> None:
-    with CoordinatorState(tmp_path / "state", federation.setup) as state:
-        with pytest.raises(StorageError, match="another hash"):
-            state.persist(ModelStored(bytes(32), np.ones(3, dtype=np.float32)))
+    stray = ModelStored(bytes(32), np.ones(3, dtype=np.float32))
+    with (
+        CoordinatorState(tmp_path / "state", federation.setup) as state,
+        pytest.raises(StorageError, match="another hash"),
+    ):
+        state.persist(stray)

@@ -92,18 +92,18 @@ def test_four_users_of_the_real_files_occur_in_two_markets(real_data: Path) -> N
     ]
 
 
-def test_the_real_files_leave_these_markets_after_the_core_filter(real_data: Path) -> None:
+def test_the_real_files_come_filtered_and_are_not_filtered_again(real_data: Path) -> None:
     markets = without_overlaps(discover_markets(real_data / "xmarket-electronics"))
     sizes = {}
     for name, settings in markets:
         market = load_market(settings)
         sizes[name] = (market.num_users, market.num_items, market.num_interactions)
     assert sizes == {
-        "ca": (5459, 2023, 46524),
-        "de": (2274, 812, 19095),
-        "fr": (2338, 797, 20414),
-        "in": (132, 28, 948),
-        "jp": (380, 199, 2661),
-        "mx": (1752, 481, 14364),
-        "uk": (4750, 1344, 40203),
+        "ca": (5675, 5772, 55045),
+        "de": (2371, 2208, 22230),
+        "fr": (2395, 1911, 22895),
+        "in": (239, 470, 2015),
+        "jp": (487, 955, 4485),
+        "mx": (1878, 1645, 17095),
+        "uk": (4846, 3302, 44506),
     }
