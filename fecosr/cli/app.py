@@ -1,19 +1,13 @@
 """The commands of `fecosr`. What is heavy is imported by the command that needs it: help is instant."""
 
-import os
-import sys
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, NoReturn
 
 import typer
 
 from fecosr import __version__
 from fecosr.cli import bench
-from fecosr.errors import ConfigError, FecosrError
-
-UNUSABLE_INPUT: Final = 2
-INTERRUPTED: Final = 130
-TRACEBACK_VARIABLE: Final = "FECOSR_TRACEBACK"
+from fecosr.config.exits import DONE, end_with
 
 app = typer.Typer(
     name="fecosr",
@@ -28,20 +22,14 @@ app.add_typer(harness, name="harness")
 app.add_typer(bench.app, name="bench")
 
 
-def main() -> None:
-    """Run the command line; every foreseen error becomes one line on standard error and an exit code.
+def main() -> NoReturn:
+    """Run the command line; every foreseen error becomes one line on standard error and an exit code."""
+    end_with(_run_app)
 
-    Exit codes: 0 done, 1 something failed or does not verify, 2 the input cannot be used, 130 interrupted.
-    """
-    try:
-        app()
-    except FecosrError as error:
-        if os.environ.get(TRACEBACK_VARIABLE) == "1":
-            raise
-        typer.echo(f"fecosr: {' '.join(str(error).split())}", err=True)
-        sys.exit(UNUSABLE_INPUT if isinstance(error, ConfigError) else 1)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+
+def _run_app() -> int:
+    app()
+    return DONE
 
 
 @app.command()
@@ -64,7 +52,7 @@ def provision(
 
     Example: fecosr provision federation.toml --out kits
     """
-    from fecosr.cli.provision import write_kits  # noqa: PLC0415 - heavy
+    from fecosr.cli.provision import write_kits
 
     write_kits(federation, out)
 
@@ -83,7 +71,7 @@ def audit(
 
     Examples: fecosr audit runs/demo-1; fecosr audit runs/demo-1 --roster kits/fr/roster.toml --json
     """
-    from fecosr.cli.audit import print_audit  # noqa: PLC0415 - heavy
+    from fecosr.cli.audit import print_audit
 
     raise typer.Exit(print_audit(run_folder, roster, as_json=as_json))
 
@@ -101,7 +89,7 @@ def demo(
 
     Examples: fecosr demo; fecosr demo --data xmarket-electronics --rounds 5 --out runs/xmarket
     """
-    from fecosr.cli.harness import run_demo  # noqa: PLC0415 - heavy
+    from fecosr.cli.harness import run_demo
 
     raise typer.Exit(run_demo(data, out, rounds))
 
@@ -121,7 +109,7 @@ def harness_run(
 
     Examples: fecosr harness run demo --out runs/demo; fecosr harness run lost-node.toml --out runs/lost-node
     """
-    from fecosr.cli.harness import run_file  # noqa: PLC0415 - heavy
+    from fecosr.cli.harness import run_file
 
     raise typer.Exit(run_file(scenario, out, keep_kits))
 
@@ -132,6 +120,6 @@ def harness_list() -> None:
 
     Example: fecosr harness list
     """
-    from fecosr.cli.harness import list_scenarios  # noqa: PLC0415 - heavy
+    from fecosr.cli.harness import list_scenarios
 
     list_scenarios()

@@ -40,5 +40,5 @@ def exit_code_of(body: Callable[[], int]) -> int:
     except FecosrError as error:
         if os.environ.get(TRACEBACK_VARIABLE) == "1":
             raise
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         return UNUSABLE if isinstance(error, ConfigError) else FAILED

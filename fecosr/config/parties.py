@@ -1,5 +1,6 @@
 """The files that differ from party to party: roster, coordinator and node."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -82,8 +83,12 @@ def load_coordinator(path: Path) -> CoordinatorConfig:
 
 
 def load_node(path: Path) -> NodeConfig:
-    """Return node.toml with every path resolved from the folder it stands in."""
-    return _resolved(load(path, NodeConfig), path.parent)
+    """Return node.toml with every path, that of the data too, resolved from the folder it stands in."""
+    config = _resolved(load(path, NodeConfig), path.parent)
+    if not config.data.path:
+        return config
+    data = replace(config.data, path=str(path.parent / config.data.path))
+    return config.model_copy(update={"data": data})
 
 
 def load_roster(path: Path) -> Roster:

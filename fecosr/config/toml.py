@@ -78,14 +78,25 @@ def _line_of(text: str, keys: list[str]) -> int:
     """
     section = ""
     best = 0
+    counts: dict[str, int] = {}
     for number, raw in enumerate(text.splitlines(), start=1):
         line = raw.strip()
         if line.startswith("["):
-            section = line.strip("[] ")
-            if section == ".".join(keys[: section.count(".") + 1]) and section:
+            section = _section(line, counts)
+            if section and section == ".".join(keys[: section.count(".") + 1]):
                 best = number
             continue
         name = line.split("=", 1)[0].strip().strip('"')
         if "=" in line and ".".join(filter(None, [section, name])) == ".".join(keys):
             return number
     return best
+
+
+def _section(header: str, counts: dict[str, int]) -> str:
+    """Return the dotted path of a header; elements of an array of tables count from 0, as pydantic does."""
+    name = header.split("]", 1)[0].strip("[] ")
+    if header.startswith("[["):
+        counts[name] = counts.get(name, -1) + 1
+        return f"{name}.{counts[name]}"
+    first, dot, rest = name.partition(".")
+    return f"{first}.{counts[first]}{dot}{rest}" if first in counts else name

@@ -85,7 +85,7 @@ def test_a_foreseen_error_is_one_line_and_an_exit_code(
 
     assert command("harness", "list") == code
     said = capsys.readouterr()
-    assert said.err == f"fecosr: {' '.join(str(error).split())}\n"
+    assert said.err == f"error: {' '.join(str(error).split())}\n"
     assert said.out == ""
 
 

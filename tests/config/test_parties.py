@@ -42,6 +42,11 @@ def test_a_node_names_its_market_data_and_policy(tmp_path: Path) -> None:
     assert config.storage == tmp_path / "state"
 
 
+def test_data_is_looked_for_beside_the_file_that_names_it(tmp_path: Path) -> None:
+    text = NODE.replace('kind = "synthetic"', 'kind = "csv"\npath = "sales.csv"')
+    assert load_node(write(tmp_path / "node.toml", text)).data.path == str(tmp_path / "sales.csv")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

@@ -14,6 +14,7 @@ class Inner(Section):
 class Outer(Section):
     name: str
     inner: Inner = Inner(size=1)
+    parts: tuple[Inner, ...] = ()
 
 
 def refused(tmp_path: Path, text: str) -> str:
@@ -35,6 +36,13 @@ def test_a_file_becomes_its_model(tmp_path: Path) -> None:
 def test_an_unknown_key_is_named_with_its_line(tmp_path: Path) -> None:
     message = refused(tmp_path, 'name = "x"\n\n[inner]\nsize = 3\nsiez = 4\n')
     assert message == "some.toml:5: inner.siez: unknown key (remove it or correct its spelling)"
+
+
+def test_elements_of_an_array_of_tables_are_told_apart(tmp_path: Path) -> None:
+    text = 'name = "x"\n[[parts]]\nsize = 1\n[[parts]]\nsize = 0\n'
+    assert refused(tmp_path, text).startswith("some.toml:5: parts.1.size: ")
+    text = 'name = "x"\n[[parts]]\nsize = 1\n[[parts]]\n'
+    assert refused(tmp_path, text) == "some.toml:4: parts.1.size: is missing (add it)"
 
 
 def test_a_value_out_of_range_is_named_with_its_line(tmp_path: Path) -> None:

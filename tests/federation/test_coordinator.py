@@ -17,7 +17,15 @@ from fecosr.federation.coordinator import (
     resume_run,
 )
 from fecosr.federation.effects import Disconnect, ModelStored, Observed, ToNode
-from fecosr.federation.messages import Finished, FromClient, Hello, Rejected, RoundTask, RunClosed
+from fecosr.federation.messages import (
+    Finished,
+    FromClient,
+    Hello,
+    NodeMessage,
+    Rejected,
+    RoundTask,
+    RunClosed,
+)
 from fecosr.federation.progress import replay
 from fecosr.federation.run import FederationRun, run_federation
 from fecosr.ids import NodeId, RunId
@@ -133,7 +141,7 @@ def test_a_message_that_the_network_repeats_drops_nobody(federation: SmallFedera
     run.coordinator_does(open_run(federation.setup, federation.initial, 0.0))
     for node in federation.nodes():
         run.node_arrives(node)
-    adverts = []
+    adverts: list[tuple[NodeId, NodeMessage]] = []
     while not (
         isinstance(run.coordinator, Running) and run.coordinator.round.server.phase is Phase.SHARE_KEYS
     ):
