@@ -12,7 +12,7 @@ import typer
 from coordinator.state import CoordinatorState
 from fecosr import __version__
 from fecosr.config.clock import utc_now
-from fecosr.config.exits import DONE, FAILED, exit_code_of
+from fecosr.config.exits import DONE, FAILED, TERMINATED, exit_code_of
 from fecosr.config.logs import configure_logs
 from fecosr.config.parties import CoordinatorConfig, load_coordinator, load_identity, load_roster
 from fecosr.config.plan import load_plan
@@ -23,8 +23,6 @@ from fecosr.rpc.coordinator_driver import CoordinatorDriver
 from fecosr.rpc.coordinator_server import CoordinatorServer
 from fecosr.rpc.failpoints import failpoint_from
 from fecosr.rpc.tls import TlsFiles
-
-TERMINATED = 143
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 

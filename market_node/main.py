@@ -11,7 +11,7 @@ import typer
 
 from fecosr import __version__
 from fecosr.config.clock import utc_now
-from fecosr.config.exits import DONE, FAILED, exit_code_of
+from fecosr.config.exits import DONE, FAILED, TERMINATED, exit_code_of
 from fecosr.config.logs import configure_logs
 from fecosr.config.parties import NodeConfig, load_identity, load_node, load_roster
 from fecosr.config.plan import Plan, load_plan
@@ -27,8 +27,6 @@ from fecosr.rpc.tls import TlsFiles
 from market_node.learning import Log, MarketTrainer, learning_settings, log_ready
 from market_node.report import REPORT_FILE, fine_tune_and_report
 from market_node.state import NodeState
-
-TERMINATED = 143
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 

@@ -17,6 +17,7 @@ DONE: Final = 0
 FAILED: Final = 1
 UNUSABLE: Final = 2
 INTERRUPTED: Final = 130
+TERMINATED: Final = 143
 
 TRACEBACK_VARIABLE: Final = "FECOSR_TRACEBACK"
 """Set to 1 to see where an error came from."""
