@@ -4,6 +4,7 @@
 1    failed: it was tried and did not hold, or another party made it impossible
 2    unusable input: a file, option or data set; nothing was changed
 130  interrupted by Ctrl-C (SIGINT)
+143  stopped by SIGTERM; the same command goes on with what was under way
 """
 
 import os
