@@ -218,8 +218,13 @@ class NodeDriver:
         """Report on a training, unless nobody waits for this model any more."""
         async with self._one_at_a_time:
             state = self._state
-            if isinstance(state, market.Training) and state.model_hash == model_hash:
+            if not isinstance(state, market.Training) or state.model_hash != model_hash:
+                return
+            try:
                 await self._carry_out(await asyncio.to_thread(event, state))
+            except (ConnectionLost, ProtocolViolation) as error:
+                # Whoever reads from this connection notices the loss as well, and begins the next one.
+                self._log.info("training_not_reported", reason=str(error))
 
     def _note_failure(self, training: asyncio.Task[None]) -> None:
         error = None if training.cancelled() else training.exception()
