@@ -1,5 +1,6 @@
 """What a market node keeps on disk about the run; its session secrets are never among it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -18,6 +19,7 @@ STATE_FILE: Final = "node.sqlite"
 CHECKPOINTS_FILE: Final = "checkpoints.jsonl"
 MODELS_FOLDER: Final = "models"
 _FINAL_MODEL: Final = "final_model"
+_MODELS: Final = "models"
 _SUM_OPENED: Final = "sum_opened"
 _SURVIVORS_SIGNED: Final = "survivors_signed"
 
@@ -44,7 +46,11 @@ class NodeState:
     def memory(self) -> Memory:
         """Return what the node remembers after a start."""
         opened = self._store.get(_SUM_OPENED)
-        return Memory(claimed=self._store.latest(), opened=_opened_from(opened) if opened else None)
+        return Memory(
+            claimed=self._store.latest(),
+            models=_models_from(self._store.get(_MODELS) or {}),
+            opened=_opened_from(opened) if opened else None,
+        )
 
     def final_model(self) -> Vector | None:
         """Return the final shared parameters, when the run is over for this node."""
@@ -65,8 +71,9 @@ class NodeState:
             StorageError: the disk refused.
         """
         match record:
-            case AttemptClaimed(round=number, attempt=attempt):
-                self._store.claim(number, attempt)
+            case AttemptClaimed(round=number, attempt=attempt, model_hash=model_hash):
+                models = {**_models_from(self._store.get(_MODELS) or {}), number: model_hash}
+                self._store.claim(number, attempt, **{_MODELS: _models_to(models)})
             case CheckpointKept(checkpoint=checkpoint):
                 self._checkpoints.keep(checkpoint)
             case SurvivorsSigned(session=session, survivors=survivors):
@@ -82,6 +89,18 @@ class NodeState:
     ) -> None:
         self._checkpoints.close()
         self._store.close()
+
+
+def _models_to(models: Mapping[int, bytes]) -> dict[str, str]:
+    return {str(number): model_hash.hex() for number, model_hash in models.items()}
+
+
+def _models_from(value: object) -> dict[int, bytes]:
+    match value:
+        case dict():
+            return {int(number): bytes.fromhex(model_hash) for number, model_hash in value.items()}
+        case _:
+            raise StorageError("the record of the models of earlier rounds is damaged")
 
 
 def _opened_from(value: object) -> SumOpened:

@@ -45,8 +45,8 @@ class RunStore:
             found = connection.execute("SELECT round, attempt FROM marker").fetchone()
         return int(found[0]), int(found[1])
 
-    def claim(self, round_number: int, attempt: int) -> None:
-        """Take part in this attempt, once and never in an older one.
+    def claim(self, round_number: int, attempt: int, **values: object) -> None:
+        """Take part in this attempt, once and never in an older one; `values` are put with it, or not at all.
 
         A node claims before it makes its first key. Session secrets are never stored, so a node that restarts
         refuses the attempt it was in and cannot answer twice in one session.
@@ -61,6 +61,8 @@ class RunStore:
                 asked, had = f"round {round_number} attempt {attempt}", "round {} attempt {}".format(*latest)
                 raise ProtocolViolation(COORDINATOR, "round_task", f"{asked} is not after {had}")
             connection.execute("UPDATE marker SET round = ?, attempt = ?", (round_number, attempt))
+            for name, value in values.items():
+                _put(connection, name, value)
 
     def put(self, name: str, value: object) -> None:
         """Store a JSON value under `name`, replacing an older one.
@@ -68,9 +70,8 @@ class RunStore:
         Raises:
             StorageError: the disk refused.
         """
-        text = json.dumps(value, sort_keys=True, allow_nan=False)
         with self._transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO value VALUES (?, ?)", (name, text))
+            _put(connection, name, value)
 
     def get(self, name: str) -> object:
         """Return the JSON value stored under `name`, or None."""
@@ -129,3 +130,8 @@ class RunStore:
             yield
         except (sqlite3.Error, OSError) as error:
             raise StorageError(f"{self.path}: {error}") from None
+
+
+def _put(connection: sqlite3.Connection, name: str, value: object) -> None:
+    text = json.dumps(value, sort_keys=True, allow_nan=False)
+    connection.execute("INSERT OR REPLACE INTO value VALUES (?, ?)", (name, text))

@@ -16,6 +16,7 @@ from market_node.state import NodeState
 
 RUN = RunId("test")
 KEY = SigningKey(sha256(b"the coordinator"))
+MODEL = sha256(b"model")
 SURVIVORS = (NodeId("de"), NodeId("fr"), NodeId("uk"))
 
 
@@ -31,19 +32,38 @@ def test_a_new_node_remembers_nothing(tmp_path: Path) -> None:
 
 def test_claims_and_opened_sums_survive_a_restart(tmp_path: Path) -> None:
     with opened(tmp_path) as state:
-        state.persist(AttemptClaimed(2, 3))
+        state.persist(AttemptClaimed(2, 3, MODEL))
         state.persist(SurvivorsSigned(sha256(b"session"), SURVIVORS))
-        state.persist(SumOpened(sha256(b"model"), SURVIVORS))
+        state.persist(SumOpened(MODEL, SURVIVORS))
     with opened(tmp_path) as state:
-        assert state.memory() == Memory((2, 3), None, SumOpened(sha256(b"model"), SURVIVORS))
+        assert state.memory() == Memory((2, 3), models={2: MODEL}, opened=SumOpened(MODEL, SURVIVORS))
+
+
+def test_the_model_of_every_round_is_remembered(tmp_path: Path) -> None:
+    earlier, later = sha256(b"of round 1"), sha256(b"of round 10")
+    with opened(tmp_path) as state:
+        state.persist(AttemptClaimed(1, 1, earlier))
+        state.persist(AttemptClaimed(1, 2, earlier))
+    with opened(tmp_path) as state:
+        state.persist(AttemptClaimed(10, 1, later))
+    with opened(tmp_path) as state:
+        assert state.memory().models == {1: earlier, 10: later}
+
+
+def test_a_claim_that_is_refused_changes_no_model(tmp_path: Path) -> None:
+    with opened(tmp_path) as state:
+        state.persist(AttemptClaimed(2, 3, MODEL))
+        with pytest.raises(ProtocolViolation):
+            state.persist(AttemptClaimed(2, 3, sha256(b"another")))
+        assert state.memory().models == {2: MODEL}
 
 
 @pytest.mark.parametrize("claim", [(2, 3), (2, 2), (1, 9)])
 def test_an_attempt_is_claimed_once_even_across_restarts(tmp_path: Path, claim: tuple[int, int]) -> None:
     with opened(tmp_path) as state:
-        state.persist(AttemptClaimed(2, 3))
+        state.persist(AttemptClaimed(2, 3, MODEL))
     with opened(tmp_path) as state, pytest.raises(ProtocolViolation):
-        state.persist(AttemptClaimed(*claim))
+        state.persist(AttemptClaimed(*claim, MODEL))
 
 
 def test_a_second_history_is_refused(tmp_path: Path) -> None:
