@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 from typing import Final, Protocol
 
+import numpy as np
 import structlog
 
 from fecosr.errors import ConnectionLost, ProtocolViolation
@@ -204,13 +205,19 @@ class NodeDriver:
         except (ConnectionLost, ProtocolViolation) as error:
             # The round may have gone on without this node; then its model is no longer on offer.
             self._log.info("model_not_fetched", round=manifest.round, reason=str(error))
-            await self._on_training(manifest.model_hash, market.Training.failed)
+            await self._give_up_training(manifest, "the model could not be fetched")
+            return
+        if not np.isfinite(parameters).all():
+            await self._give_up_training(manifest, "the model is not finite")
             return
         self._log.info("training_started", round=manifest.round, attempt=manifest.attempt)
         self._failpoint.hit(TRAINING, manifest.round)
         result = await asyncio.to_thread(self._train, manifest, parameters)
         self._log.info("training_finished", round=manifest.round, attempt=manifest.attempt)
         await self._on_training(manifest.model_hash, partial(market.Training.trained, result=result))
+
+    async def _give_up_training(self, manifest: RoundManifest, reason: str) -> None:
+        await self._on_training(manifest.model_hash, partial(market.Training.failed, reason=reason))
 
     async def _on_training(
         self, model_hash: bytes, event: Callable[[market.Training], market.NodeTransition]

@@ -26,7 +26,7 @@ from fecosr.federation.messages import (
 from fecosr.federation.node import Memory, Refused
 from fecosr.ids import COORDINATOR, NodeId
 from fecosr.rpc.node_driver import NodeDriver, Train
-from fecosr.secagg.messages import KeyAdvert
+from fecosr.secagg.messages import KeyAdvert, Withdrawal
 from tests.reference.small_federation import NUM_PARAMETERS, SmallFederation
 
 DE = NodeId("de")
@@ -57,24 +57,28 @@ def task(federation: SmallFederation) -> RoundTask:
 
 @dataclass
 class ScriptedSession:
-    """Say what the script says; the connection breaks when a key advert is written, if `breaks_with`."""
+    """Say what the script says, waiting for the answer to a task.
+
+    Attributes:
+        breaks_with: what happens when a key advert is written.
+    """
 
     script: tuple[CoordinatorMessage, ...]
     breaks_with: Exception | None = None
     model: Vector = field(default_factory=lambda: np.zeros(NUM_PARAMETERS, dtype=np.float32))
     sent: list[NodeMessage] = field(default_factory=list)
-    advertised: asyncio.Event = field(default_factory=asyncio.Event)
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def messages(self) -> AsyncIterator[CoordinatorMessage]:
         for message in self.script:
             yield message
             if isinstance(message, RoundTask):
-                await self.advertised.wait()
+                await self.answered.wait()
 
     async def send(self, message: NodeMessage) -> None:
-        if isinstance(message, FromClient) and isinstance(message.body, KeyAdvert):
-            self.advertised.set()
-            if self.breaks_with is not None:
+        if isinstance(message, FromClient):
+            self.answered.set()
+            if isinstance(message.body, KeyAdvert) and self.breaks_with is not None:
                 raise self.breaks_with
         self.sent.append(message)
 
@@ -122,3 +126,12 @@ async def test_a_connection_lost_under_the_advert_is_followed_by_the_next(
     assert ended == Refused("the second connection")
     assert federation.trained == [(DE, 1, 1)]
     assert [type(message) for message in second.sent] == [Hello]
+
+
+async def test_a_model_that_is_not_finite_is_not_trained_on(federation: SmallFederation) -> None:
+    poisoned = np.zeros(NUM_PARAMETERS, dtype=np.float32)
+    poisoned[7] = np.nan
+    session = ScriptedSession((task(federation), Rejected("goodbye")), model=poisoned)
+    await driver(federation).run(ScriptedConnector([session]))
+    assert federation.trained == []
+    assert session.sent[1] == FromClient(1, 1, Withdrawal("the model is not finite"))
