@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from fecosr.audit.attempt import Terms, check_cohort, check_manifest, check_release, check_survivors
 from fecosr.audit.findings import Finding, missing
+from fecosr.errors import MisuseError
 from fecosr.ids import NodeId
 from fecosr.ledger.log import Entry
 from fecosr.ledger.records import (
@@ -17,7 +18,10 @@ from fecosr.ledger.records import (
     RunCompleted,
     RunOpened,
     SurvivorsFixed,
+    UnmaskingBegun,
 )
+
+AttemptBody = RoundOpened | CohortFixed | SurvivorsFixed | UnmaskingBegun | RoundReleased | RoundAborted
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Attempt:
     opened: RoundOpened
     cohort: CohortFixed | None = None
     survivors: SurvivorsFixed | None = None
+    unmasking: UnmaskingBegun | None = None
     is_dead: bool = False
 
 
@@ -76,20 +81,27 @@ class Story:
         match body:
             case RunOpened():
                 yield Finding(record, "order", f"Record {record} opens the run a second time.")
+            case CoordinatorRestarted():
+                yield from self._restart(record, body)
+            case RunCompleted() | RunAborted():
+                yield from self._end(record, body)
+            case _:
+                yield from self._follow_attempt(record, body)
+
+    def _follow_attempt(self, record: int, body: AttemptBody) -> Iterator[Finding]:
+        match body:
             case RoundOpened():
                 yield from self._open(record, body)
             case CohortFixed():
                 yield from self._fix_cohort(record, body)
             case SurvivorsFixed():
                 yield from self._fix_survivors(record, body)
+            case UnmaskingBegun():
+                yield from self._begin_unmasking(record, body)
             case RoundReleased():
                 yield from self._release(record, body)
             case RoundAborted():
                 yield from self._abort(record, body)
-            case CoordinatorRestarted():
-                yield from self._restart(record, body)
-            case RunCompleted() | RunAborted():
-                yield from self._end(record, body)
 
     def _open(self, record: int, opened: RoundOpened) -> Iterator[Finding]:
         where = f"Round {opened.round} attempt {opened.attempt}"
@@ -122,11 +134,23 @@ class Story:
         yield from check_survivors(fixed, attempt.cohort, attempt.opened, record=record)
         self.current = replace(attempt, survivors=fixed)
 
+    def _begin_unmasking(self, record: int, begun: UnmaskingBegun) -> Iterator[Finding]:
+        attempt = self._attempt(begun.round, begun.attempt)
+        if attempt is None or attempt.is_dead or attempt.survivors is None or attempt.unmasking is not None:
+            yield _out_of_order(record, "The unmasking", begun)
+            return
+        if begun.session != attempt.survivors.session:
+            where = f"Round {begun.round} attempt {begun.attempt}"
+            yield Finding(record, "session", f"{where}: what was unmasked is another session.")
+        self.current = replace(attempt, unmasking=begun)
+
     def _release(self, record: int, released: RoundReleased) -> Iterator[Finding]:
         attempt = self._attempt(released.round, released.attempt)
-        if attempt is None or attempt.is_dead or attempt.cohort is None or attempt.survivors is None:
+        if attempt is None or attempt.is_dead or attempt.unmasking is None:
             yield _out_of_order(record, "The release", released)
             return
+        if attempt.cohort is None or attempt.survivors is None:
+            raise MisuseError("nothing is unmasked before cohort and survivors are fixed")
         yield from check_release(
             released, attempt.survivors, attempt.cohort, attempt.opened, self.terms.roster, record=record
         )
@@ -140,7 +164,7 @@ class Story:
 
     def _abort(self, record: int, aborted: RoundAborted) -> Iterator[Finding]:
         attempt = self._attempt(aborted.round, aborted.attempt)
-        if attempt is None or (aborted.unmasked and attempt.survivors is None):
+        if attempt is None or aborted.unmasked != (attempt.unmasking is not None):
             yield _out_of_order(record, "The end", aborted)
             return
         if aborted.unmasked and attempt.survivors is not None:
@@ -207,7 +231,7 @@ def follow(entries: Sequence[Entry], terms: Terms, *, is_whole: bool) -> tuple[S
 
 
 def _out_of_order(
-    record: int, what: str, body: CohortFixed | SurvivorsFixed | RoundReleased | RoundAborted
+    record: int, what: str, body: CohortFixed | SurvivorsFixed | UnmaskingBegun | RoundReleased | RoundAborted
 ) -> Finding:
     message = (
         f"{what} of round {body.round} attempt {body.attempt} does not follow from the records before it."

@@ -1,20 +1,23 @@
 """What one attempt at a round consists of on the coordinator, and the two ways it can end."""
 
+import math
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fecosr.crypto.labels import sha256
 from fecosr.errors import CryptoError
-from fecosr.federation.aggregation import fedavg, parameters_hash
+from fecosr.federation.aggregation import fedavg, parameters_hash, weight_of
 from fecosr.federation.effects import CoordinatorOutgoing, CoordinatorRecord, ModelStored, Observed, ToNode
 from fecosr.federation.messages import Outcome, RoundClosed, RoundManifest
 from fecosr.federation.progress import CoordinatorSetup, Progress
 from fecosr.ids import NodeId
 from fecosr.ledger.checkpoint import sign_checkpoint
 from fecosr.ledger.records import RecordedSignature, RoundAborted, RoundReleased
+from fecosr.privacy.clipping import l2_norm
 from fecosr.secagg import server as secagg
-from fecosr.secagg.encoding import DecodedSum, UpdateEncoding
+from fecosr.secagg.encoding import NORM_SLACK, DecodedSum, UpdateEncoding
 from fecosr.secagg.parameters import SecAggParameters
 from fecosr.transition import Transition
 
@@ -27,6 +30,7 @@ class Attempt:
         manifest: what every node was told.
         started: when it was opened, in driver seconds.
         survivors: whose masked vectors are in the sum, once that is fixed.
+        accusations: who withdrew because of whom.
     """
 
     setup: CoordinatorSetup
@@ -34,6 +38,7 @@ class Attempt:
     manifest: RoundManifest
     started: float
     survivors: tuple[NodeId, ...] = ()
+    accusations: frozenset[tuple[NodeId, NodeId]] = frozenset()
 
     def observed(self, event: str, **fields: object) -> Observed:
         """Return a log event that names this attempt."""
@@ -83,13 +88,13 @@ def release(attempt: Attempt, completed: secagg.Completed, now: float) -> Ending
         total = attempt.encoding().decode(completed.total, len(completed.survivors))
     except CryptoError as error:
         return abort(attempt, "bad_sum", str(error), unmasked=True)
-    if not total.weight > 0:
-        return abort(attempt, "bad_sum", "The survivors' weights sum to nothing.", unmasked=True)
+    if total.weight < _smallest_weight(attempt, len(completed.survivors)):
+        return abort(attempt, "bad_sum", "The survivors' weights sum to too little.", unmasked=True)
     mean = total.update_sum / np.float32(total.weight)  # [P]
+    if not l2_norm(mean) <= _largest_norm(attempt, len(completed.survivors), total.weight):
+        return abort(attempt, "bad_sum", "The mean update is longer than clip_norm.", unmasked=True)
     rate = attempt.setup.plan.server_learning_rate
     parameters = fedavg(attempt.progress.parameters, mean, learning_rate=rate)
-    if not np.isfinite(parameters).all():
-        return abort(attempt, "bad_sum", "The next model would not be finite.", unmasked=True)
     model_hash = parameters_hash(parameters)
     entry, progress = attempt.progress.recorded(
         _released_body(attempt, completed, model_hash), attempt.setup.key
@@ -124,11 +129,35 @@ def abort(attempt: Attempt, reason: str, detail: str, *, unmasked: bool) -> Endi
     entry, progress = attempt.progress.recorded(body, attempt.setup.key)
     if unmasked:
         progress = replace(progress, bound_to=frozenset(attempt.survivors))
+    progress = replace(progress, excluded=progress.excluded | _convicted(attempt))
     outbox: tuple[CoordinatorOutgoing, ...] = (
         attempt.observed("round_aborted", reason=reason, detail=detail),
         *_closed(attempt, progress, Outcome.ABORTED, reason),
     )
     return Transition(Failed(progress, reason), (entry,), outbox)
+
+
+def _convicted(attempt: Attempt) -> frozenset[NodeId]:
+    """Return whom more nodes accuse than are assumed to collude; fewer could be framing somebody."""
+    counts = Counter(accused for _, accused in attempt.accusations)
+    return frozenset(node for node, count in counts.items() if count > attempt.setup.plan.max_colluding)
+
+
+def _smallest_weight(attempt: Attempt, num_survivors: int) -> float:
+    """Return what the weights of honest survivors with one user each would sum to."""
+    plan = attempt.setup.plan
+    least = weight_of(1, reference_num_users=plan.reference_num_users, exponent=plan.weight_exponent)
+    return num_survivors * (least - 1 / attempt.encoding().weight_scale)
+
+
+def _largest_norm(attempt: Attempt, num_survivors: int, weight: float) -> float:
+    """Return the bound that a weighted mean of clipped updates keeps, rounding included.
+
+    Whoever lies about update or weight can move the model by no more than this.
+    """
+    encoding = attempt.encoding()
+    rounding = math.sqrt(encoding.num_parameters) * num_survivors / (encoding.update_scale * weight)
+    return encoding.clip_norm * (1 + NORM_SLACK) + rounding
 
 
 def _released_body(attempt: Attempt, completed: secagg.Completed, model_hash: bytes) -> RoundReleased:

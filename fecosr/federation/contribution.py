@@ -1,5 +1,6 @@
 """What a market node checks before it trains, and what it makes of its update before anything leaves."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fecosr.crypto.key_agreement import derive_key
@@ -8,6 +9,7 @@ from fecosr.crypto.signatures import SigningKey, verify
 from fecosr.errors import CryptoError, ProtocolViolation
 from fecosr.federation.aggregation import Vector, weight_of
 from fecosr.federation.cohort import Roster
+from fecosr.federation.effects import SumOpened
 from fecosr.federation.messages import RoundManifest, RoundTask, RunClosed
 from fecosr.federation.plan import FederationPlan
 from fecosr.federation.policy import NodePolicy
@@ -15,7 +17,7 @@ from fecosr.ids import COORDINATOR, NodeId
 from fecosr.privacy.clipping import clip
 from fecosr.secagg import client as secagg
 from fecosr.secagg.encoding import UpdateEncoding
-from fecosr.secagg.messages import ClientMessage
+from fecosr.secagg.messages import AdvertList, ClientMessage, Phase
 from fecosr.secagg.parameters import SecAggParameters
 from fecosr.transition import Transition
 
@@ -60,12 +62,15 @@ class LocalUpdate:
     loss: float = field(repr=False)
 
 
-def check_task(setup: NodeSetup, claimed: tuple[int, int], task: RoundTask) -> None:
+def check_task(
+    setup: NodeSetup, claimed: tuple[int, int], models: Mapping[int, bytes], task: RoundTask
+) -> None:
     """Refuse a task that the coordinator did not sign, that differs from the plan, or that is not new.
 
     Args:
         setup: what this node was provisioned with.
         claimed: the latest (round, attempt) this node took part in.
+        models: the model of every round this node ever took part in.
         task: what the coordinator asks for.
 
     Raises:
@@ -83,6 +88,14 @@ def check_task(setup: NodeSetup, claimed: tuple[int, int], task: RoundTask) -> N
         "max_colluding differs from the plan": manifest.max_colluding != plan.max_colluding,
         "num_summands differs from the roster": manifest.num_summands != len(setup.roster.nodes),
         "the round is beyond the plan": manifest.round > plan.rounds,
+        "the attempt is beyond the plan": manifest.attempt > plan.max_attempts,
+        "the round has another model already": (
+            models.get(manifest.round, manifest.model_hash) != manifest.model_hash
+        ),
+        "the model was that of an earlier round": any(
+            model_hash == manifest.model_hash and number != manifest.round
+            for number, model_hash in models.items()
+        ),
         "the attempt is not newer than the last": (manifest.round, manifest.attempt) <= claimed,
     }
     for rule, broken in rules.items():
@@ -100,6 +113,22 @@ def check_run_closed(setup: NodeSetup, closed: RunClosed) -> None:
     _verify(setup, closed.signature, closed.signed_bytes(), "run_closed")
     if closed.run != setup.plan.run:
         raise ProtocolViolation(COORDINATOR, "run_closed", "the statement is of another run")
+
+
+def check_cohort(manifest: RoundManifest, opened: SumOpened | None, adverts: AdvertList) -> None:
+    """Refuse a second sum over a model whose sum this node helped to open, unless it is over the same nodes.
+
+    It must be refused here, before anything is uploaded: a vector that is in the running sum stays in it,
+    whether or not its owner signs the survivors.
+
+    Raises:
+        ProtocolViolation: the cohort is not exactly the nodes of the first sum.
+    """
+    if opened is None or opened.model_hash != manifest.model_hash:
+        return
+    if tuple(advert.client for advert in adverts.adverts) != opened.survivors:
+        rule = "a second sum over this model must be over the same nodes"
+        raise ProtocolViolation(COORDINATOR, Phase.ADVERTISE_KEYS, rule)
 
 
 def begin_session(

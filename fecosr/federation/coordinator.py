@@ -8,6 +8,7 @@ end, their sum.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Final
 
 from fecosr.federation.aggregation import Vector, parameters_hash
 from fecosr.federation.attempt import Failed
@@ -28,11 +29,14 @@ from fecosr.federation.progress import (
     opening,
     returning,
 )
-from fecosr.federation.round import RoundRunning, RoundTransition, open_round
+from fecosr.federation.round import RoundRunning, RoundTransition, candidates, open_round
 from fecosr.ids import NodeId
 from fecosr.ledger.checkpoint import sign_checkpoint
 from fecosr.ledger.records import RunAborted, RunCompleted
 from fecosr.transition import Transition
+
+MISSING_FOR_RETRY: Final = "missing_for_retry"
+"""Why a run is given up whose last sum may have been opened and whose nodes do not all come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,32 +60,36 @@ class Gathering:
 
     A round opens as soon as every market is connected. It opens without those that have been absent for
     `join_seconds`, as long as `n_min` are there: a market that is gone for good costs that wait once, not in
-    every round.
+    every round, and one that comes and goes postpones no round by more than that.
+
+    Attributes:
+        since: when the gathering began, in driver seconds.
     """
 
     setup: CoordinatorSetup
     progress: Progress
+    since: float
 
     def connected(self, node: NodeId, hello: Hello, now: float) -> "CoordinatorTransition":
         """Let a node in, or refuse it for a named reason."""
         refusal = _refusal(self.setup, node, hello)
         if refusal:
-            return _prefixed(_gather(self.setup, self.progress, now), outbox=refusal)
+            return _prefixed(_gather(self.setup, self.progress, self.since, now), outbox=refusal)
         seen = Observed("node_connected", {"market": node})
-        return _prefixed(_gather(self.setup, self.progress.joined(node), now), outbox=(seen,))
+        return _prefixed(_gather(self.setup, self.progress.joined(node), self.since, now), outbox=(seen,))
 
     def disconnected(self, node: NodeId, now: float) -> "CoordinatorTransition":
         """Note that a node went away."""
         seen = Observed("node_disconnected", {"market": node})
-        return _prefixed(_gather(self.setup, self.progress.left(node, now), now), outbox=(seen,))
+        return _prefixed(_gather(self.setup, self.progress.left(node, now), self.since, now), outbox=(seen,))
 
     def receive(self, node: NodeId, message: NodeMessage, now: float) -> "CoordinatorTransition":
         """Refuse by name whatever arrives between two rounds: it can only be late."""
-        return _prefixed(_gather(self.setup, self.progress, now), outbox=(_late(node, message),))
+        return _prefixed(_gather(self.setup, self.progress, self.since, now), outbox=(_late(node, message),))
 
     def expire(self, now: float) -> "CoordinatorTransition":
         """Open the round without the nodes that were absent for too long."""
-        return _gather(self.setup, self.progress, now)
+        return _gather(self.setup, self.progress, self.since, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +179,7 @@ def open_run(setup: CoordinatorSetup, parameters: Vector, now: float) -> Coordin
     """Open a new run from the initial shared `parameters`, float32 [P]."""
     model_hash = parameters_hash(parameters)
     entry, progress = opening(setup, parameters, model_hash, now)
-    return _prefixed(_gather(setup, progress, now), records=(ModelStored(model_hash, parameters), entry))
+    return _prefixed(_gather(setup, progress, now, now), records=(ModelStored(model_hash, parameters), entry))
 
 
 def resume_run(
@@ -213,7 +221,11 @@ def _proceed(setup: CoordinatorSetup, progress: Progress, reason: str, now: floa
         seen = Observed("run_completed", {"rounds": progress.released})
         return _prefixed(_finish(setup, progress, now), records=(completed,), outbox=(seen,))
     if progress.attempts < setup.plan.max_attempts:
-        return _gather(setup, progress, now)
+        return _gather(setup, progress, now, now)
+    return _give_up(setup, progress, reason)
+
+
+def _give_up(setup: CoordinatorSetup, progress: Progress, reason: str) -> CoordinatorTransition:
     aborted, progress = progress.recorded(RunAborted(progress.released, reason), setup.key)
     told = Rejected(f"the run was aborted: {reason}")
     outbox: tuple[CoordinatorOutgoing, ...] = (
@@ -223,18 +235,30 @@ def _proceed(setup: CoordinatorSetup, progress: Progress, reason: str, now: floa
     return Transition(Stopped(False, reason, ()), records=(aborted,), outbox=outbox)
 
 
-def _gather(setup: CoordinatorSetup, progress: Progress, now: float) -> CoordinatorTransition:
+def _gather(setup: CoordinatorSetup, progress: Progress, since: float, now: float) -> CoordinatorTransition:
+    """Open the next attempt if it is time, or wait and say for whom."""
+    chosen = candidates(setup, progress)
     if progress.bound_to:
-        ready = progress.connected >= progress.bound_to
-        waiting_until = now
+        ready, waiting_until = chosen <= progress.connected, since + setup.plan.finish_seconds
+        if not ready and now >= waiting_until:
+            return _give_up(setup, progress, MISSING_FOR_RETRY)
+        is_time = ready
     else:
-        ready = len(progress.connected) >= setup.plan.n_min
-        patience = (since + setup.plan.join_seconds for since in progress.absent_since.values())
-        waiting_until = max(patience, default=now)
-    if ready and waiting_until <= now:
+        ready = len(chosen) >= setup.plan.n_min
+        patience = (
+            absent + setup.plan.join_seconds
+            for node, absent in progress.absent_since.items()
+            if node not in progress.excluded
+        )
+        waiting_until = min(max(patience, default=now), since + setup.plan.join_seconds)
+        is_time = ready and waiting_until <= now
+    if is_time:
         step = open_round(setup, progress, now)
         return Transition(Running(step.state), step.records, step.outbox, step.deadline)
-    return Transition(Gathering(setup, progress), deadline=waiting_until if ready else None)
+    missing = sorted((chosen if progress.bound_to else setup.roster.nodes.keys()) - progress.connected)
+    waiting = Observed("waiting_for", {"markets": missing, "connected": len(progress.connected)})
+    deadline = waiting_until if ready or progress.bound_to else None
+    return Transition(Gathering(setup, progress, since), outbox=(waiting,), deadline=deadline)
 
 
 def _finish(setup: CoordinatorSetup, progress: Progress, now: float) -> CoordinatorTransition:

@@ -48,10 +48,15 @@ CoordinatorOutgoing = ToNode | Disconnect | Observed
 
 @dataclass(frozen=True, slots=True)
 class AttemptClaimed:
-    """Remember the latest attempt this node took part in; an earlier or equal one is refused for ever."""
+    """Remember the latest attempt this node takes part in, and the one model it trains on in this round.
+
+    An earlier or equal attempt is refused for ever, and so are another model in this round and this model in
+    another round: each would open a second sum of almost the same updates, perhaps over fewer nodes.
+    """
 
     round: int
     attempt: int
+    model_hash: bytes
 
 
 @dataclass(frozen=True, slots=True)

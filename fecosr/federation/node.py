@@ -7,14 +7,19 @@ update: a retry of the round on the same model contributes the same update under
 attempts never show two different updates of one market.
 """
 
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
+
+import numpy as np
 
 from fecosr.errors import LedgerError, ProtocolViolation
 from fecosr.federation.contribution import (
     LocalUpdate,
     NodeSetup,
     begin_session,
+    check_cohort,
     check_run_closed,
     check_task,
 )
@@ -43,10 +48,11 @@ from fecosr.federation.messages import (
     RoundTask,
     RunClosed,
 )
-from fecosr.ids import COORDINATOR
+from fecosr.ids import COORDINATOR, NodeId
 from fecosr.ledger.checkpoint import Checkpoint, verify_checkpoint
 from fecosr.secagg import client as secagg
-from fecosr.secagg.messages import Phase, ServerMessage, SurvivorList, Withdrawal
+from fecosr.secagg.messages import AdvertList, Phase, ServerMessage, Withdrawal
+from fecosr.secagg.rules import Rule
 from fecosr.transition import Transition
 
 ENTROPY_BYTES: Final = 32
@@ -59,11 +65,13 @@ class Memory:
 
     Attributes:
         claimed: the latest (round, attempt) it took part in.
+        models: the model of every round it took part in.
         trained: the latest finished update.
         opened: the latest sum this node helped to open.
     """
 
     claimed: tuple[int, int] = (0, 0)
+    models: Mapping[int, bytes] = field(default_factory=dict)
     trained: LocalUpdate | None = None
     opened: SumOpened | None = None
 
@@ -90,16 +98,25 @@ class Training:
     manifest: RoundManifest | None
 
     def trained(self, result: LocalUpdate) -> "NodeTransition":
-        """Keep the finished update and, if an attempt still wants it, ask for the entropy to start with."""
+        """Keep the finished update and, if an attempt still wants it, ask for the entropy to start with.
+
+        Training that diverged contributes nothing: an update that is not finite cannot be bounded.
+        """
+        if not (np.isfinite(result.update).all() and math.isfinite(result.loss)):
+            return self.failed("the update is not finite")
         memory = replace(self.memory, trained=result)
         if self.manifest is None or result.model_hash != self.manifest.model_hash:
             return Transition(Idle(self.setup, memory))
         state = Ready(self.setup, memory, self.manifest, result)
         return Transition(state, outbox=(StartSession(self.manifest),))
 
-    def failed(self) -> "NodeTransition":
-        """Give the training up: the model could not be fetched."""
-        return Transition(Idle(self.setup, self.memory))
+    def failed(self, reason: str) -> "NodeTransition":
+        """Give the training up for a named reason, and let the attempt go on without this node."""
+        outbox: tuple[NodeOutgoing, ...] = (Observed("training_failed", {"reason": reason}),)
+        if self.manifest is not None:
+            leave = FromClient(self.manifest.round, self.manifest.attempt, Withdrawal(reason))
+            outbox = (*outbox, ToCoordinator(leave))
+        return Transition(Idle(self.setup, self.memory), outbox=outbox)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,18 +144,11 @@ class Aggregating:
     client: secagg.ClientState
 
     def receive(self, message: ServerMessage) -> "NodeTransition":
-        """Pass on a message of this attempt, unless it asks to open a second sum over the same model."""
+        """Pass on a message of this attempt, unless it leads to a second, different sum over the model."""
         if not isinstance(self.client, secagg.RunningClient):
-            raise ProtocolViolation(COORDINATOR, "unmask", "the session is over for this node")
-        opened = self.memory.opened
-        if (
-            isinstance(message, SurvivorList)
-            and opened is not None
-            and opened.model_hash == self.manifest.model_hash
-            and opened.survivors != message.survivors
-        ):
-            rule = "a second sum over this model must be over the same nodes"
-            raise ProtocolViolation(COORDINATOR, Phase.CONSISTENCY, rule)
+            raise ProtocolViolation(COORDINATOR, Phase.UNMASK, Rule.LATE)
+        if isinstance(message, AdvertList):
+            check_cohort(self.manifest, self.memory.opened, message)
         return _adopt(self.setup, self.memory, self.manifest, self.client.receive(message))
 
 
@@ -194,6 +204,9 @@ def receive(state: Listening, message: CoordinatorMessage) -> NodeTransition:
     try:
         return _receive(state, message)
     except ProtocolViolation as violation:
+        if violation.rule == Rule.LATE:
+            # What the network repeats or delays is nobody's fault.
+            return _late(state, message)
         return _withdraw(state, message, violation)
 
 
@@ -216,10 +229,16 @@ def _receive(state: Listening, message: CoordinatorMessage) -> NodeTransition:
 
 def _take(state: Listening, task: RoundTask) -> NodeTransition:
     """Train for a new attempt, or reuse the update when the model is the one it was trained on."""
-    check_task(state.setup, state.memory.claimed, task)
     manifest = task.manifest
-    claim = AttemptClaimed(manifest.round, manifest.attempt)
-    memory = replace(state.memory, claimed=(manifest.round, manifest.attempt))
+    if (manifest.round, manifest.attempt) == state.memory.claimed:
+        return _late(state, task)
+    check_task(state.setup, state.memory.claimed, state.memory.models, task)
+    claim = AttemptClaimed(manifest.round, manifest.attempt, manifest.model_hash)
+    memory = replace(
+        state.memory,
+        claimed=(manifest.round, manifest.attempt),
+        models={**state.memory.models, manifest.round: manifest.model_hash},
+    )
     trained = memory.trained
     if trained is not None and trained.model_hash == manifest.model_hash:
         ready = Ready(state.setup, memory, manifest, trained)
@@ -233,8 +252,12 @@ def _serve(state: Listening, message: FromServer) -> NodeTransition:
     """Pass a message of this attempt to the secure aggregation; any other is late and changes nothing."""
     if isinstance(state, Aggregating) and state.memory.claimed == (message.round, message.attempt):
         return state.receive(message.body)
-    fields = {"round": message.round, "attempt": message.attempt, "message": type(message.body).__name__}
-    return Transition(state, outbox=(Observed("late_message", fields),))
+    return _late(state, message)
+
+
+def _late(state: Listening, message: CoordinatorMessage) -> NodeTransition:
+    body = message.body if isinstance(message, FromServer) else message
+    return Transition(state, outbox=(Observed("late_message", {"message": type(body).__name__}),))
 
 
 def _adopt(
@@ -290,7 +313,8 @@ def _withdraw(state: Listening, message: CoordinatorMessage, violation: Protocol
             pass
         case _:
             return Transition(state, outbox=(seen,))
-    leave = ToCoordinator(FromClient(number, attempt, Withdrawal(violation.rule)))
+    accused = None if violation.peer == COORDINATOR else NodeId(violation.peer)
+    leave = ToCoordinator(FromClient(number, attempt, Withdrawal(violation.rule, accused)))
     following = state if isinstance(message, RoundTask) else _without_session(state)
     return Transition(following, outbox=(seen, leave))
 

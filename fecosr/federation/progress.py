@@ -21,6 +21,7 @@ from fecosr.ledger.records import (
     RunCompleted,
     RunOpened,
     SurvivorsFixed,
+    UnmaskingBegun,
 )
 
 COORDINATOR_RESTARTED: Final = "coordinator_restarted"
@@ -51,6 +52,7 @@ class Progress:
         finished: nodes that hold the final model.
         absent_since: when each node that is not connected was last seen, in driver seconds.
         bound_to: the nodes a retry must be over, as their sum on this model may have been opened; empty: any.
+        excluded: nodes that more than max_colluding others accused of breaking an attempt.
     """
 
     head: Head
@@ -62,6 +64,7 @@ class Progress:
     finished: frozenset[NodeId]
     absent_since: Mapping[NodeId, float]
     bound_to: frozenset[NodeId] = frozenset()
+    excluded: frozenset[NodeId] = frozenset()
 
     def joined(self, node: NodeId) -> "Progress":
         """Return the progress with `node` connected."""
@@ -69,7 +72,9 @@ class Progress:
         return replace(self, connected=self.connected | {node}, absent_since=absent)
 
     def left(self, node: NodeId, now: float) -> "Progress":
-        """Return the progress with `node` gone."""
+        """Return the progress with `node` gone; one that was never let in cannot go."""
+        if node not in self.connected:
+            return self
         return replace(self, connected=self.connected - {node}, absent_since={**self.absent_since, node: now})
 
     def recorded(self, body: Body, key: SigningKey) -> tuple[Entry, "Progress"]:
@@ -89,6 +94,7 @@ class Replayed:
         model_hash: the current shared model.
         open_attempt: the attempt that was neither released nor aborted; 0: none.
         survivors: whose vectors the open attempt sums up, once that was fixed.
+        unmasking: whether the open attempt had asked for shares, so that its sum may have been opened.
         bound_to: whose sum on the current model was opened in an earlier attempt, or may have been.
         last_reason: why the last attempt was aborted; empty when it was released.
         ended: whether the run was completed or given up.
@@ -101,6 +107,7 @@ class Replayed:
     model_hash: bytes
     open_attempt: int
     survivors: tuple[NodeId, ...]
+    unmasking: bool
     bound_to: tuple[NodeId, ...]
     last_reason: str
     ended: bool
@@ -114,7 +121,7 @@ def replay(entries: Iterable[Entry], coordinator_public: bytes) -> Replayed:
         LedgerError: the chain or a signature does not verify.
     """
     entries = tuple(entries)
-    replayed = Replayed(verify_chain(entries, coordinator_public), 0, 0, b"", 0, (), (), "", False, "")
+    replayed = Replayed(verify_chain(entries, coordinator_public), 0, 0, b"", 0, (), False, (), "", False, "")
     for entry in entries:
         replayed = _after(replayed, entry.body)
     return replayed
@@ -125,14 +132,20 @@ def _after(before: Replayed, body: Body) -> Replayed:
         case RunOpened():
             return replace(before, model_hash=body.initial_model_hash)
         case RoundOpened():
-            return replace(before, attempts=body.attempt, open_attempt=body.attempt, survivors=())
+            return replace(
+                before, attempts=body.attempt, open_attempt=body.attempt, survivors=(), unmasking=False
+            )
         case SurvivorsFixed():
             return replace(before, survivors=body.survivors)
+        case UnmaskingBegun():
+            return replace(before, unmasking=True)
         case RoundReleased():
-            return Replayed(before.head, body.round, 0, body.model_out, 0, (), (), "", False, "")
+            return Replayed(before.head, body.round, 0, body.model_out, 0, (), False, (), "", False, "")
         case RoundAborted():
             bound_to = before.survivors if body.unmasked else before.bound_to
-            return replace(before, open_attempt=0, survivors=(), bound_to=bound_to, last_reason=body.reason)
+            return replace(
+                before, open_attempt=0, unmasking=False, bound_to=bound_to, last_reason=body.reason
+            )
         case RunCompleted():
             return replace(before, ended=True)
         case RunAborted():
@@ -171,7 +184,7 @@ def returning(
         _empty(setup, replayed.head, parameters, replayed.model_hash, now),
         released=replayed.released,
         attempts=replayed.attempts,
-        bound_to=frozenset(replayed.survivors or replayed.bound_to),
+        bound_to=frozenset(replayed.survivors if replayed.unmasking else replayed.bound_to),
     )
     if replayed.ended:
         return (), progress
@@ -185,7 +198,7 @@ def returning(
             attempt=replayed.open_attempt,
             reason=COORDINATOR_RESTARTED,
             detail="The coordinator stopped during this attempt.",
-            unmasked=bool(replayed.survivors),
+            unmasked=replayed.unmasking,
         ),
         setup.key,
     )

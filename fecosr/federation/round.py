@@ -15,8 +15,10 @@ from fecosr.ledger.records import (
     RecordedAdvert,
     RoundOpened,
     SurvivorsFixed,
+    UnmaskingBegun,
 )
 from fecosr.secagg import server as secagg
+from fecosr.secagg.messages import ClientMessage, Withdrawal
 from fecosr.secagg.rules import Rule
 from fecosr.transition import Transition
 
@@ -43,8 +45,9 @@ class RoundRunning:
         current = (manifest.round, manifest.attempt)
         if not isinstance(message, FromClient) or (message.round, message.attempt) != current:
             return Transition(self, outbox=(_late(self, node, message),), deadline=self.deadline)
+        running, seen_first = _noted(self, node, message.body)
         try:
-            return _after(self, self.server.receive(node, message.body, now), now)
+            return _after(running, running.server.receive(node, message.body, now), now, *seen_first)
         except ProtocolViolation as violation:
             if violation.rule == Rule.LATE:
                 # What the network repeats or delays is nobody's fault.
@@ -88,7 +91,7 @@ def open_round(
         max_colluding=plan.max_colluding,
     )
     signature = setup.key.sign(manifest.signed_bytes())
-    expected = tuple(sorted(progress.bound_to or progress.connected))
+    expected = tuple(sorted(candidates(setup, progress)))
     opened = RoundOpened(manifest.round, manifest.attempt, _fields(manifest), signature, expected)
     entry, progress = progress.recorded(opened, setup.key)
     attempt = Attempt(setup, replace(progress, attempts=manifest.attempt), manifest, now)
@@ -102,9 +105,34 @@ def open_round(
     return Transition(state, (entry,), (seen, phase, *tasks), step.deadline)
 
 
+def _noted(
+    running: RoundRunning, node: NodeId, body: ClientMessage
+) -> tuple[RoundRunning, tuple[Observed, ...]]:
+    """Take down why a node withdraws and whom it accuses; a single accusation convicts nobody."""
+    if not isinstance(body, Withdrawal):
+        return running, ()
+    attempt = running.attempt
+    seen = attempt.observed("node_withdrew", market=node, reason=body.reason, accused=body.accused)
+    if body.accused in attempt.setup.roster.nodes and body.accused != node and body.accused is not None:
+        attempt = replace(attempt, accusations=attempt.accusations | {(node, body.accused)})
+    return replace(running, attempt=attempt), (seen,)
+
+
 def _late(running: RoundRunning, node: NodeId, message: NodeMessage) -> Observed:
     kind = message.body if isinstance(message, FromClient) else message
     return running.attempt.observed("late_message", market=node, message=type(kind).__name__)
+
+
+def candidates(setup: CoordinatorSetup, progress: Progress) -> frozenset[NodeId]:
+    """Return whom the next attempt is opened with.
+
+    After a sum may have been opened: exactly its nodes. Otherwise everybody who is connected, but for those
+    convicted of breaking an attempt as long as enough others are there.
+    """
+    if progress.bound_to:
+        return progress.bound_to
+    trusted = progress.connected - progress.excluded
+    return trusted if len(trusted) >= setup.plan.n_min else progress.connected
 
 
 def _with(running: RoundRunning, progress: Progress) -> RoundRunning:
@@ -114,10 +142,6 @@ def _with(running: RoundRunning, progress: Progress) -> RoundRunning:
 def _drop(
     running: RoundRunning, node: NodeId, reason: secagg.DropoutReason, now: float, *seen: Observed
 ) -> RoundTransition:
-    phase = running.server.phase.value
-    if node in running.server.asked and node not in running.server.gone:
-        dropped = running.attempt.observed("node_dropped", market=node, reason=reason.value, phase=phase)
-        seen = (*seen, dropped)
     return _after(running, running.server.drop(node, reason, now), now, *seen)
 
 
@@ -134,11 +158,14 @@ def _after(running: RoundRunning, step: SecAggStep, now: float, *seen: Observed)
         records = (*records, entry)
     outbox: tuple[CoordinatorOutgoing, ...] = (
         *seen,
+        *_dropped(running, step.state),
         *(ToNode(envelope.to, FromServer(number, count, envelope.message)) for envelope in step.outbox),
     )
     match step.state:
         case secagg.Completed() as completed:
             ending = release(attempt, completed, now)
+            if completed.culprits:
+                outbox = (*outbox, attempt.observed("bad_shares", markets=completed.culprits))
         case secagg.Aborted(reason=reason, detail=detail, unmasked=unmasked):
             ending = abort(attempt, reason.value, detail, unmasked=unmasked)
         case server:
@@ -147,6 +174,23 @@ def _after(running: RoundRunning, step: SecAggStep, now: float, *seen: Observed)
             state = RoundRunning(attempt, server, step.deadline)
             return Transition(state, records, outbox, step.deadline)
     return replace(ending, records=(*records, *ending.records), outbox=(*outbox, *ending.outbox))
+
+
+def _dropped(running: RoundRunning, after: secagg.ServerState) -> tuple[Observed, ...]:
+    """Return one event for everybody who has just left the session, whatever for."""
+    match after:
+        case secagg.Completed(dropouts=dropouts, departed=departed):
+            gone = {**dropouts, **departed}
+        case secagg.Aborted(dropouts=dropouts):
+            gone = dict(dropouts)
+        case state:
+            gone = dict(state.gone)
+    phase = running.server.phase.value
+    return tuple(
+        running.attempt.observed("node_dropped", market=node, reason=reason.value, phase=phase)
+        for node, reason in sorted(gone.items())
+        if node not in running.server.gone
+    )
 
 
 def _body(attempt: Attempt, record: secagg.ServerRecord) -> Body:
@@ -165,6 +209,8 @@ def _body(attempt: Attempt, record: secagg.ServerRecord) -> Body:
                 for advert in adverts
             )
             return CohortFixed(number, count, session, recorded)
+        case secagg.UnmaskingBegun(session=session):
+            return UnmaskingBegun(number, count, session)
         case secagg.SurvivorsFixed(session=session, survivors=survivors, dropouts=dropouts):
             reasons = {node: reason.value for node, reason in dropouts.items()}
             return SurvivorsFixed(number, count, session, survivors, reasons)

@@ -1,8 +1,8 @@
 """The record bodies: one frozen dataclass per kind of event in the life of a run.
 
 Order in a ledger: `RunOpened`; then, for each attempt at a round, `RoundOpened`, `CohortFixed`,
-`SurvivorsFixed` and `RoundReleased` (or `RoundAborted` any time after `RoundOpened`); last, `RunCompleted`
-or `RunAborted`.
+`SurvivorsFixed`, `UnmaskingBegun` and `RoundReleased` (or `RoundAborted` any time after `RoundOpened`); last,
+`RunCompleted` or `RunAborted`.
 A coordinator that comes back appends `CoordinatorRestarted` before anything else.
 """
 
@@ -142,6 +142,15 @@ class SurvivorsFixed:
 
 
 @dataclass(frozen=True, slots=True)
+class UnmaskingBegun:
+    """Say that a quorum signed the survivors and was asked for shares: from here on their sum may be open."""
+
+    round: int
+    attempt: int
+    session: Digest
+
+
+@dataclass(frozen=True, slots=True)
 class RoundReleased:
     """Release the sum of one round and the model made from it.
 
@@ -221,6 +230,7 @@ Body = (
     | RoundOpened
     | CohortFixed
     | SurvivorsFixed
+    | UnmaskingBegun
     | RoundReleased
     | RoundAborted
     | RunCompleted
@@ -233,6 +243,7 @@ KINDS: Final[Mapping[str, type[Body]]] = {
     "round_opened": RoundOpened,
     "cohort_fixed": CohortFixed,
     "survivors_fixed": SurvivorsFixed,
+    "unmasking_begun": UnmaskingBegun,
     "round_released": RoundReleased,
     "round_aborted": RoundAborted,
     "run_completed": RunCompleted,

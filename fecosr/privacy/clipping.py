@@ -36,7 +36,7 @@ def clip(update: npt.NDArray[np.float32], clip_norm: float) -> npt.NDArray[np.fl
         raise MisuseError("an update is a float32 vector")
     if not (math.isfinite(clip_norm) and clip_norm > 0):
         raise MisuseError("clip_norm must be positive and finite")
-    norm = _norm(update)
+    norm = l2_norm(update)
     if not math.isfinite(norm):
         raise MisuseError("an update holds only finite values")
     bound = clip_norm * _MARGIN
@@ -45,11 +45,11 @@ def clip(update: npt.NDArray[np.float32], clip_norm: float) -> npt.NDArray[np.fl
     factor = clip_norm / norm
     scaled = update * np.float32(factor * _FLOAT32_SLACK)
     # Float32 arithmetic may carry denormal values past the bound; then every rounding is made toward zero.
-    return scaled if _norm(scaled) <= bound else _scale_toward_zero(update, factor * _MARGIN * _MARGIN)
+    return scaled if l2_norm(scaled) <= bound else _scale_toward_zero(update, factor * _MARGIN * _MARGIN)
 
 
-def _norm(update: npt.NDArray[np.float32]) -> float:
-    """Return the norm, accumulated in float64 where no float32 square overflows."""
+def l2_norm(update: npt.NDArray[np.float32]) -> float:
+    """Return the L2 norm of a float32 [P], accumulated in float64 where no float32 square overflows."""
     total = 0.0
     for start in range(0, update.size, _CHUNK):
         part = update[start : start + _CHUNK].astype(np.float64)

@@ -17,7 +17,14 @@ from fecosr.secagg.messages import (
     Phase,
     UnmaskShares,
 )
-from fecosr.secagg.outcomes import Aborted, AbortReason, Completed, DropoutReason, Envelope
+from fecosr.secagg.outcomes import (
+    Aborted,
+    AbortReason,
+    Completed,
+    DropoutReason,
+    Envelope,
+    UnmaskingBegun,
+)
 from fecosr.secagg.rules import Rule, out_of_phase
 from fecosr.secagg.statements import survivors_statement
 from fecosr.secagg.unmasking import culprits, open_secrets, remove_masks
@@ -73,7 +80,10 @@ class CollectingSignatures(Collecting):
             reveals={},
         )
         outbox = tuple(Envelope(client, proof) for client in sorted(state.asked))
-        return self._enter(state, (), outbox, now)
+        begun = self._enter(state, (), outbox, now)
+        if isinstance(begun.state, Aborted):
+            return begun
+        return replace(begun, records=(UnmaskingBegun(self.cohort.session),))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

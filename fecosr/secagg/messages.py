@@ -120,9 +120,15 @@ class UnmaskShares:
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """Leave the session for a named reason, having revealed nothing further (client -> server)."""
+    """Leave the session for a named reason, having revealed nothing further (client -> server).
+
+    Attributes:
+        reason: the rule that was broken, or why else.
+        accused: the client that broke it; None: the server, or nobody.
+    """
 
     reason: str
+    accused: NodeId | None = None
 
 
 ClientMessage = KeyAdvert | EncryptedShares | MaskedInput | ConsistencySignature | UnmaskShares | Withdrawal

@@ -56,7 +56,14 @@ class SurvivorsFixed:
     dropouts: Mapping[NodeId, DropoutReason]
 
 
-ServerRecord = CohortFixed | SurvivorsFixed
+@dataclass(frozen=True, slots=True)
+class UnmaskingBegun:
+    """Record, before the proof leaves, that from here on the survivors' sum may be open."""
+
+    session: bytes
+
+
+ServerRecord = CohortFixed | SurvivorsFixed | UnmaskingBegun
 
 
 @dataclass(frozen=True, slots=True)

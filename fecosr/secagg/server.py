@@ -43,6 +43,7 @@ from fecosr.secagg.outcomes import (
     Envelope,
     ServerRecord,
     SurvivorsFixed,
+    UnmaskingBegun,
 )
 from fecosr.secagg.parameters import MAX_CLIENTS, SecAggParameters
 from fecosr.secagg.rules import Rule, out_of_phase
@@ -72,6 +73,7 @@ __all__ = [
     "ServerState",
     "ServerTransition",
     "SurvivorsFixed",
+    "UnmaskingBegun",
     "open_session",
 ]
 

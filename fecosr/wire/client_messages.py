@@ -38,7 +38,8 @@ def encode_client_message(message: ClientMessage) -> pb.ClientMessage:
         case UnmaskShares():
             return pb.ClientMessage(unmask_shares=_encode_unmask_shares(message))
         case Withdrawal():
-            return pb.ClientMessage(withdrawal=pb.Withdrawal(reason=message.reason))
+            withdrawal = pb.Withdrawal(reason=message.reason, accused=message.accused or "")
+            return pb.ClientMessage(withdrawal=withdrawal)
         case MaskedInput():
             raise MisuseError("a masked input travels by upload, never on the control stream")
 
@@ -55,7 +56,12 @@ def decode_client_message(message: pb.ClientMessage) -> ClientMessage:
         case "unmask_shares":
             return _decode_unmask_shares(message.unmask_shares)
         case _:
-            return Withdrawal(text(message.withdrawal.reason, "reason"))
+            return _decode_withdrawal(message.withdrawal)
+
+
+def _decode_withdrawal(withdrawal: pb.Withdrawal) -> Withdrawal:
+    accused = node_name(withdrawal.accused, "accused") if withdrawal.accused else None
+    return Withdrawal(text(withdrawal.reason, "reason"), accused)
 
 
 def encode_key_advert(advert: KeyAdvert) -> pb.KeyAdvert:

@@ -17,6 +17,7 @@ from fecosr.ledger.records import (
     RunAborted,
     RunCompleted,
     SurvivorsFixed,
+    UnmaskingBegun,
 )
 from tests.reference.audited_run import JP, AuditedRun, attempt_bodies, rules_of, signed
 
@@ -137,9 +138,10 @@ def _opened_twice(honest: AuditedRun, leaving: str | None, *, unmasked: bool) ->
     place = next(p for p, body in enumerate(honest.bodies) if isinstance(body, RoundAborted))
     opening = honest.bodies[1]
     assert isinstance(opening, RoundOpened)
-    cohort, survivors, _ = attempt_bodies(opening, honest.identities, bytes(32), JP if leaving else None)
+    cohort, survivors, begun, _ = attempt_bodies(opening, honest.identities, bytes(32), JP if leaving else None)
+    before: list[Body] = [cohort, survivors, begun] if unmasked else [cohort, survivors]
     ended = RoundAborted(1, 1, "too_few_unmask_shares", "1 of 3.", unmasked)
-    return [*honest.bodies[:2], cohort, survivors, ended, *honest.bodies[place + 1 :]]
+    return [*honest.bodies[:2], *before, ended, *honest.bodies[place + 1 :]]
 
 
 def test_two_sums_over_one_model_may_not_differ_in_a_few_markets(honest: AuditedRun, audited: Write) -> None:
@@ -154,6 +156,22 @@ def test_the_same_sum_may_be_asked_for_again(honest: AuditedRun, audited: Write)
 
 def test_an_attempt_that_opened_nothing_does_not_count(honest: AuditedRun, audited: Write) -> None:
     assert audited(*_opened_twice(honest, None, unmasked=False)) == ()
+
+
+def test_an_opened_sum_cannot_be_played_down(honest: AuditedRun, audited: Write) -> None:
+    told = _opened_twice(honest, JP, unmasked=True)
+    denied = [replace(body, unmasked=False) if isinstance(body, RoundAborted) else body for body in told]
+    assert "order" in rules_of(audited(*denied))
+
+
+def test_unmasking_is_of_the_session_whose_survivors_were_fixed(honest: AuditedRun, audited: Write) -> None:
+    findings = audited(*honest.replaced(UnmaskingBegun, lambda b: replace(b, session=bytes(32))))
+    assert rules_of(findings) == ["session"]
+
+
+def test_a_sum_is_not_released_before_its_unmasking_was_recorded(honest: AuditedRun, audited: Write) -> None:
+    findings = audited(*(body for body in honest.bodies if not isinstance(body, UnmaskingBegun)))
+    assert rules_of(findings)[0] == "order"
 
 
 def test_nothing_can_be_unmasked_before_the_survivors_are_fixed(honest: AuditedRun, audited: Write) -> None:

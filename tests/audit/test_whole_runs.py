@@ -19,7 +19,7 @@ from tests.reference.audited_run import plan_json
 from tests.reference.small_federation import SmallFederation
 
 JP, UK = NodeId("jp"), NodeId("uk")
-NUM_RECORDS = 10
+NUM_RECORDS = 12
 """Records of a run of two rounds in which nothing happens."""
 
 

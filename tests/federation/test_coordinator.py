@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fecosr.crypto.labels import sha256
+from fecosr.federation.attempt import release
 from fecosr.federation.coordinator import (
     CoordinatorTransition,
     Finishing,
@@ -37,7 +38,8 @@ from fecosr.ledger.records import (
     RunAborted,
     RunCompleted,
 )
-from fecosr.secagg.messages import KeyAdvert, Phase, Withdrawal
+from fecosr.secagg.messages import ConsistencyProof, KeyAdvert, Phase, Withdrawal
+from fecosr.secagg.server import Completed
 from tests.reference.small_federation import SmallFederation
 
 
@@ -94,7 +96,7 @@ def test_a_node_that_does_not_fit_is_told_why_and_disconnected(
 ) -> None:
     start = running(open_run(federation.setup, federation.initial, 0.0))
     transition = start.connected(NodeId(name), hello(federation, **changes), 0.0)
-    _, told, disconnected = transition.outbox
+    _, told, disconnected, *_ = transition.outbox
     assert isinstance(told, ToNode)
     assert isinstance(told.message, Rejected)
     assert reason in told.message.reason
@@ -227,14 +229,14 @@ def test_a_coordinator_that_died_in_the_last_attempt_gives_the_run_up() -> None:
 
 def test_a_coordinator_that_died_in_a_round_aborts_it_and_tries_again(federation: SmallFederation) -> None:
     run = finished_run(federation)
-    for size in range(2, 5):
+    for size in range(2, 6):
         replayed = replay(run.ledger[:size], federation.coordinator_key.public)
         transition = resume_run(federation.setup, replayed, federation.initial, 0.0)
         restarted, aborted = (record.body for record in transition.records if isinstance(record, Entry))
         assert restarted == CoordinatorRestarted(1, 1)
         assert isinstance(aborted, RoundAborted)
-        survivors_fixed = size == 4
-        assert (aborted.reason, aborted.unmasked) == ("coordinator_restarted", survivors_fixed)
+        unmasking_begun = size == 5
+        assert (aborted.reason, aborted.unmasked) == ("coordinator_restarted", unmasking_begun)
         for name in federation.names:
             transition = running(transition).connected(name, hello(federation), 0.0)
         tasks = [item.message for item in transition.outbox if isinstance(item, ToNode)]
@@ -246,11 +248,106 @@ def test_a_restart_between_two_attempts_still_asks_for_the_same_markets(
     federation: SmallFederation,
 ) -> None:
     run = finished_run(federation)
-    replayed = replay(run.ledger[:4], federation.coordinator_key.public)
+    replayed = replay(run.ledger[:5], federation.coordinator_key.public)
     first = resume_run(federation.setup, replayed, federation.initial, 0.0)
-    entries = [*run.ledger[:4], *(record for record in first.records if isinstance(record, Entry))]
+    entries = [*run.ledger[:5], *(record for record in first.records if isinstance(record, Entry))]
     second = replay(entries, federation.coordinator_key.public)
     assert second.bound_to == federation.names
+
+
+def test_a_retry_that_needs_a_lost_market_waits_for_it_and_not_for_ever(federation: SmallFederation) -> None:
+    run = finished_run(federation)
+    replayed = replay(run.ledger[:5], federation.coordinator_key.public)
+    transition = resume_run(federation.setup, replayed, federation.initial, 0.0)
+    for name in federation.names[:-1]:
+        transition = running(transition).connected(name, hello(federation), 1.0)
+    (waiting,) = [
+        item for item in transition.outbox if isinstance(item, Observed) and item.event == "waiting_for"
+    ]
+    assert waiting.fields["markets"] == [federation.names[-1]]
+    assert transition.deadline == federation.plan.finish_seconds
+    given_up = running(transition).expire(transition.deadline)
+    assert given_up.state == Stopped(completed=False, reason="missing_for_retry", missing=())
+
+
+def test_before_shares_were_asked_for_a_retry_may_go_on_with_others(federation: SmallFederation) -> None:
+    run = finished_run(federation)
+    replayed = replay(run.ledger[:4], federation.coordinator_key.public)
+    assert replayed.survivors == federation.names
+    transition = resume_run(federation.setup, replayed, federation.initial, 0.0)
+    for name in federation.names[:-1]:
+        transition = running(transition).connected(name, hello(federation), 1.0)
+    opened = running(transition).expire(federation.plan.join_seconds)
+    assert "round_opened" in events(opened)
+
+
+def test_a_market_that_comes_and_goes_postpones_a_round_only_so_long(federation: SmallFederation) -> None:
+    transition = open_run(federation.setup, federation.initial, 0.0)
+    for name in federation.names[:-1]:
+        transition = running(transition).connected(name, hello(federation), 0.0)
+    restless, now = federation.names[-1], 0.0
+    refused = hello(federation, plan_hash=sha256(b"an old plan"))
+    while isinstance(transition.state, Gathering) and now < 10 * federation.plan.join_seconds:
+        now += federation.plan.join_seconds / 3
+        transition = transition.state.connected(restless, refused, now)
+        transition = running(transition).disconnected(restless, now)
+    assert isinstance(transition.state, Running)
+    assert now <= federation.plan.join_seconds
+
+
+def test_a_node_accused_by_more_than_may_collude_is_left_out_of_the_retry(
+    federation: SmallFederation,
+) -> None:
+    state = running(all_connected(federation))
+    accuse = FromClient(1, 1, Withdrawal("sealed share does not open", NodeId("uk")))
+    first = running(state.receive(NodeId("de"), accuse, 1.0))
+    transition = first.receive(NodeId("fr"), accuse, 1.0)
+    assert events(transition)[:2] == ["node_withdrew", "node_dropped"]
+    assert "round_aborted" in events(transition)
+    tasks = [item.node for item in transition.outbox if isinstance(item, ToNode)][-3:]
+    assert tasks == [NodeId("de"), NodeId("fr"), NodeId("jp")]
+
+
+def test_as_many_as_may_collude_cannot_frame_a_node() -> None:
+    federation = SmallFederation(["de", "fr", "jp", "uk"], n_min=4, max_colluding=1)
+    state = running(all_connected(federation))
+    accuse = FromClient(1, 1, Withdrawal("sealed share does not open", NodeId("uk")))
+    transition = state.receive(NodeId("de"), accuse, 1.0)
+    assert "round_aborted" in events(transition)
+    (again,) = [
+        item for item in transition.outbox if isinstance(item, Observed) and item.event == "round_opened"
+    ]
+    assert again.fields["markets"] == federation.names
+
+
+@pytest.mark.parametrize(
+    ("slot", "value", "detail"),
+    [
+        (-3, 0.03, "weights sum to too little"),  # a weight that nearly cancels the others'
+        (0, 30.0, "longer than clip_norm"),  # an update beyond what anybody may contribute
+    ],
+)
+def test_a_liar_moves_the_model_by_no_more_than_the_clip_norm(
+    federation: SmallFederation, slot: int, value: float, detail: str
+) -> None:
+    state = all_connected(federation).state
+    assert isinstance(state, Running)
+    attempt = state.round.attempt
+    layout = attempt.encoding()
+    vectors = [
+        layout.encode(federation.update(name), 0.1, 1.0, sha256(name.encode())) for name in federation.names
+    ]
+    total = np.zeros(layout.length, dtype=np.uint32)
+    for vector in vectors:
+        total += vector
+    scale = layout.weight_scale if slot == -3 else layout.update_scale
+    total[slot] = np.uint32(int(scale * value))
+    completed = Completed(total, federation.names, {}, {}, bytes(32), ConsistencyProof(()), (), (), ())
+    ended = release(replace(attempt, survivors=federation.names), completed, 1.0)
+    (entry,) = ended.records
+    assert isinstance(entry, Entry)
+    assert isinstance(entry.body, RoundAborted)
+    assert (entry.body.reason, detail in entry.body.detail) == ("bad_sum", True)
 
 
 def test_a_sum_that_cannot_be_a_model_is_not_released(federation: SmallFederation) -> None:

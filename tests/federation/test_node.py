@@ -9,6 +9,7 @@ from fecosr.crypto.labels import sha256
 from fecosr.crypto.signatures import SigningKey
 from fecosr.federation import node as market
 from fecosr.federation.contribution import LocalUpdate
+from fecosr.federation.coordinator import open_run
 from fecosr.federation.effects import (
     AttemptClaimed,
     CheckpointKept,
@@ -33,10 +34,12 @@ from fecosr.federation.messages import (
     RunClosed,
 )
 from fecosr.federation.policy import NodePolicy
+from fecosr.federation.run import FederationRun
 from fecosr.ids import NodeId, RunId
 from fecosr.ledger.checkpoint import sign_checkpoint
 from fecosr.ledger.log import Head
-from fecosr.secagg.messages import AdvertList, KeyAdvert, SurvivorList, Withdrawal
+from fecosr.secagg.client import AwaitingAdverts
+from fecosr.secagg.messages import AdvertList, KeyAdvert, ShareDelivery, Withdrawal
 from tests.reference.small_federation import NUM_PARAMETERS, SmallFederation
 
 MODEL = sha256(b"the model")
@@ -105,7 +108,7 @@ def test_a_node_introduces_itself_with_its_plan(federation: SmallFederation, idl
 def test_a_task_is_claimed_before_training_starts(federation: SmallFederation, idle: market.Idle) -> None:
     task = task_of(federation)
     transition = market.receive(idle, task)
-    assert transition.records == (AttemptClaimed(1, 1),)
+    assert transition.records == (AttemptClaimed(1, 1, MODEL),)
     assert transition.outbox == (TrainLocally(task.manifest),)
 
 
@@ -158,9 +161,31 @@ def test_a_task_with_a_borrowed_signature_is_refused(federation: SmallFederation
 
 
 def test_the_same_attempt_is_never_joined_twice(federation: SmallFederation, idle: market.Idle) -> None:
-    remembering = replace(idle, memory=market.Memory(claimed=(1, 1)))
+    remembering = replace(idle, memory=market.Memory(claimed=(1, 2), models={1: MODEL}))
     transition = market.receive(remembering, task_of(federation))
     assert refused_rule(transition) == "the attempt is not newer than the last"
+
+
+def test_a_repeated_task_changes_nothing(federation: SmallFederation, idle: market.Idle) -> None:
+    training = market.receive(idle, task_of(federation)).state
+    assert isinstance(training, market.Training)
+    again = market.receive(training, task_of(federation))
+    assert again.state is training
+    assert messages(again) == []
+
+
+def test_a_round_has_one_model_and_a_model_one_round(federation: SmallFederation, idle: market.Idle) -> None:
+    """Otherwise a coordinator could open a second sum of practically the same updates over fewer nodes."""
+    remembering = replace(idle, memory=market.Memory(claimed=(1, 1), models={1: MODEL}))
+    flipped = task_of(federation, attempt=2, model_hash=sha256(b"the model, but for one bit"))
+    assert refused_rule(market.receive(remembering, flipped)) == "the round has another model already"
+    again = task_of(federation, round=2, model_hash=MODEL)
+    assert refused_rule(market.receive(remembering, again)) == "the model was that of an earlier round"
+
+
+def test_attempts_are_as_many_as_the_plan_has(federation: SmallFederation, idle: market.Idle) -> None:
+    too_many = task_of(federation, attempt=federation.plan.max_attempts + 1)
+    assert refused_rule(market.receive(idle, too_many)) == "the attempt is beyond the plan"
 
 
 def test_the_markets_own_policy_has_the_last_word(federation: SmallFederation) -> None:
@@ -193,12 +218,51 @@ def test_messages_of_another_attempt_change_nothing(federation: SmallFederation,
 def test_a_second_sum_over_the_same_model_must_be_over_the_same_nodes(
     federation: SmallFederation, idle: market.Idle
 ) -> None:
-    everybody = federation.names
-    remembering = replace(idle, memory=market.Memory(opened=SumOpened(MODEL, everybody)))
+    """It is refused at the adverts: a vector that was uploaded is in the sum whatever its owner signs."""
+    remembering = replace(idle, memory=market.Memory(opened=SumOpened(MODEL, federation.names)))
     state = aggregating(federation, remembering)
-    fewer = tuple(name for name in everybody if name != "jp")
-    transition = market.receive(state, FromServer(1, 1, SurvivorList(fewer)))
+    assert isinstance(state.client, AwaitingAdverts)
+    fewer = tuple(
+        replace(state.client.advert, client=name) for name in federation.names if name != NodeId("jp")
+    )
+    transition = market.receive(state, FromServer(1, 1, AdvertList(fewer)))
     assert refused_rule(transition) == "a second sum over this model must be over the same nodes"
+    assert [type(message) for message in messages(transition)] == [FromClient]
+
+
+def test_a_diverged_update_is_not_contributed(federation: SmallFederation, idle: market.Idle) -> None:
+    for update, loss in (([np.nan], 1.0), ([np.inf], 1.0), ([1.0], float("nan"))):
+        training = market.receive(idle, task_of(federation)).state
+        assert isinstance(training, market.Training)
+        vector = np.resize(np.array(update, dtype=np.float32), NUM_PARAMETERS)
+        transition = training.trained(LocalUpdate(MODEL, vector, 10, loss))
+        (leave,) = messages(transition)
+        assert isinstance(leave, FromClient)
+        assert leave.body == Withdrawal("the update is not finite")
+        assert isinstance(transition.state, market.Idle)
+        assert transition.state.memory.trained is None
+
+
+def test_an_unreadable_share_is_complained_of_by_name(federation: SmallFederation) -> None:
+    run = FederationRun(federation.train, federation.entropy)
+    run.coordinator_does(open_run(federation.setup, federation.initial, 0.0))
+    for node in federation.nodes():
+        run.node_arrives(node)
+    while not any(
+        isinstance(message, FromServer) and isinstance(message.body, ShareDelivery)
+        for _, message in run.to_nodes
+    ):
+        assert run.deliver_next()
+    name, delivery = next(item for item in run.to_nodes if isinstance(item[1], FromServer))
+    assert isinstance(delivery, FromServer)
+    assert isinstance(delivery.body, ShareDelivery)
+    liar = min(delivery.body.ciphertexts)
+    garbage = {**delivery.body.ciphertexts, liar: bytes(len(delivery.body.ciphertexts[liar]))}
+    state = run.nodes[name]
+    transition = market.receive(_listening(state), replace(delivery, body=ShareDelivery(garbage)))
+    (leave,) = messages(transition)
+    assert isinstance(leave, FromClient)
+    assert leave.body == Withdrawal("sealed share does not open", liar)
 
 
 def test_losing_the_coordinator_ends_the_session_but_not_the_training(
@@ -232,7 +296,9 @@ def test_a_model_that_cannot_be_fetched_leaves_the_node_ready_for_the_next_task(
 ) -> None:
     training = market.receive(idle, task_of(federation)).state
     assert isinstance(training, market.Training)
-    again = market.receive(_listening(training.failed().state), task_of(federation, attempt=2))
+    again = market.receive(
+        _listening(training.failed("the model could not be fetched").state), task_of(federation, attempt=2)
+    )
     assert [type(item) for item in again.outbox] == [TrainLocally]
 
 

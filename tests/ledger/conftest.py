@@ -20,6 +20,7 @@ from fecosr.ledger.records import (
     RunCompleted,
     RunOpened,
     SurvivorsFixed,
+    UnmaskingBegun,
 )
 
 RUN = RunId("trial")
@@ -55,6 +56,7 @@ def bodies(key: SigningKey) -> tuple[Body, ...]:
         CoordinatorRestarted(1, 2),
         RunAborted(1, "bad_sum"),
         RunCompleted(1, digest),
+        UnmaskingBegun(1, 1, digest),
     )
 
 

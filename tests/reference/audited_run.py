@@ -31,6 +31,7 @@ from fecosr.ledger.records import (
     RunCompleted,
     RunOpened,
     SurvivorsFixed,
+    UnmaskingBegun,
 )
 from fecosr.secagg.messages import Phase
 from fecosr.secagg.parameters import SecAggParameters
@@ -173,7 +174,7 @@ def make_run(rounds: int = 2) -> AuditedRun:
 
 def attempt_bodies(
     opening: RoundOpened, identities: Mapping[NodeId, SigningKey], model_out: bytes, leaving: NodeId | None
-) -> tuple[CohortFixed, SurvivorsFixed, RoundReleased]:
+) -> tuple[CohortFixed, SurvivorsFixed, UnmaskingBegun, RoundReleased]:
     """Return the records of one real secure aggregation that `leaving` leaves after its keys were shared."""
     manifest = manifest_of(opening)
     parameters = SecAggParameters(manifest.context(), 4, manifest.n_min, manifest.max_colluding)
@@ -212,7 +213,8 @@ def attempt_bodies(
         model_out=model_out,
         privacy_event="non_private",
     )
-    return CohortFixed(*numbers, adverts), SurvivorsFixed(*numbers, ended.survivors, dropouts), released
+    survivors = SurvivorsFixed(*numbers, ended.survivors, dropouts)
+    return CohortFixed(*numbers, adverts), survivors, UnmaskingBegun(*numbers), released
 
 
 def manifest_of(opening: RoundOpened) -> RoundManifest:

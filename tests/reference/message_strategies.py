@@ -74,7 +74,7 @@ client_messages = st.one_of(
     st.builds(EncryptedShares, ciphertexts),
     consistency_signatures,
     unmask_shares(),
-    st.builds(Withdrawal, reasons),
+    st.builds(Withdrawal, reasons, st.none() | names),
 )
 
 server_messages = st.one_of(

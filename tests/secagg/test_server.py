@@ -27,6 +27,7 @@ from fecosr.secagg.server import (
     DropoutReason,
     RunningState,
     SurvivorsFixed,
+    UnmaskingBegun,
     open_session,
 )
 from fecosr.secagg.statements import masked_input_statement, signed_advert, vector_digest
@@ -91,17 +92,23 @@ def test_the_end_tells_who_is_in_the_sum_and_who_is_not(play_with_dropout: Rehea
 
 
 def test_cohort_and_survivors_are_recorded_as_they_are_announced(play_with_dropout: Rehearsal) -> None:
-    cohort, survivors = play_with_dropout.server_records
+    cohort, survivors, unmasking = play_with_dropout.server_records
     assert isinstance(cohort, CohortFixed)
     assert play_with_dropout.told[Phase.ADVERTISE_KEYS][ME] == AdvertList(cohort.adverts)
     assert isinstance(survivors, SurvivorsFixed)
     assert play_with_dropout.told[Phase.MASKED_INPUT][ME] == SurvivorList(survivors.survivors)
     assert survivors.dropouts == {"cz": DropoutReason.DISCONNECTED}
     assert survivors.session == cohort.session
+    assert unmasking == UnmaskingBegun(cohort.session)
 
 
 def test_records_leave_in_the_same_transition_as_what_they_announce(play: Rehearsal) -> None:
-    for phase, record in ((Phase.ADVERTISE_KEYS, CohortFixed), (Phase.MASKED_INPUT, SurvivorsFixed)):
+    announced = {
+        Phase.ADVERTISE_KEYS: CohortFixed,
+        Phase.MASKED_INPUT: SurvivorsFixed,
+        Phase.CONSISTENCY: UnmaskingBegun,
+    }
+    for phase, record in announced.items():
         state: Any = fresh(play.servers[phase])
         for client, said in play.said[phase].items():
             step = state.receive(client, said, 0.0)

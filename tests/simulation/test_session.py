@@ -19,6 +19,7 @@ from fecosr.secagg.server import (
     DropoutReason,
     ServerState,
     SurvivorsFixed,
+    UnmaskingBegun,
 )
 from fecosr.simulation.faults import Faults
 from fecosr.simulation.session import PHASE_SECONDS, SimulatedSession, simulate_session
@@ -55,7 +56,7 @@ def assert_honest(session: SimulatedSession, parameters: SecAggParameters) -> No
     revealed = {client for client, state in session.clients.items() if isinstance(state, Revealed)}
     if isinstance(outcome, Completed):
         fixed = [type(record) for record in session.server_records]
-        assert fixed == [CohortFixed, SurvivorsFixed]
+        assert fixed == [CohortFixed, SurvivorsFixed, UnmaskingBegun]
         assert len(outcome.survivors) >= parameters.n_min
         assert set(outcome.survivors).isdisjoint(outcome.dropouts)
         assert set(outcome.survivors) | set(outcome.dropouts) == set(session.clients)

@@ -82,10 +82,12 @@ class UnmaskShares(_message.Message):
     def __init__(self, shares: _Optional[_Iterable[_Union[PeerShare, _Mapping]]] = ...) -> None: ...
 
 class Withdrawal(_message.Message):
-    __slots__ = ("reason",)
+    __slots__ = ("reason", "accused")
     REASON_FIELD_NUMBER: _ClassVar[int]
+    ACCUSED_FIELD_NUMBER: _ClassVar[int]
     reason: str
-    def __init__(self, reason: _Optional[str] = ...) -> None: ...
+    accused: str
+    def __init__(self, reason: _Optional[str] = ..., accused: _Optional[str] = ...) -> None: ...
 
 class ClientMessage(_message.Message):
     __slots__ = ("key_advert", "encrypted_shares", "consistency_signature", "unmask_shares", "withdrawal")
