@@ -22,6 +22,7 @@ from fecosr.federation.progress import CoordinatorSetup
 from fecosr.rpc.coordinator_driver import CoordinatorDriver
 from fecosr.rpc.coordinator_server import CoordinatorServer
 from fecosr.rpc.failpoints import failpoint_from
+from fecosr.rpc.listener import listen
 from fecosr.rpc.tls import TlsFiles
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -82,21 +83,23 @@ def _setup(config: CoordinatorConfig) -> CoordinatorSetup:
 async def _serve(
     config: CoordinatorConfig, setup: CoordinatorSetup, log: structlog.typing.FilteringBoundLogger
 ) -> int:
+    failpoint = failpoint_from(os.environ)
+    files = TlsFiles(config.tls.ca, config.tls.certificate, config.tls.key)
+    # Whatever an operator may have to correct is tried before the first record is stored.
+    listener = listen(config.listen, files, utc_now())
     with CoordinatorState(config.storage, setup) as state:
         begin = state.begin(config.initial_model)
-        driver = CoordinatorDriver(state.persist, log, failpoint_from(os.environ))
-        files = TlsFiles(config.tls.ca, config.tls.certificate, config.tls.key)
+        driver = CoordinatorDriver(state.persist, log, failpoint)
         server = CoordinatorServer(
-            config.listen,
-            files,
+            listener,
             roster=setup.roster.nodes.keys(),
             handler=driver,
             models=driver,
             uploads=state.uploads,
         )
-        # The run is open before the first node can connect: a node that dials early must not be overheard.
+        # The run is open before the first node is let in: nodes that knock earlier wait at the port.
         await driver.start(server, begin)
-        await server.start(utc_now())
+        await server.start()
         try:
             log.info("coordinator_ready", address=config.listen, port=server.port)
             return await _until_over(driver, log)

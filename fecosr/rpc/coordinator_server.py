@@ -2,21 +2,20 @@
 
 import asyncio
 from collections.abc import Collection
-from datetime import datetime
 from typing import Final, Never
 
 import grpc
 import grpc.aio
 import structlog
 
-from fecosr.errors import ConfigError, ProtocolViolation, StorageError
+from fecosr.errors import ProtocolViolation, StorageError
 from fecosr.federation.messages import CoordinatorMessage, Hello
 from fecosr.ids import NodeId
-from fecosr.rpc.channel_options import SERVER_OPTIONS
 from fecosr.rpc.connection import NodeConnection
 from fecosr.rpc.handler import CoordinatorHandler, ModelSource, UploadSink
 from fecosr.rpc.incoming import Context, IncomingStream, NewestStreams, uninterrupted
-from fecosr.rpc.tls import PeerNameError, TlsFiles, peer_node, server_credentials
+from fecosr.rpc.listener import Listener
+from fecosr.rpc.tls import PeerNameError, peer_node
 from fecosr.rpc.upload_call import receive_upload
 from fecosr.wire.control import decode_node_message, encode_coordinator_message
 from fecosr.wire.service import CONNECT, FETCH_MODEL, READY, SERVICE, UPLOAD_MASKED_INPUT
@@ -36,11 +35,10 @@ _log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
 class CoordinatorServer:
-    """Listen for market nodes.
+    """Serve market nodes.
 
     Args:
-        address: interface and port; port 0 takes a free one.
-        tls: what the coordinator proves its name with.
+        listener: where they knock.
         roster: the nodes that may connect.
         handler: is told what they do.
         models: holds what they may fetch.
@@ -49,16 +47,14 @@ class CoordinatorServer:
 
     def __init__(
         self,
-        address: str,
-        tls: TlsFiles,
+        listener: Listener,
         *,
         roster: Collection[NodeId],
         handler: CoordinatorHandler,
         models: ModelSource,
         uploads: UploadSink,
     ) -> None:
-        self._address = address
-        self._tls = tls
+        self.port = listener.port
         self._roster = frozenset(roster)
         self._handler = handler
         self._models = models
@@ -66,39 +62,23 @@ class CoordinatorServer:
         self._connections: NewestStreams[NodeConnection] = NewestStreams()
         self._arriving: NewestStreams[IncomingStream] = NewestStreams()
         self._announced: set[NodeId] = set()
-        self._server: grpc.aio.Server | None = None
-        self.port = 0
+        self._server = listener.server
 
-    async def start(self, now: datetime) -> None:
-        """Begin to listen; from here on `port` is known.
-
-        Raises:
-            ConfigError: a TLS file cannot be used at `now`, or the address is taken.
-        """
-        credentials = server_credentials(self._tls, now)
-        server = grpc.aio.server(options=SERVER_OPTIONS)
+    async def start(self) -> None:
+        """Begin to answer, first those who have knocked already."""
         calls: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
             CONNECT: grpc.stream_stream_rpc_method_handler(self._connect),
             FETCH_MODEL: grpc.unary_stream_rpc_method_handler(self._fetch_model),
             UPLOAD_MASKED_INPUT: grpc.stream_unary_rpc_method_handler(self._upload_masked_input),
         }
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, calls),))
-        try:
-            self.port = server.add_secure_port(self._address, credentials)
-        except RuntimeError:
-            raise ConfigError(
-                f"cannot listen on {self._address}",
-                remedy="is another coordinator running, or is this not an address of this machine?",
-            ) from None
-        await server.start()
-        self._server = server
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, calls),))
+        await self._server.start()
 
     async def stop(self, grace_seconds: float = 5.0) -> None:
         """Send what is queued, end every connection, and stop listening; after `grace_seconds` by force."""
         for connection in self._connections:
             connection.close()
-        if self._server is not None:
-            await self._server.stop(grace_seconds)
+        await self._server.stop(grace_seconds)
 
     async def send(self, node: NodeId, message: CoordinatorMessage) -> None:
         """Send `message` to `node` after those before it.

@@ -2,11 +2,17 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from fecosr.crypto.signatures import SigningKey
+from fecosr.storage.parameters import write_parameters
+from tests.reference.loopback import Kits
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,6 +70,36 @@ def test_an_identity_that_is_not_in_the_roster_is_refused(kit: Path) -> None:
     message = refused(kit)
     assert "this identity is not the coordinator's in the roster" in message
     assert "00" * 32 not in message
+
+
+@pytest.fixture
+def usable_kit(kit: Path) -> Path:
+    """Return a kit with everything a coordinator needs."""
+    (kit / "roster.toml").write_text(
+        (kit / "roster.toml").read_text().replace("a" * 64, SigningKey(bytes(32)).public.hex())
+    )
+    write_parameters(kit / "initial_model.safetensors", np.zeros(3, dtype=np.float32), {})
+    files = Kits(kit).coordinator()
+    (kit / "tls").mkdir()
+    for source, name in (
+        (files.authority, "ca.pem"),
+        (files.certificate, "certificate.pem"),
+        (files.key, "key.pem"),
+    ):
+        shutil.copy(source, kit / "tls" / name)
+    return kit
+
+
+def test_a_taken_port_changes_nothing(usable_kit: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        (usable_kit / "coordinator.toml").write_text(f'listen = "127.0.0.1:{port}"\n')
+        assert f"cannot listen on 127.0.0.1:{port}" in refused(usable_kit)
+
+
+def test_an_unusable_certificate_changes_nothing(usable_kit: Path) -> None:
+    (usable_kit / "tls" / "ca.pem").write_bytes(b"")
+    assert "ca.pem: is not a PEM file" in refused(usable_kit)
 
 
 def test_a_missing_file_is_refused_by_the_node_too(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from fecosr.federation.messages import Hello, NodeMessage
 from fecosr.ids import NodeId, RunId
 from fecosr.rpc.certificates import Credential, create_authority, issue_coordinator, issue_node
 from fecosr.rpc.coordinator_server import CoordinatorServer
+from fecosr.rpc.listener import Listener, listen
 from fecosr.rpc.node_client import NodeClient
 from fecosr.rpc.patience import Patience
 from fecosr.rpc.tls import TlsFiles
@@ -202,19 +203,19 @@ class Loopback:
         self, port: int = 0, roster: Collection[NodeId] = ROSTER, tls: TlsFiles | None = None
     ) -> AsyncIterator[CoordinatorServer]:
         """Serve inside the block."""
-        server = CoordinatorServer(
-            f"127.0.0.1:{port}",
-            tls or self.kits.coordinator(),
-            roster=roster,
-            handler=self.handler,
-            models=self.models,
-            uploads=self.sink,
-        )
-        await server.start(NOW)
+        listener = listen(f"127.0.0.1:{port}", tls or self.kits.coordinator(), NOW)
+        server = self.serving(listener, roster)
+        await server.start()
         try:
             yield server
         finally:
             await server.stop(grace_seconds=1.0)
+
+    def serving(self, listener: Listener, roster: Collection[NodeId] = ROSTER) -> CoordinatorServer:
+        """Return a server that is not started yet."""
+        return CoordinatorServer(
+            listener, roster=roster, handler=self.handler, models=self.models, uploads=self.sink
+        )
 
     def client(self, port: int, node: NodeId = DE, patience: Patience | None = None) -> NodeClient:
         """Return a client that never waits long."""

@@ -4,18 +4,15 @@ import asyncio
 import contextlib
 import os
 import socket
-from datetime import timedelta
 from pathlib import Path
 
 import grpc.aio
 import pytest
 
-from fecosr.errors import ConfigError
 from fecosr.federation.messages import Finished, Rejected
 from fecosr.ids import NodeId
 from fecosr.rpc.certificates import issue_node
 from fecosr.rpc.connection import MAX_QUEUED_MESSAGES
-from fecosr.rpc.coordinator_server import CoordinatorServer
 from fecosr.wire import service
 from fecosr.wire.control import encode_node_message
 from tests.reference.loopback import DE, FR, HELLO, NOW, Event, Kits, Loopback
@@ -247,26 +244,3 @@ async def test_stopping_says_what_is_queued_and_hangs_up(loopback: Loopback) -> 
         await server.stop()
         assert [message async for message in session.messages()] == [Rejected("the run is over")]
         assert await loopback.handler.next() == Event("disconnected", DE)
-
-
-async def test_a_taken_port_is_an_error_that_says_what_to_do(loopback: Loopback) -> None:
-    async with loopback.server() as server:
-        with pytest.raises(ConfigError, match=r"cannot listen on .*another coordinator running"):
-            async with loopback.server(port=server.port):
-                pass
-
-
-async def test_a_coordinator_with_an_expired_certificate_does_not_start(
-    loopback: Loopback, kits: Kits
-) -> None:
-    expired = kits.coordinator(now=NOW - timedelta(days=40))
-    server = CoordinatorServer(
-        "127.0.0.1:0",
-        expired,
-        roster=[NodeId("de")],
-        handler=loopback.handler,
-        models=loopback.models,
-        uploads=loopback.sink,
-    )
-    with pytest.raises(ConfigError, match="is valid from"):
-        await server.start(NOW)

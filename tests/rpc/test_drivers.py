@@ -23,6 +23,7 @@ from fecosr.ledger.log import Entry
 from fecosr.ledger.records import RoundAborted, RoundReleased, RunCompleted
 from fecosr.rpc.coordinator_driver import CoordinatorDriver
 from fecosr.rpc.coordinator_server import CoordinatorServer
+from fecosr.rpc.listener import listen
 from fecosr.rpc.node_client import NodeClient
 from fecosr.rpc.node_driver import NodeDriver, Train
 from fecosr.secagg.messages import Phase
@@ -93,8 +94,7 @@ class Network:
     async def coordinator(self) -> AsyncIterator[tuple[CoordinatorDriver, CoordinatorServer]]:
         driver = CoordinatorDriver(self.disk.persist, log())
         server = CoordinatorServer(
-            "127.0.0.1:0",
-            self.kits.coordinator(),
+            listen("127.0.0.1:0", self.kits.coordinator(), NOW),
             roster=self.federation.names,
             handler=driver,
             models=driver,
@@ -104,7 +104,7 @@ class Network:
             open_run, self.federation.setup, self.federation.initial
         )
         await driver.start(server, begin)
-        await server.start(NOW)
+        await server.start()
         try:
             yield driver, server
         finally:
