@@ -2,16 +2,15 @@
 
 import asyncio
 import os
-import signal
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Final, NoReturn
 
 import typer
 
 from fecosr import __version__
 from fecosr.config.clock import utc_now
-from fecosr.config.exits import DONE, FAILED, TERMINATED, exit_code_of
+from fecosr.config.exits import DONE, FAILED, end_on_signals, exit_code_of
 from fecosr.config.logs import configure_logs
 from fecosr.config.parties import NodeConfig, load_identity, load_node, load_roster
 from fecosr.config.plan import Plan, load_plan
@@ -27,6 +26,8 @@ from fecosr.rpc.tls import TlsFiles
 from market_node.learning import Log, MarketTrainer, learning_settings, log_ready
 from market_node.report import REPORT_FILE, fine_tune_and_report
 from market_node.state import NodeState
+
+STOPPED: Final = "node_stopped"
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -72,9 +73,10 @@ def _run(path: Path, coordinator: str) -> int:
         config = config.model_copy(update={"coordinator": coordinator})
     plan = load_plan(config.plan)
     log = configure_logs(run=plan.run.name, market=config.market)
+    end_on_signals(log, STOPPED)
     kit = _Kit(config, plan, load_roster(config.roster), log)
     code = _take_part(kit)
-    log.info("node_stopped", exit_code=code)
+    log.info(STOPPED, exit_code=code)
     return code
 
 
@@ -125,11 +127,6 @@ def _setup(kit: _Kit, num_parameters: int) -> NodeSetup:
     )
 
 
-async def _connected(client: NodeClient, driver: NodeDriver) -> Done | Refused:
-    async with client:
-        return await driver.run(client)
-
-
 async def _federate(kit: _Kit, setup: NodeSetup, state: NodeState, trainer: MarketTrainer) -> int:
     """Take part until the final model is stored; return the exit code."""
     files = TlsFiles(kit.config.tls.ca, kit.config.tls.certificate, kit.config.tls.key)
@@ -137,17 +134,9 @@ async def _federate(kit: _Kit, setup: NodeSetup, state: NodeState, trainer: Mark
     driver = NodeDriver(
         setup, state.memory(), state, trainer.train, log=kit.log, failpoint=failpoint_from(os.environ)
     )
-    terminated = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminated.set)
-    running = asyncio.ensure_future(_connected(client, driver))
-    signalled = asyncio.ensure_future(terminated.wait())
-    await asyncio.wait({running, signalled}, return_when=asyncio.FIRST_COMPLETED)
-    signalled.cancel()
-    if not running.done():
-        running.cancel()
-        kit.log.info("terminating")
-        return TERMINATED
-    match running.result():
+    async with client:
+        ended = await driver.run(client)
+    match ended:
         case Done():
             return DONE
         case Refused(reason=reason):

@@ -8,9 +8,14 @@
 """
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Final, NoReturn
+
+import structlog
 
 from fecosr.errors import ConfigError, FecosrError
 
@@ -19,6 +24,7 @@ FAILED: Final = 1
 UNUSABLE: Final = 2
 INTERRUPTED: Final = 130
 TERMINATED: Final = 143
+_BY_SIGNAL: Final = {int(signal.SIGINT): INTERRUPTED, int(signal.SIGTERM): TERMINATED}
 
 TRACEBACK_VARIABLE: Final = "FECOSR_TRACEBACK"
 """Set to 1 to see where an error came from."""
@@ -44,3 +50,29 @@ def exit_code_of(body: Callable[[], int]) -> int:
             raise
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         return UNUSABLE if isinstance(error, ConfigError) else FAILED
+
+
+def end_on_signals(log: structlog.typing.FilteringBoundLogger, event: str) -> None:
+    """Let SIGTERM and Ctrl-C end this process at once with their exit codes, whatever its threads are doing.
+
+    For a process that can neither interrupt its work nor wait for it: nothing is closed, flushed or joined.
+    So it must bear to lose power at any moment, which is what everything in `fecosr.storage` promises.
+
+    Args:
+        log: where the end is announced.
+        event: under which name.
+    """
+    # A handler runs in the middle of whatever the main thread does, perhaps while it writes to this very log;
+    # putting into a SimpleQueue is safe even there.
+    arrived: SimpleQueue[int] = SimpleQueue()
+
+    def end() -> None:
+        number = arrived.get()
+        try:
+            log.info(event, exit_code=_BY_SIGNAL[number])
+        finally:
+            os._exit(_BY_SIGNAL[number])
+
+    threading.Thread(target=end, name="signals", daemon=True).start()
+    for number in _BY_SIGNAL:
+        signal.signal(number, lambda number, _: arrived.put(number))

@@ -1,6 +1,11 @@
+import json
+import signal
+import subprocess
+import sys
+
 import pytest
 
-from fecosr.config.exits import DONE, FAILED, INTERRUPTED, UNUSABLE, end_with, exit_code_of
+from fecosr.config.exits import DONE, FAILED, INTERRUPTED, TERMINATED, UNUSABLE, end_with, exit_code_of
 from fecosr.errors import ConfigError, DataError, StorageError
 
 
@@ -43,3 +48,35 @@ def test_the_process_ends_with_the_code() -> None:
     with pytest.raises(SystemExit) as caught:
         end_with(lambda: DONE)
     assert caught.value.code == DONE
+
+
+BUSY = """
+import asyncio, sys, threading
+from fecosr.config.exits import end_on_signals
+from fecosr.config.logs import configure_logs
+
+def work():
+    print("busy", flush=True)
+    threading.Event().wait()
+
+end_on_signals(configure_logs(run="spring"), "stopped")
+if sys.argv[1] == "on a thread":
+    asyncio.run(asyncio.to_thread(work))
+else:
+    work()
+"""
+
+
+@pytest.mark.parametrize("where", ["on a thread", "in the main thread"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, TERMINATED), (signal.SIGINT, INTERRUPTED)])
+def test_a_signal_ends_work_that_cannot_be_interrupted(where: str, number: signal.Signals, code: int) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", BUSY, where], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "busy\n"
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == code, said
+    line = json.loads(said)
+    assert (line["event"], line["exit_code"], line["run"]) == ("stopped", code, "spring")
