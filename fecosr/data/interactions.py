@@ -7,6 +7,7 @@ import polars as pl
 from fecosr.data.readers.online_retail import read_online_retail
 from fecosr.data.readers.recbole import read_recbole
 from fecosr.data.readers.tabular import read_columns, read_csv
+from fecosr.data.readers.user_sequences import read_user_sequences
 from fecosr.data.readers.xmarket import read_xmarket
 from fecosr.data.settings import DataSettings
 from fecosr.data.synthetic import generate_market
@@ -63,3 +64,5 @@ def _read(settings: DataSettings) -> pl.DataFrame:
             return read_columns(path, settings.columns)
         case "online_retail":
             return read_online_retail(path, settings.market)
+        case "sequences":
+            return read_user_sequences(path)

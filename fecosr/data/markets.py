@@ -23,6 +23,7 @@ _KINDS: Final[dict[str, DataKind]] = {
     ".parquet": "parquet",
     ".inter": "recbole",
 }
+_SEQUENCE_ENDINGS: Final = (".txt", ".txt.gz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +36,18 @@ class Overlap:
 
 
 def discover_markets(path: Path) -> NamedSettings:
-    """Return the markets that a folder (or the Online Retail file) holds, with settings to read each.
+    """Return the markets that a folder or a whole data set in one file holds, with settings to read each.
 
-    Known are a folder of XMarket files, Online Retail, and a folder with one `.csv`, `.csv.gz`, `.parquet` or
-    `.inter` per market.
+    Known are a folder of XMarket files, Online Retail, a folder with one `.csv`, `.csv.gz`, `.parquet` or
+    `.inter` per market, and user sequences: one `.txt` or `.txt.gz`, or a folder with nothing else.
 
     Raises:
         DataError: there is nothing of the kind, or two files would be the same market.
     """
     if path.is_file() and path.name.endswith((".csv", ".csv.gz")):
         return _retail_markets(path)
+    if path.is_file() and _holds_sequences(path):
+        return _one_each([(path, "sequences")])
     if not path.is_dir():
         raise DataError(
             "no folder of markets", remedy="give a folder with one file per market", source=str(path)
@@ -55,10 +58,12 @@ def discover_markets(path: Path) -> NamedSettings:
     if retail := [file for file in files if file.name in RETAIL_FILES]:
         return _retail_markets(retail[0])
     markets = _one_each((file, kind) for file in files if (kind := _kind(file)))
+    # A text beside files of another format explains them more often than it is a market.
+    markets = markets or _one_each((file, "sequences") for file in files if _holds_sequences(file))
     if not markets:
         raise DataError(
             "the folder holds no market",
-            remedy="put one .csv, .parquet or .inter file per market in it",
+            remedy="put one .csv, .parquet, .inter or .txt file per market in it",
             source=str(path),
         )
     return markets
@@ -121,6 +126,12 @@ def _one_each(files: Iterable[tuple[Path, DataKind]]) -> NamedSettings:
         # XMarket is published filtered; filtering it again would empty the small markets' catalogues.
         markets[name] = replace(settings, min_core=1) if kind == "xmarket" else settings
     return tuple(markets.items())
+
+
+def _holds_sequences(file: Path) -> bool:
+    """Return whether a file's name is that of user sequences."""
+    name = file.name.lower()
+    return name.endswith(_SEQUENCE_ENDINGS) and not name.endswith(XMARKET_ENDINGS)
 
 
 def _kind(file: Path) -> DataKind | None:

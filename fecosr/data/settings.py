@@ -8,7 +8,7 @@ from typing import ClassVar, Final, Literal, get_args
 
 from fecosr.ids import node_id
 
-DataKind = Literal["synthetic", "xmarket", "recbole", "csv", "parquet", "online_retail"]
+DataKind = Literal["synthetic", "xmarket", "recbole", "csv", "parquet", "online_retail", "sequences"]
 
 RETAIL_COUNTRIES: Final[dict[str, tuple[str, ...]]] = {
     "uk": ("United Kingdom",),

@@ -28,6 +28,7 @@ RETAIL = (
         ("xmarket", "de_5core.txt.gz", XMARKET),
         ("recbole", "de.inter", RECBOLE),
         ("online_retail", "online_retail.csv", RETAIL),
+        ("sequences", "de.txt", "v X2\nu X2 X1\n"),
     ],
 )
 def test_every_format_ends_in_the_same_market(write: Writer, kind: str, name: str, text: str) -> None:
@@ -67,7 +68,12 @@ def test_an_empty_market_is_refused(write: Writer) -> None:
 
 @pytest.mark.parametrize(
     ("path", "market", "expected"),
-    [("x/de.csv.gz", "", "de"), ("x/UK_5core.txt.gz", "", "uk"), ("x/de.csv", "berlin", "berlin")],
+    [
+        ("x/de.csv.gz", "", "de"),
+        ("x/UK_5core.txt.gz", "", "uk"),
+        ("x/Beauty.txt.gz", "", "beauty"),
+        ("x/de.csv", "berlin", "berlin"),
+    ],
 )
 def test_a_market_without_a_name_is_called_after_its_file(path: str, market: str, expected: str) -> None:
     assert market_name(DataSettings(kind="csv", path=path, market=market)) == expected

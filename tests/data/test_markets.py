@@ -36,6 +36,25 @@ def test_xmarket_files_are_found(write: Writer, tmp_path: Path) -> None:
     assert [read_interactions(settings).height for _, settings in markets] == [1, 1]
 
 
+def test_user_sequences_are_found_where_there_is_nothing_else(write: Writer, tmp_path: Path) -> None:
+    beauty = write("Beauty.txt.gz", "1 a b\n")
+    write("toys.txt", "1 a c\n")
+    assert [(name, settings.kind) for name, settings in discover_markets(beauty)] == [("beauty", "sequences")]
+    markets = discover_markets(tmp_path)
+    assert [(name, settings.kind) for name, settings in markets] == [
+        ("beauty", "sequences"),
+        ("toys", "sequences"),
+    ]
+    assert [read_interactions(settings).height for _, settings in markets] == [2, 2]
+    write("de.csv", csv_of("u"))
+    assert [name for name, _ in discover_markets(tmp_path)] == ["de"]
+
+
+def test_one_file_of_xmarket_is_no_file_of_user_sequences(write: Writer) -> None:
+    with pytest.raises(DataError, match="no folder of markets"):
+        discover_markets(write("de_5core.txt", "userId itemId rate date\n"))
+
+
 def test_online_retail_is_cut_into_six_markets(write: Writer) -> None:
     path = write("online_retail.csv", "x")
     for place in (path, path.parent):

@@ -113,6 +113,17 @@ def read_parquet(path: Path) -> SourceTable:
     return SourceTable(path, _numbered(frame))
 
 
+def read_lines(path: Path) -> list[str]:
+    """Return a text without a header, plain or gzip compressed, line by line.
+
+    Raises:
+        DataError: the file cannot be opened, or is no text.
+    """
+    contents = _contents(path)
+    _require_text(path, contents)
+    return _lines(contents)
+
+
 def require_file(path: Path) -> None:
     """Refuse a path that is not an existing file."""
     if path.is_dir():
