@@ -12,10 +12,9 @@ from fecosr.audit.plan_terms import PlanTerms
 from fecosr.crypto.signatures import verify
 from fecosr.errors import CryptoError, MisuseError
 from fecosr.federation.cohort import Roster
-from fecosr.federation.messages import RoundManifest
+from fecosr.federation.recorded import advert_from, manifest_from
 from fecosr.ledger.records import (
     CohortFixed,
-    ManifestFields,
     RecordedAdvert,
     RoundOpened,
     RoundReleased,
@@ -23,7 +22,6 @@ from fecosr.ledger.records import (
     SurvivorsFixed,
 )
 from fecosr.secagg.cohort import Cohort, form_cohort
-from fecosr.secagg.messages import KeyAdvert
 from fecosr.secagg.parameters import SecAggParameters
 from fecosr.secagg.statements import survivors_statement, verify_advert
 
@@ -55,7 +53,9 @@ def check_manifest(opened: RoundOpened, terms: Terms, *, record: int) -> Iterato
     for name, value in required.items():
         if getattr(manifest, name) != value:
             yield Finding(record, "manifest", f"{where}: {name} in the manifest is not what was agreed.")
-    if not _signed(terms.roster.coordinator, opened.manifest_signature, _manifest(manifest).signed_bytes()):
+    if not _signed(
+        terms.roster.coordinator, opened.manifest_signature, manifest_from(manifest).signed_bytes()
+    ):
         yield Finding(record, "manifest_signature", f"{where}: the coordinator did not sign this manifest.")
     for stranger in sorted(set(opened.expected) - terms.roster.nodes.keys()):
         yield Finding(record, "roster", f"{where}: {stranger} was asked but is not in the roster.")
@@ -64,7 +64,7 @@ def check_manifest(opened: RoundOpened, terms: Terms, *, record: int) -> Iterato
 def check_cohort(fixed: CohortFixed, opened: RoundOpened, terms: Terms, *, record: int) -> Iterator[Finding]:
     """Check that the cohort is made of keys its members signed for this manifest, and is large enough."""
     where = f"Round {fixed.round} attempt {fixed.attempt}"
-    context = _manifest(opened.manifest).context()
+    context = manifest_from(opened.manifest).context()
     for advert in fixed.adverts:
         if advert.client not in opened.expected:
             yield Finding(record, "cohort", f"{where}: {advert.client} takes part but was not asked.")
@@ -143,44 +143,19 @@ def cohort_of(opened: RoundOpened, fixed: CohortFixed) -> Cohort | None:
     manifest = opened.manifest
     try:
         parameters = SecAggParameters(
-            context=_manifest(manifest).context(),
+            context=manifest_from(manifest).context(),
             length=manifest.num_parameters,
             n_min=manifest.n_min,
             max_colluding=manifest.max_colluding,
         )
     except MisuseError:
         return None
-    return form_cohort(parameters, map(_advert, fixed.adverts))
-
-
-def _manifest(fields: ManifestFields) -> RoundManifest:
-    return RoundManifest(
-        run=fields.run,
-        round=fields.round,
-        attempt=fields.attempt,
-        plan_hash=fields.plan_hash,
-        model_hash=fields.model_hash,
-        num_parameters=fields.num_parameters,
-        clip_norm=fields.clip_norm,
-        num_summands=fields.num_summands,
-        n_min=fields.n_min,
-        max_colluding=fields.max_colluding,
-    )
-
-
-def _advert(recorded: RecordedAdvert) -> KeyAdvert:
-    return KeyAdvert(
-        client=recorded.client,
-        channel_public=recorded.channel_public,
-        mask_public=recorded.mask_public,
-        seed_commitment=recorded.seed_commitment,
-        signature=recorded.signature,
-    )
+    return form_cohort(parameters, map(advert_from, fixed.adverts))
 
 
 def _advertised(context: bytes, advert: RecordedAdvert, identity: bytes) -> bool:
     try:
-        verify_advert(context, _advert(advert), identity)
+        verify_advert(context, advert_from(advert), identity)
     except CryptoError:
         return False
     return True

@@ -7,12 +7,11 @@ from fecosr.federation.attempt import Attempt, Ending, abort, release
 from fecosr.federation.effects import CoordinatorOutgoing, CoordinatorRecord, Observed, ToNode
 from fecosr.federation.messages import FromClient, FromServer, NodeMessage, RoundManifest, RoundTask
 from fecosr.federation.progress import CoordinatorSetup, Progress
+from fecosr.federation.recorded import manifest_fields, recorded_advert
 from fecosr.ids import NodeId
 from fecosr.ledger.records import (
     Body,
     CohortFixed,
-    ManifestFields,
-    RecordedAdvert,
     RoundOpened,
     SurvivorsFixed,
     UnmaskingBegun,
@@ -92,7 +91,7 @@ def open_round(
     )
     signature = setup.key.sign(manifest.signed_bytes())
     expected = tuple(sorted(candidates(setup, progress)))
-    opened = RoundOpened(manifest.round, manifest.attempt, _fields(manifest), signature, expected)
+    opened = RoundOpened(manifest.round, manifest.attempt, manifest_fields(manifest), signature, expected)
     entry, progress = progress.recorded(opened, setup.key)
     attempt = Attempt(setup, replace(progress, attempts=manifest.attempt), manifest, now)
     step = secagg.open_session(
@@ -198,34 +197,9 @@ def _body(attempt: Attempt, record: secagg.ServerRecord) -> Body:
     number, count = attempt.manifest.round, attempt.manifest.attempt
     match record:
         case secagg.CohortFixed(session=session, adverts=adverts):
-            recorded = tuple(
-                RecordedAdvert(
-                    advert.client,
-                    advert.channel_public,
-                    advert.mask_public,
-                    advert.seed_commitment,
-                    advert.signature,
-                )
-                for advert in adverts
-            )
-            return CohortFixed(number, count, session, recorded)
+            return CohortFixed(number, count, session, tuple(map(recorded_advert, adverts)))
         case secagg.UnmaskingBegun(session=session):
             return UnmaskingBegun(number, count, session)
         case secagg.SurvivorsFixed(session=session, survivors=survivors, dropouts=dropouts):
             reasons = {node: reason.value for node, reason in dropouts.items()}
             return SurvivorsFixed(number, count, session, survivors, reasons)
-
-
-def _fields(manifest: RoundManifest) -> ManifestFields:
-    return ManifestFields(
-        run=manifest.run,
-        round=manifest.round,
-        attempt=manifest.attempt,
-        plan_hash=manifest.plan_hash,
-        model_hash=manifest.model_hash,
-        num_parameters=manifest.num_parameters,
-        clip_norm=manifest.clip_norm,
-        num_summands=manifest.num_summands,
-        n_min=manifest.n_min,
-        max_colluding=manifest.max_colluding,
-    )

@@ -12,7 +12,6 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from fecosr.crypto.labels import sha256
 from fecosr.errors import MisuseError
 from fecosr.recommender.model import SharedModel
 from fecosr.recommender.settings import EncoderSettings, SemanticsSettings
@@ -68,11 +67,6 @@ def load_into(module: nn.Module, vector: FloatVector) -> None:
             part = vector[start : start + parameter.numel()].reshape(tuple(parameter.shape))
             parameter.copy_(torch.from_numpy(part.astype(np.float32)))
             start += parameter.numel()
-
-
-def parameters_hash(vector: FloatVector) -> bytes:
-    """Return the SHA-256 of the vector's little-endian bytes: the name under which a model is known."""
-    return sha256(np.ascontiguousarray(vector, dtype="<f4").tobytes())
 
 
 def new_shared_model(encoder: EncoderSettings, semantics: SemanticsSettings, seed: int) -> SharedModel:

@@ -13,7 +13,7 @@ from fecosr.audit.findings import Finding
 from fecosr.crypto.labels import sha256
 from fecosr.crypto.signatures import SigningKey
 from fecosr.federation.aggregation import Vector, parameters_hash
-from fecosr.federation.messages import RoundManifest
+from fecosr.federation.recorded import manifest_from, recorded_advert
 from fecosr.ids import NodeId, RunId
 from fecosr.ledger.checkpoint import encode_checkpoint, sign_checkpoint
 from fecosr.ledger.log import Head, append, encode_entry, genesis
@@ -23,7 +23,6 @@ from fecosr.ledger.records import (
     CoordinatorRestarted,
     ManifestFields,
     PrivacyTerms,
-    RecordedAdvert,
     RecordedSignature,
     RoundAborted,
     RoundOpened,
@@ -176,7 +175,7 @@ def attempt_bodies(
     opening: RoundOpened, identities: Mapping[NodeId, SigningKey], model_out: bytes, leaving: NodeId | None
 ) -> tuple[CohortFixed, SurvivorsFixed, UnmaskingBegun, RoundReleased]:
     """Return the records of one real secure aggregation that `leaving` leaves after its keys were shared."""
-    manifest = manifest_of(opening)
+    manifest = manifest_from(opening.manifest)
     parameters = SecAggParameters(manifest.context(), 4, manifest.n_min, manifest.max_colluding)
     participants = [
         Participant(
@@ -189,16 +188,7 @@ def attempt_bodies(
     )
     assert isinstance(ended, Completed)
     numbers = (opening.round, opening.attempt, ended.session)
-    adverts = tuple(
-        RecordedAdvert(
-            client=advert.client,
-            channel_public=advert.channel_public,
-            mask_public=advert.mask_public,
-            seed_commitment=advert.seed_commitment,
-            signature=advert.signature,
-        )
-        for advert in ended.adverts
-    )
+    adverts = tuple(map(recorded_advert, ended.adverts))
     dropouts = {node: str(reason) for node, reason in ended.dropouts.items()}
     released = RoundReleased(
         round=opening.round,
@@ -217,26 +207,11 @@ def attempt_bodies(
     return CohortFixed(*numbers, adverts), survivors, UnmaskingBegun(*numbers), released
 
 
-def manifest_of(opening: RoundOpened) -> RoundManifest:
-    """Return the manifest that a record repeats."""
-    fields = opening.manifest
-    return RoundManifest(
-        run=fields.run,
-        round=fields.round,
-        attempt=fields.attempt,
-        plan_hash=fields.plan_hash,
-        model_hash=fields.model_hash,
-        num_parameters=fields.num_parameters,
-        clip_norm=fields.clip_norm,
-        num_summands=fields.num_summands,
-        n_min=fields.n_min,
-        max_colluding=fields.max_colluding,
-    )
-
-
 def signed(opening: RoundOpened, coordinator: SigningKey) -> RoundOpened:
     """Return the record with its manifest signed as it now stands."""
-    return replace(opening, manifest_signature=coordinator.sign(manifest_of(opening).signed_bytes()))
+    return replace(
+        opening, manifest_signature=coordinator.sign(manifest_from(opening.manifest).signed_bytes())
+    )
 
 
 def _round_opened(

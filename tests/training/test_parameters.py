@@ -1,4 +1,3 @@
-import hashlib
 from collections.abc import Callable
 
 import numpy as np
@@ -14,7 +13,6 @@ from fecosr.training.parameters import (
     layout_of,
     load_into,
     new_shared_model,
-    parameters_hash,
 )
 from fecosr.training.settings import LearningSettings
 
@@ -91,13 +89,6 @@ def test_an_unusable_vector_is_refused_and_changes_nothing(
     with pytest.raises(MisuseError):
         load_into(model, spoil(good))
     np.testing.assert_array_equal(flatten(model), good)
-
-
-def test_the_hash_is_of_the_little_endian_bytes() -> None:
-    vector = np.array([1.0, -2.5], np.float32)
-    assert parameters_hash(vector) == hashlib.sha256(b"\x00\x00\x80\x3f\x00\x00\x20\xc0").digest()
-    assert parameters_hash(vector.astype(">f4")) == parameters_hash(vector)
-    assert parameters_hash(np.array([1.0, -2.6], np.float32)) != parameters_hash(vector)
 
 
 def test_all_markets_start_from_the_same_vector(settings: LearningSettings) -> None:
