@@ -10,8 +10,9 @@ from fecosr.federation.coordinator import CoordinatorTransition, open_run, resum
 from fecosr.federation.effects import CoordinatorRecord, ModelStored
 from fecosr.federation.progress import CoordinatorSetup, replay
 from fecosr.ledger.records import RunOpened
+from fecosr.storage.atomic_files import make_folder
 from fecosr.storage.ledger_store import LedgerStore
-from fecosr.storage.parameters import ModelStore, read_parameters
+from fecosr.storage.parameters import ModelStore, Parameters, read_parameters
 from fecosr.storage.uploads import UploadSpool
 
 LEDGER_FILE = "ledger.jsonl"
@@ -27,12 +28,13 @@ class CoordinatorState:
         setup: what the coordinator was provisioned with.
 
     Raises:
+        ConfigError: there cannot be such a folder.
         StorageError: another coordinator uses the folder, or what stands in it is damaged.
         LedgerError: the ledger does not verify.
     """
 
     def __init__(self, folder: Path, setup: CoordinatorSetup) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self._setup = setup
         self._ledger = LedgerStore(folder / LEDGER_FILE, setup.plan.run, setup.key.public)
         self._models = ModelStore(folder / MODELS_FOLDER)
@@ -42,12 +44,13 @@ class CoordinatorState:
         """Return what opens the run, or what goes on with it where the ledger stopped.
 
         Raises:
-            ConfigError: the run was begun with another plan or roster than the kit now holds.
+            ConfigError: the kit has no usable initial model, or another plan or roster than the run was begun
+                with.
             StorageError: a model file is missing or damaged.
         """
         entries = self._ledger.entries
         if not entries:
-            parameters = read_parameters(initial_model)
+            parameters = _initial(initial_model)
             return lambda now: open_run(self._setup, parameters, now)
         opened = entries[0].body
         if not isinstance(opened, RunOpened):
@@ -86,3 +89,10 @@ class CoordinatorState:
     ) -> None:
         self.uploads.discard_all()
         self._ledger.close()
+
+
+def _initial(path: Path) -> Parameters:
+    try:
+        return read_parameters(path)
+    except StorageError as error:
+        raise ConfigError(str(error), remedy="restore it from the kit") from None

@@ -11,6 +11,7 @@ from fecosr.federation.effects import AttemptClaimed, CheckpointKept, NodeRecord
 from fecosr.federation.node import Memory
 from fecosr.ids import NodeId, RunId
 from fecosr.secagg.client import SurvivorsSigned
+from fecosr.storage.atomic_files import make_folder
 from fecosr.storage.checkpoint_store import CheckpointStore
 from fecosr.storage.parameters import ModelStore
 from fecosr.storage.run_store import RunStore
@@ -33,12 +34,13 @@ class NodeState:
         coordinator_public: the pinned identity that signs checkpoints.
 
     Raises:
+        ConfigError: there cannot be such a folder.
         StorageError: another process uses the folder, or what stands in it is damaged or of another run.
         LedgerError: a checkpoint kept earlier does not verify.
     """
 
     def __init__(self, folder: Path, run: RunId, coordinator_public: bytes) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self._store = RunStore(folder / STATE_FILE, run)
         self._checkpoints = CheckpointStore(folder / CHECKPOINTS_FILE, run, coordinator_public)
         self._models = ModelStore(folder / MODELS_FOLDER)

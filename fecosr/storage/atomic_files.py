@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from fecosr.errors import StorageError
+from fecosr.errors import ConfigError, StorageError
 
 PARTIAL_SUFFIX = ".partial"
 """Ends the name of a file that was not finished; start-up may delete it."""
@@ -37,6 +37,22 @@ def write_json(path: Path, value: object) -> None:
     """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     write_bytes(path, f"{text}\n".encode())
+
+
+def make_folder(folder: Path) -> None:
+    """Make sure that `folder`, which an operator named, is there.
+
+    Raises:
+        ConfigError: it cannot be: a file stands in its place, or this user may not.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be used as a folder: {error.strerror}",
+            remedy="name another one as storage, or make it writable for this user",
+            source=str(folder),
+        ) from None
 
 
 def sync_folder(folder: Path) -> None:

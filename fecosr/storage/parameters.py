@@ -14,7 +14,7 @@ from safetensors.numpy import load, save
 
 from fecosr.errors import MisuseError, StorageError
 from fecosr.federation.aggregation import parameters_hash
-from fecosr.storage.atomic_files import remove_partial_files, write_bytes
+from fecosr.storage.atomic_files import make_folder, remove_partial_files, write_bytes
 
 TENSOR: Final = "shared"
 Parameters = npt.NDArray[np.float32]
@@ -52,11 +52,15 @@ def read_parameters(path: Path) -> Parameters:
 
 
 class ModelStore:
-    """Keep every version of the shared parameters in `folder` under its own hash."""
+    """Keep every version of the shared parameters in `folder` under its own hash.
+
+    Raises:
+        ConfigError: there cannot be such a folder.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         remove_partial_files(folder)
 
     def path(self, digest: bytes) -> Path:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from fecosr.errors import ProtocolViolation, StorageError
 from fecosr.ids import NodeId
 from fecosr.secagg.messages import Phase
+from fecosr.storage.atomic_files import make_folder
 
 ELEMENT_BYTES = 4
 
@@ -111,13 +112,17 @@ class Upload:
 
 
 class UploadSpool:
-    """Keep the vectors that are arriving in `folder`, one for each (round, attempt, node)."""
+    """Keep the vectors that are arriving in `folder`, one for each (round, attempt, node).
+
+    Raises:
+        ConfigError: there cannot be such a folder.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._serial = count()
         self._open: dict[str, Upload] = {}
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         for stale in folder.glob("*.upload"):
             stale.unlink()
 

@@ -47,13 +47,18 @@ def kit(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def refused(kit: Path) -> str:
+def ended_unusable(kit: Path) -> str:
     ended = run("coordinator", "--config", str(kit / "coordinator.toml"))
     assert ended.returncode == 2, ended.stderr
     assert ended.stderr.startswith("error: ")
     assert ended.stderr.count("\n") == 1, "one line, no traceback"
-    assert not (kit / "state").exists(), "nothing half-written"
     return ended.stderr
+
+
+def refused(kit: Path) -> str:
+    message = ended_unusable(kit)
+    assert not (kit / "state").exists(), "nothing half-written"
+    return message
 
 
 def test_a_typing_error_in_the_configuration_is_one_line_with_its_place(kit: Path) -> None:
@@ -100,6 +105,18 @@ def test_a_taken_port_changes_nothing(usable_kit: Path) -> None:
 def test_an_unusable_certificate_changes_nothing(usable_kit: Path) -> None:
     (usable_kit / "tls" / "ca.pem").write_bytes(b"")
     assert "ca.pem: is not a PEM file" in refused(usable_kit)
+
+
+def test_a_file_in_place_of_the_storage_folder_is_one_line(usable_kit: Path) -> None:
+    (usable_kit / "coordinator.toml").write_text('listen = "127.0.0.1:0"\nstorage = "roster.toml/state"\n')
+    assert "roster.toml/state: cannot be used as a folder: Not a directory" in refused(usable_kit)
+
+
+def test_a_kit_without_an_initial_model_is_unusable(usable_kit: Path) -> None:
+    (usable_kit / "initial_model.safetensors").unlink()
+    message = ended_unusable(usable_kit)
+    assert "initial_model.safetensors: cannot be read" in message
+    assert (usable_kit / "state" / "ledger.jsonl").read_bytes() == b""
 
 
 def test_a_missing_file_is_refused_by_the_node_too(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from fecosr.crypto.labels import sha256
 from fecosr.crypto.signatures import SigningKey
-from fecosr.errors import LedgerError, ProtocolViolation, StorageError
+from fecosr.errors import ConfigError, LedgerError, ProtocolViolation, StorageError
 from fecosr.federation.effects import AttemptClaimed, CheckpointKept, SumOpened
 from fecosr.federation.node import Memory
 from fecosr.ids import NodeId, RunId
@@ -92,3 +92,9 @@ def test_state_of_another_run_is_refused(tmp_path: Path) -> None:
 def test_two_processes_cannot_share_a_folder(tmp_path: Path) -> None:
     with opened(tmp_path), pytest.raises(StorageError):
         opened(tmp_path)
+
+
+def test_a_file_in_place_of_the_folder_is_an_operators_mistake(tmp_path: Path) -> None:
+    (tmp_path / "state").write_bytes(b"a file")
+    with pytest.raises(ConfigError, match="state: cannot be used as a folder: File exists"):
+        opened(tmp_path / "state")

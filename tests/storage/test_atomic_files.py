@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from fecosr.errors import StorageError
-from fecosr.storage.atomic_files import remove_partial_files, write_bytes, write_json
+from fecosr.errors import ConfigError, StorageError
+from fecosr.storage.atomic_files import make_folder, remove_partial_files, write_bytes, write_json
 
 
 def _names(folder: Path) -> list[str]:
@@ -85,3 +85,18 @@ def test_values_json_cannot_hold_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "state.json", float("nan"))
     assert _names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("file", "File exists"), ("file/deeper", "Not a directory"), ("x" * 300, "too long")]
+)
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, name: str, reason: str) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(ConfigError, match=f"{name}: cannot be used as a folder: .*{reason}"):
+        make_folder(tmp_path / name)
+
+
+def test_a_folder_is_made_with_those_above_it_and_may_be_there(tmp_path: Path) -> None:
+    for _ in range(2):
+        make_folder(tmp_path / "some" / "where")
+    assert (tmp_path / "some" / "where").is_dir()
