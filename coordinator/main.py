@@ -14,7 +14,13 @@ from fecosr import __version__
 from fecosr.config.clock import utc_now
 from fecosr.config.exits import DONE, FAILED, TERMINATED, exit_code_of
 from fecosr.config.logs import configure_logs
-from fecosr.config.parties import CoordinatorConfig, load_coordinator, load_identity, load_roster
+from fecosr.config.parties import (
+    CoordinatorConfig,
+    address_option,
+    load_coordinator,
+    load_identity,
+    load_roster,
+)
 from fecosr.config.plan import load_plan
 from fecosr.errors import ConfigError
 from fecosr.federation.coordinator import Stopped
@@ -53,7 +59,7 @@ def main() -> NoReturn:
 def _run(path: Path, listen: str) -> int:
     config = load_coordinator(path)
     if listen:
-        config = config.model_copy(update={"listen": listen})
+        config = config.model_copy(update={"listen": address_option("--listen", listen)})
     setup = _setup(config)
     log = configure_logs(run=setup.plan.run)
     code = asyncio.run(_serve(config, setup, log))

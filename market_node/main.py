@@ -12,7 +12,7 @@ from fecosr import __version__
 from fecosr.config.clock import utc_now
 from fecosr.config.exits import DONE, FAILED, end_on_signals, exit_code_of
 from fecosr.config.logs import configure_logs
-from fecosr.config.parties import NodeConfig, load_identity, load_node, load_roster
+from fecosr.config.parties import NodeConfig, address_option, load_identity, load_node, load_roster
 from fecosr.config.plan import Plan, load_plan
 from fecosr.errors import ConfigError
 from fecosr.federation.cohort import Roster
@@ -70,7 +70,7 @@ class _Kit:
 def _run(path: Path, coordinator: str) -> int:
     config = load_node(path)
     if coordinator:
-        config = config.model_copy(update={"coordinator": coordinator})
+        config = config.model_copy(update={"coordinator": address_option("--coordinator", coordinator)})
     plan = load_plan(config.plan)
     log = configure_logs(run=plan.run.name, market=config.market)
     end_on_signals(log, STOPPED)

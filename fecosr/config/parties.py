@@ -1,5 +1,6 @@
 """The files that differ from party to party: roster, coordinator and node."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -16,7 +17,18 @@ from fecosr.ids import NodeId, node_id
 from fecosr.training.settings import LocalBaselineSettings
 
 SEED_BYTES = 32
-Address = Annotated[str, Field(pattern=r"^[A-Za-z0-9.\-]+:\d{1,5}$")]
+MOST_PORT = 65535
+
+
+def address(text: str) -> str:
+    """Return `text` if it is a host or IPv4 address and a port; raise ValueError otherwise."""
+    match = re.fullmatch(r"[A-Za-z0-9.\-]+:(\d{1,5})", text)
+    if match is None or int(match[1]) > MOST_PORT:
+        raise ValueError(f"{text!r} is not HOST:PORT")
+    return text
+
+
+Address = Annotated[str, AfterValidator(address)]
 PublicKeyHex = Annotated[str, Field(pattern=rf"^[0-9a-f]{{{2 * PUBLIC_KEY_BYTES}}}$")]
 MarketName = Annotated[str, AfterValidator(node_id)]
 
@@ -89,6 +101,18 @@ def load_node(path: Path) -> NodeConfig:
         return config
     data = replace(config.data, path=str(path.parent / config.data.path))
     return config.model_copy(update={"data": data})
+
+
+def address_option(name: str, text: str) -> str:
+    """Return the value `text` of the command line option `name`, which stands in for a configured address.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    try:
+        return address(text)
+    except ValueError as error:
+        raise ConfigError(str(error), remedy="write for example 10.0.0.7:7443", source=name) from None
 
 
 def load_roster(path: Path) -> Roster:

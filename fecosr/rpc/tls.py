@@ -8,7 +8,8 @@ from typing import Final
 
 import grpc
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from fecosr.errors import ConfigError
 from fecosr.ids import NodeId, node_id
@@ -85,7 +86,7 @@ def check_leaf(files: TlsFiles, now: datetime) -> None:
     """Check that a peer can accept this process's certificate, because a peer that does not just hangs up.
 
     Raises:
-        ConfigError: it is not valid at `now`, or another authority signed it.
+        ConfigError: it is not valid at `now`, another authority signed it, or the key is not its own.
     """
     leaf = _load(files.certificate)
     begin, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
@@ -103,6 +104,20 @@ def check_leaf(files: TlsFiles, now: datetime) -> None:
             remedy="take both files from one kit",
             source=str(files.certificate),
         ) from None
+    if _public_key(files.key) != leaf.public_key():
+        raise ConfigError(
+            f"is not the key of {files.certificate}",
+            remedy="take both files from one kit",
+            source=str(files.key),
+        )
+
+
+def _public_key(file: Path) -> object:
+    """Return the public half of a private key."""
+    try:
+        return load_pem_private_key(_read_pem(file), password=None).public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise ConfigError("is not a private key without a password", source=str(file)) from None
 
 
 def _load(file: Path) -> x509.Certificate:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from fecosr.config.parties import load_coordinator, load_identity, load_node, load_roster
+from fecosr.config.parties import address_option, load_coordinator, load_identity, load_node, load_roster
 from fecosr.crypto.signatures import SigningKey
 from fecosr.errors import ConfigError
 
@@ -51,7 +51,8 @@ def test_data_is_looked_for_beside_the_file_that_names_it(tmp_path: Path) -> Non
     ("old", "new", "message"),
     [
         ('market = "fr"\nc', 'market = "coordinator"\nc', r"node\.toml:1: market: .*not a market name"),
-        ("localhost:7443", "localhost", r"node\.toml:2: coordinator"),
+        ("localhost:7443", "localhost", r"node\.toml:2: coordinator: 'localhost' is not HOST:PORT"),
+        ("localhost:7443", "localhost:65536", "is not HOST:PORT"),
         ("n_min = 3", "n_min = 2", "hides nobody"),
         ("max_rounds = 10", "max_rounds = 0", "max_rounds"),
         ("max_clip_norm = 10.0", "max_clip_norm = inf", "max_clip_norm"),
@@ -62,6 +63,17 @@ def test_a_node_that_cannot_work_is_refused(tmp_path: Path, old: str, new: str, 
     assert old in NODE
     with pytest.raises(ConfigError, match=message):
         load_node(write(tmp_path / "node.toml", NODE.replace(old, new)))
+
+
+@pytest.mark.parametrize("text", ["nonsense", ":7443", "host:", "host:port", "host:123456", "a b:1", "h:1\n"])
+def test_an_address_option_is_as_strict_as_the_file(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"--listen: .* is not HOST:PORT"):
+        address_option("--listen", text)
+
+
+def test_an_address_option_may_name_host_or_ip_address() -> None:
+    assert address_option("--listen", "0.0.0.0:0") == "0.0.0.0:0"
+    assert address_option("--listen", "fecosr.example.org:65535") == "fecosr.example.org:65535"
 
 
 def test_the_policy_has_no_defaults(tmp_path: Path) -> None:

@@ -119,6 +119,13 @@ def test_a_kit_without_an_initial_model_is_unusable(usable_kit: Path) -> None:
     assert (usable_kit / "state" / "ledger.jsonl").read_bytes() == b""
 
 
+def test_a_listen_option_that_is_no_address_is_one_line(usable_kit: Path) -> None:
+    ended = run("coordinator", "--config", str(usable_kit / "coordinator.toml"), "--listen", "nonsense")
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: --listen: 'nonsense' is not HOST:PORT")
+    assert ended.stderr.count("\n") == 1
+
+
 def test_a_missing_file_is_refused_by_the_node_too(tmp_path: Path) -> None:
     ended = run("market_node", "--config", str(tmp_path / "node.toml"))
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)

@@ -13,6 +13,7 @@ from fecosr.config.plan import Plan, load_plan
 from fecosr.crypto.signatures import SigningKey
 from fecosr.ids import RunId
 from fecosr.training.parameters import initial_shared_vector
+from market_node.main import app
 from market_node.state import NodeState
 
 ROOT = Path(__file__).parents[2]
@@ -93,3 +94,12 @@ def test_sigterm_ends_a_node_in_the_middle_of_fine_tuning(kit: Path) -> None:
     last = json.loads(said.splitlines()[-1])
     assert (last["event"], last["exit_code"], last["market"]) == ("node_stopped", 143, "isle")
     assert not (kit / "state" / "report.json").exists()
+
+
+def test_a_coordinator_option_that_is_no_address_is_one_line(
+    kit: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert app(["--config", str(kit / "node.toml"), "--coordinator", "nonsense"], standalone_mode=False) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: --coordinator: 'nonsense' is not HOST:PORT")
+    assert said.count("\n") == 1

@@ -1,4 +1,5 @@
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,27 @@ def test_a_file_that_is_no_certificate_is_named(kits: Kits, content: bytes | Non
         files.certificate.write_bytes(content)
     with pytest.raises(ConfigError, match=r"certificate\.pem: (cannot be read|is not a)"):
         channel_credentials(files, NOW)
+
+
+@pytest.mark.parametrize("credentials", [channel_credentials, server_credentials])
+def test_a_key_that_is_not_the_certificates_own_is_named(
+    kits: Kits, credentials: Callable[[TlsFiles, datetime], object]
+) -> None:
+    files = kits.node(DE)
+    mixed = TlsFiles(files.authority, files.certificate, kits.node(DE).key)
+    with pytest.raises(ConfigError, match=r"key\.pem: is not the key of .*certificate\.pem"):
+        credentials(mixed, NOW)
+
+
+@pytest.mark.parametrize("locked", [False, True])
+def test_a_key_that_cannot_be_read_is_named_without_showing_it(kits: Kits, locked: bool) -> None:
+    files = kits.node(DE)
+    content = b"-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"
+    if locked:
+        protection = serialization.BestAvailableEncryption(b"a password")
+        key = ec.generate_private_key(ec.SECP256R1())
+        content = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, protection)
+    files.key.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"key\.pem: is not a private key") as caught:
+        channel_credentials(files, NOW)
+    assert "c2VjcmV0" not in str(caught.value)
