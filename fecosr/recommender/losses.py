@@ -18,16 +18,23 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from fecosr.recommender.catalogue_products import CatalogueProducts, catalogue_products
 from fecosr.recommender.semantics import Neighbours
-from fecosr.recommender.settings import S2CESettings
+from fecosr.recommender.settings import Precision, S2CESettings
 
-_CHUNK_LOGITS = 1 << 20
-"""Logits held at a time, 4 MiB: they stay in cache between the softmax and the products that follow."""
+_GOOD_ROWS = 128
+"""Rows of a chunk with which its products run at full speed."""
+
+_CACHED_LOGITS = 1 << 20
+"""Logits held at a time, 4 MiB, even where that is more rows: they stay in cache."""
+
+_MOST_LOGITS = 6 << 20
+"""Logits held at a time at most, 24 MiB: beyond 32 MiB page faults cost more than the products."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SoftTargets:
-    """Hold t_y for every item y of a catalogue, without its zeros.
+    """Hold t_y for every item y of a catalogue, or for the targets of a batch, without its zeros.
 
     Attributes:
         items: int64 [V, K], the items that share the target, y itself first.
@@ -59,7 +66,13 @@ def hard_targets(num_items: int) -> SoftTargets:
     return SoftTargets(torch.arange(num_items)[:, None], torch.ones(num_items, 1))
 
 
-def soft_cross_entropy(states: Tensor, item_inputs: Tensor, targets: Tensor, soft: SoftTargets) -> Tensor:
+def soft_cross_entropy(
+    states: Tensor,
+    item_inputs: Tensor,
+    targets: Tensor,
+    soft: SoftTargets,
+    precision: Precision = "float32",
+) -> Tensor:
     """Return the mean S2CE of predicting `targets` from `states` over the whole catalogue.
 
     The gradient on the logits is `(p - t_y) / N`. It is formed chunk by chunk in the forward pass, so neither
@@ -70,39 +83,33 @@ def soft_cross_entropy(states: Tensor, item_inputs: Tensor, targets: Tensor, sof
         item_inputs: E, [V, D]; logits are `h E^T`.
         targets: int64 [N].
         soft: the soft targets of every item.
+        precision: of the factors of the three products with the catalogue; sums and softmax are in the
+            precision of `states`. "bfloat16" is "float32" where the machine would gain nothing by it.
 
     Returns:
         a scalar.
     """
-    loss: Tensor = _ChunkedCrossEntropy.apply(  # type: ignore[no-untyped-call]
-        states, item_inputs, soft.items[targets], soft.shares[targets].to(states.dtype)
-    )
+    of_rows = SoftTargets(soft.items[targets], soft.shares[targets].to(states.dtype))  # [N, K]
+    loss: Tensor = _S2CE.apply(states, item_inputs, of_rows, precision)  # type: ignore[no-untyped-call]
     return loss
 
 
-class _ChunkedCrossEntropy(torch.autograd.Function):
+class _S2CE(torch.autograd.Function):
     """Compute loss and both gradients in one sweep over row chunks, softmax in place."""
 
     @staticmethod
-    def forward(ctx: Any, states: Tensor, items: Tensor, columns: Tensor, shares: Tensor) -> Tensor:
-        num_rows, num_items = len(states), len(items)
-        chunk = max(1, min(num_rows, _CHUNK_LOGITS // num_items))
-        buffer = states.new_empty(chunk, num_items)
-        grad_states = torch.empty_like(states)
-        grad_items = torch.zeros_like(items)
+    def forward(
+        ctx: Any, states: Tensor, items: Tensor, targets: SoftTargets, precision: Precision
+    ) -> Tensor:
+        num_rows = len(states)
+        rows_at_a_time = _rows_at_a_time(num_rows, len(items))
+        products = catalogue_products(states, items, rows_at_a_time, precision)
         # Summed in double: the loss of a large batch must not depend on how it was cut into chunks.
         total = torch.zeros((), dtype=torch.float64, device=states.device)
-        for start in range(0, num_rows, chunk):
-            rows = slice(start, min(start + chunk, num_rows))
-            logits = torch.mm(states[rows], items.T, out=buffer[: rows.stop - start])  # [rows, V]
-            log_normaliser = logits.logsumexp(dim=1, keepdim=True)  # [rows, 1]
-            expected = (shares[rows] * logits.gather(1, columns[rows])).sum(dim=1)  # [rows]
-            total += (log_normaliser[:, 0] - expected).double().sum()
-            grad_logits = logits.sub_(log_normaliser).exp_()  # p, in the place of the logits
-            grad_logits.scatter_add_(1, columns[rows], -shares[rows])  # p - t
-            torch.mm(grad_logits, items, out=grad_states[rows])
-            grad_items.addmm_(grad_logits.T, states[rows])
-        ctx.save_for_backward(grad_states.div_(num_rows), grad_items.div_(num_rows))
+        for start in range(0, num_rows, rows_at_a_time):
+            rows = slice(start, min(start + rows_at_a_time, num_rows))
+            total += _sweep(products, rows, targets.items[rows], targets.shares[rows])
+        ctx.save_for_backward(products.grad_states.div_(num_rows), products.grad_items.div_(num_rows))
         return (total / num_rows).to(states.dtype)
 
     @staticmethod
@@ -110,3 +117,21 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor, Tensor, None, None]:
         grad_states, grad_items = ctx.saved_tensors
         return grad_loss * grad_states, grad_loss * grad_items, None, None
+
+
+def _sweep(products: CatalogueProducts, rows: slice, columns: Tensor, shares: Tensor) -> Tensor:
+    """Return the summed loss of some rows, and add their part to both gradients."""
+    logits = products.logits(rows)  # [rows, V]
+    largest = logits.amax(dim=1)  # [rows]
+    expected = (shares * logits.gather(1, columns)).sum(dim=1)  # [rows]
+    p = torch.softmax(logits, dim=1, out=logits)  # [rows, V]
+    # The largest p is exp(largest - log_normaliser), and never so small that its logarithm loses digits.
+    log_normaliser = largest - p.amax(dim=1).log()  # [rows]
+    products.accumulate(rows, p.scatter_add_(1, columns, -shares))  # p - t
+    return (log_normaliser - expected).double().sum()
+
+
+def _rows_at_a_time(num_rows: int, num_items: int) -> int:
+    """Return how many rows of logits to hold."""
+    rows = max(_CACHED_LOGITS // num_items, min(_GOOD_ROWS, _MOST_LOGITS // num_items))
+    return max(1, min(num_rows, rows))

@@ -6,6 +6,9 @@ from typing import ClassVar, Literal
 _CLOSED = {"extra": "forbid"}
 """Pydantic then refuses unknown keys, wherever these classes are sections of a plan."""
 
+Precision = Literal["float32", "bfloat16"]
+"""Of the products with the catalogue; bfloat16 is used where the machine has instructions for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class SemanticsSettings:

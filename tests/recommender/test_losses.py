@@ -1,12 +1,15 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from fecosr.recommender import losses
+from fecosr.recommender import catalogue_products, losses
 from fecosr.recommender.losses import SoftTargets, hard_targets, semantic_targets, soft_cross_entropy
 from fecosr.recommender.semantics import semantic_neighbours
-from fecosr.recommender.settings import S2CESettings
+from fecosr.recommender.settings import Precision, S2CESettings
 from tests.reference.soft_targets import dense_loss, dense_targets
 
 NUM_ITEMS, DIMENSION, NUM_ROWS = 37, 6, 20
@@ -47,7 +50,8 @@ def test_loss_and_gradients_agree_with_a_dense_soft_target(
     settings: S2CESettings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(losses, "_CHUNK_LOGITS", 3 * NUM_ITEMS)
+    monkeypatch.setattr(losses, "_GOOD_ROWS", 1)
+    monkeypatch.setattr(losses, "_CACHED_LOGITS", 3 * NUM_ITEMS)
     states, items, targets = example
     dense = dense_targets(vectors, settings.alpha, settings.tau, settings.num_neighbours)
     ours = soft_cross_entropy(states, items, targets, soft_of(vectors, settings))
@@ -78,7 +82,8 @@ def test_numerical_gradients_agree(
     example: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(losses, "_CHUNK_LOGITS", 2 * 9)
+    monkeypatch.setattr(losses, "_GOOD_ROWS", 1)
+    monkeypatch.setattr(losses, "_CACHED_LOGITS", 2 * 9)
     states, items = (tensor.detach()[:9, :4].clone().requires_grad_() for tensor in example[:2])
     targets = example[2][:9] % 9
     soft = soft_of(vectors[:9], S2CESettings(alpha=0.5, tau=0.2, num_neighbours=4))
@@ -130,3 +135,99 @@ def test_inputs_are_left_as_they_were(example: tuple[torch.Tensor, torch.Tensor,
     soft_cross_entropy(states, items, targets, hard_targets(NUM_ITEMS)).backward()  # type: ignore[no-untyped-call]
     assert torch.equal(states.detach(), copies[0])
     assert torch.equal(items.detach(), copies[1])
+
+
+class LargestTensor(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Remember the size of the largest storage that any operation returned."""
+
+    size_bytes = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            self.size_bytes = max(self.size_bytes, result.untyped_storage().nbytes())
+        return result
+
+
+@pytest.mark.parametrize("num_neighbours", [1, 8])
+def test_no_temporary_grows_with_batch_times_items(num_neighbours: int) -> None:
+    """All logits would be 160 MB; gradients of the table are 3.2 MB."""
+    num_items, num_rows = 200_000, 200
+    states = torch.randn(num_rows, 4, requires_grad=True)
+    items = torch.randn(num_items, 4, requires_grad=True)
+    columns = torch.arange(num_items)[:, None] + torch.arange(num_neighbours)
+    soft = SoftTargets(columns % num_items, torch.full((num_items, num_neighbours), 1 / num_neighbours))
+    with LargestTensor() as largest:  # type: ignore[no-untyped-call]
+        loss = soft_cross_entropy(states, items, torch.arange(num_rows), soft)
+        loss.backward()  # type: ignore[no-untyped-call]
+    assert 3_200_000 <= largest.size_bytes <= 32 << 20
+
+
+@pytest.mark.parametrize("num_items", [1, 5, 3_000, 100_000, 1 << 23])
+def test_chunks_fit_in_memory_and_are_as_tall_as_they_can_be(num_items: int) -> None:
+    rows = losses._rows_at_a_time(1 << 20, num_items)
+    assert rows == 1 or rows * num_items * 4 <= 32 << 20
+    assert rows >= min(128, (16 << 20) // (4 * num_items))
+    assert losses._rows_at_a_time(3, num_items) <= 3
+
+
+@pytest.mark.parametrize("good_rows", [1, 7, 20])
+def test_the_result_does_not_depend_on_the_chunks(
+    example: tuple[torch.Tensor, torch.Tensor, torch.Tensor], good_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states, items, targets = example
+    whole = soft_cross_entropy(states, items, targets, hard_targets(NUM_ITEMS))
+    monkeypatch.setattr(losses, "_CACHED_LOGITS", 1)
+    monkeypatch.setattr(losses, "_GOOD_ROWS", good_rows)
+    cut = soft_cross_entropy(states, items, targets, hard_targets(NUM_ITEMS))
+    torch.testing.assert_close(cut, whole, rtol=1e-14, atol=0.0)
+    for mine, theirs in zip(
+        torch.autograd.grad(cut, (states, items)), torch.autograd.grad(whole, (states, items)), strict=True
+    ):
+        torch.testing.assert_close(mine, theirs, rtol=1e-12, atol=1e-14)
+
+
+def test_single_precision_agrees_with_double_at_twelve_thousand_items() -> None:
+    generator = torch.Generator().manual_seed(0)
+    states = torch.randn(40, 16, generator=generator, dtype=torch.float64, requires_grad=True)
+    items = torch.randn(12_101, 16, generator=generator, dtype=torch.float64, requires_grad=True)
+    targets = torch.randint(12_101, (40,), generator=generator)
+    expected = functional.cross_entropy(states @ items.T, targets)
+    single = tuple(tensor.detach().float().requires_grad_() for tensor in (states, items))
+    ours = soft_cross_entropy(single[0], single[1], targets, hard_targets(12_101))
+    assert ours.item() == pytest.approx(expected.item(), rel=1e-6)
+    wanted = torch.autograd.grad(expected, (states, items))
+    for mine, theirs in zip(torch.autograd.grad(ours, single), wanted, strict=True):
+        torch.testing.assert_close(mine.double(), theirs, rtol=1e-4, atol=1e-6)
+
+
+def loss_and_gradients(precision: Precision) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    states = torch.randn(50, 32, generator=generator, requires_grad=True)
+    items = (0.2 * torch.randn(700, 32, generator=generator)).requires_grad_()
+    targets = torch.randint(700, (50,), generator=generator)
+    shares = torch.full((700, 4), 0.25)
+    columns = (torch.arange(700)[:, None] + torch.arange(4)) % 700
+    loss = soft_cross_entropy(states, items, targets, SoftTargets(columns, shares), precision)
+    return [loss.detach(), *torch.autograd.grad(loss, (states, items))]
+
+
+def test_bfloat16_products_agree_to_the_digits_they_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are no instructions for it torch still computes it, only slowly."""
+    monkeypatch.setattr(catalogue_products, "gains_by_bfloat16", lambda _: True)
+    for half, single in zip(loss_and_gradients("bfloat16"), loss_and_gradients("float32"), strict=True):
+        assert half.dtype == torch.float32
+        assert not torch.equal(half, single)
+        assert (half - single).norm() < 0.02 * single.norm()
+
+
+def test_bfloat16_is_single_precision_where_it_gains_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue_products, "gains_by_bfloat16", lambda _: False)
+    for half, single in zip(loss_and_gradients("bfloat16"), loss_and_gradients("float32"), strict=True):
+        assert torch.equal(half, single)
+
+
+def test_alpha_zero_and_plain_cross_entropy_take_the_same_path(vectors: np.ndarray) -> None:
+    without = soft_of(vectors, S2CESettings(alpha=0.0))
+    assert torch.equal(without.items, hard_targets(NUM_ITEMS).items)
+    assert torch.equal(without.shares, hard_targets(NUM_ITEMS).shares)
