@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 import structlog
 
+from fecosr.errors import ProtocolViolation
 from fecosr.federation.coordinator import (
     CoordinatorState,
     CoordinatorTransition,
@@ -24,6 +25,7 @@ from fecosr.federation.progress import Progress
 from fecosr.ids import NodeId
 from fecosr.rpc.failpoints import NEVER, TRAINING, Failpoint
 from fecosr.secagg.messages import MaskedInput, Phase
+from fecosr.secagg.server import CollectingInputs, DropoutReason
 
 ELEMENT_BYTES = 4
 
@@ -98,22 +100,29 @@ class CoordinatorDriver:
 
     async def masked_input(
         self, node: NodeId, round_number: int, attempt: int, vector: npt.NDArray[np.uint32], signature: bytes
-    ) -> None:
-        """Hear a masked vector, which came over its own stream."""
-        body = MaskedInput(vector, signature)
-        await self.received(node, FromClient(round_number, attempt, body))
+    ) -> bool:
+        """Hear a masked vector, which came over its own stream; return whether it is in the sum.
+
+        Raises:
+            ProtocolViolation: it was not counted, because the node broke the protocol with it or before it.
+        """
+        message = FromClient(round_number, attempt, MaskedInput(vector, signature))
+        state = await self._on(lambda state, now: state.receive(node, message, now))
+        if not _is_of(state, round_number, attempt):
+            return False
+        server = state.round.server
+        if server.gone.get(node) is DropoutReason.VIOLATION:
+            raise ProtocolViolation(node, Phase.MASKED_INPUT, "the vector was not counted")
+        return node in (
+            server.digests if isinstance(server, CollectingInputs) else state.round.attempt.survivors
+        )
 
     def expected_upload_bytes(self, node: NodeId, round_number: int, attempt: int) -> int | None:
         """Return how long a masked vector of this node and attempt must be now; None: none is wanted."""
-        if not isinstance(self._state, Running):
+        if not _is_of(self._state, round_number, attempt):
             return None
         running = self._state.round
-        manifest = running.attempt.manifest
-        wanted = (
-            running.server.phase is Phase.MASKED_INPUT
-            and (manifest.round, manifest.attempt) == (round_number, attempt)
-            and node in running.server.waiting_for
-        )
+        wanted = running.server.phase is Phase.MASKED_INPUT and node in running.server.waiting_for
         return running.attempt.encoding().length * ELEMENT_BYTES if wanted else None
 
     def parameters(self, node: NodeId, model_hash: bytes) -> memoryview | None:
@@ -133,12 +142,13 @@ class CoordinatorDriver:
             case _:
                 return None
 
-    async def _on(self, event: Event) -> None:
+    async def _on(self, event: Event) -> CoordinatorState | None:
+        """Carry out what `event` makes of the state, and return the state after it."""
         async with self._one_at_a_time:
             state = self._state
-            if state is None or isinstance(state, Stopped) or self._stopped.done():
-                return
-            await self._carry_out(await asyncio.to_thread(event, state, time.monotonic()))
+            if state is not None and not isinstance(state, Stopped) and not self._stopped.done():
+                await self._carry_out(await asyncio.to_thread(event, state, time.monotonic()))
+            return self._state
 
     async def _carry_out(self, transition: CoordinatorTransition) -> None:
         try:
@@ -205,3 +215,11 @@ class CoordinatorDriver:
     def _fail(self, error: BaseException | None) -> None:
         if error is not None and not self._stopped.done():
             self._stopped.set_exception(error)
+
+
+def _is_of(state: CoordinatorState | None, round_number: int, attempt: int) -> TypeGuard[Running]:
+    """Return whether this very attempt is under way."""
+    if not isinstance(state, Running):
+        return False
+    manifest = state.round.attempt.manifest
+    return (manifest.round, manifest.attempt) == (round_number, attempt)

@@ -37,8 +37,11 @@ class CoordinatorHandler(Protocol):
         attempt: int,
         vector: npt.NDArray[np.uint32],
         signature: bytes,
-    ) -> None:
-        """Take a whole masked vector before its receipt leaves; a ProtocolViolation refuses it."""
+    ) -> bool:
+        """Take a whole masked vector before its receipt leaves, and return whether it is in the sum.
+
+        It is not when its attempt went on or ended without it; a ProtocolViolation refuses it.
+        """
 
 
 class ModelSource(Protocol):

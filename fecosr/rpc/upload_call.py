@@ -35,10 +35,10 @@ async def receive_upload(
     received = await _body(stream, header, sink)
     if received.digest != header.sha256:
         raise _violation(stream.node, "the SHA-256 is not the announced one")
-    await uninterrupted(
+    is_counted = await uninterrupted(
         handler.masked_input(stream.node, header.round, header.attempt, received.vector, header.signature)
     )
-    return UploadVerdict.ACCEPTED
+    return UploadVerdict.ACCEPTED if is_counted else UploadVerdict.NOT_EXPECTED
 
 
 async def _header(stream: IncomingStream) -> UploadHeader:

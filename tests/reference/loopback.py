@@ -79,6 +79,7 @@ class RecordingHandler:
 
     expected_bytes: dict[NodeId, int] = field(default_factory=dict)
     refuses: str = ""
+    counts: bool = True
     events: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
     may_go_on: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -113,11 +114,12 @@ class RecordingHandler:
         attempt: int,
         vector: npt.NDArray[np.uint32],
         signature: bytes,
-    ) -> None:
+    ) -> bool:
         """Remember a copy."""
         if self.refuses:
             raise ProtocolViolation(node, "test", self.refuses)
         self.events.put_nowait(Event("masked_input", node, (vector.copy(), signature)))
+        return self.counts
 
     async def next(self) -> Event:
         """Return the next call."""

@@ -67,6 +67,12 @@ async def test_the_receipt_says_accepted(loopback: Loopback) -> None:
     assert verdict is UploadVerdict.ACCEPTED
 
 
+async def test_the_receipt_of_a_vector_that_came_too_late_says_so(loopback: Loopback) -> None:
+    loopback.handler.counts = False
+    verdict = await upload(loopback, header(), data(DATA))
+    assert verdict is UploadVerdict.NOT_EXPECTED
+
+
 async def test_an_upload_nobody_waits_for_is_turned_away_at_its_header(loopback: Loopback) -> None:
     verdict = await upload(loopback, header(round_number=2), data(DATA))
     assert verdict is UploadVerdict.NOT_EXPECTED

@@ -1,0 +1,112 @@
+"""The coordinator's driver: what it answers to an upload, and which errors end the run."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+import structlog
+
+from fecosr.errors import ProtocolViolation
+from fecosr.federation.coordinator import Running, open_run
+from fecosr.federation.effects import CoordinatorRecord
+from fecosr.federation.messages import CoordinatorMessage, FromClient
+from fecosr.federation.run import FederationRun
+from fecosr.ids import NodeId
+from fecosr.rpc.coordinator_driver import CoordinatorDriver
+from fecosr.secagg.messages import MaskedInput, Phase
+from fecosr.transition import Transition
+from tests.reference.small_federation import SmallFederation
+
+DE, FR = NodeId("de"), NodeId("fr")
+NAMES = ("de", "fr", "jp", "uk", "us")
+
+
+@dataclass
+class Outbox:
+    """Remember whom the coordinator spoke to."""
+
+    sent: list[NodeId] = field(default_factory=list)
+
+    async def send(self, node: NodeId, message: CoordinatorMessage) -> None:
+        self.sent.append(node)
+
+    async def close_node(self, node: NodeId) -> None:
+        pass
+
+
+def keep_nothing(record: CoordinatorRecord) -> None:
+    pass
+
+
+@dataclass
+class MaskedInputPhase:
+    """Stop a federation where all masked vectors are on their way."""
+
+    driver: CoordinatorDriver
+    vectors: dict[NodeId, MaskedInput]
+
+    async def upload(self, node: NodeId, attempt: int = 1, **changes: object) -> bool:
+        masked = replace(self.vectors[node], **changes)  # type: ignore[arg-type]  # tests change any field
+        return await self.driver.masked_input(node, 1, attempt, masked.vector, masked.signature)
+
+    @property
+    def phase(self) -> Phase:
+        assert isinstance(self.driver._state, Running)
+        return self.driver._state.round.server.phase
+
+
+async def masked_input_phase(**plan_changes: object) -> MaskedInputPhase:
+    # Nothing expires here: the driver's clock is the real one.
+    federation = SmallFederation(NAMES, phase_seconds=dict.fromkeys(Phase, 1e12), **plan_changes)
+    run = FederationRun(federation.train, federation.entropy)
+    run.coordinator_does(open_run(federation.setup, federation.initial, 0.0))
+    for node in federation.nodes():
+        run.node_arrives(node)
+    vectors: dict[NodeId, MaskedInput] = {}
+    while len(vectors) < len(NAMES):
+        while run.to_nodes:
+            run.deliver_next()
+        bodies = {node: sent.body for node, sent in run.to_coordinator if isinstance(sent, FromClient)}
+        vectors = {node: body for node, body in bodies.items() if isinstance(body, MaskedInput)}
+        if not vectors:
+            run.deliver_next()
+    state = run.coordinator
+    assert state is not None
+    driver = CoordinatorDriver(keep_nothing, structlog.get_logger())
+    await driver.start(Outbox(), lambda _: Transition(state))
+    return MaskedInputPhase(driver, vectors)
+
+
+async def test_every_vector_that_is_counted_is_accepted_the_last_one_too() -> None:
+    scene = await masked_input_phase()
+    assert [await scene.upload(NodeId(name)) for name in NAMES] == [True] * len(NAMES)
+    assert scene.phase is Phase.CONSISTENCY
+
+
+async def test_a_forged_signature_is_refused_and_not_accepted() -> None:
+    scene = await masked_input_phase()
+    with pytest.raises(ProtocolViolation, match="de broke the protocol in masked_input"):
+        await scene.upload(DE, signature=bytes(64))
+    assert await scene.upload(FR)
+
+
+async def test_a_vector_of_another_length_is_refused() -> None:
+    scene = await masked_input_phase()
+    with pytest.raises(ProtocolViolation, match="masked_input"):
+        await scene.upload(DE, vector=np.zeros(3, dtype=np.uint32))
+
+
+async def test_a_vector_of_a_node_that_was_dropped_meanwhile_is_not_accepted() -> None:
+    scene = await masked_input_phase()
+    await scene.driver.disconnected(DE)
+    assert not await scene.upload(DE)
+
+
+async def test_a_vector_of_another_attempt_is_not_accepted() -> None:
+    scene = await masked_input_phase()
+    assert not await scene.upload(DE, attempt=2)
+
+
+async def test_a_forged_vector_that_ends_the_attempt_is_not_accepted() -> None:
+    scene = await masked_input_phase(n_min=len(NAMES))
+    assert not await scene.upload(DE, signature=bytes(64))
