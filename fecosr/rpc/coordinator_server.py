@@ -12,6 +12,7 @@ from fecosr.errors import ProtocolViolation, StorageError
 from fecosr.federation.messages import CoordinatorMessage, Hello
 from fecosr.ids import NodeId
 from fecosr.rpc.connection import NodeConnection
+from fecosr.rpc.download_call import send_model
 from fecosr.rpc.handler import CoordinatorHandler, ModelSource, UploadSink
 from fecosr.rpc.incoming import Context, IncomingStream, NewestStreams, uninterrupted
 from fecosr.rpc.listener import Listener
@@ -20,11 +21,8 @@ from fecosr.rpc.upload_call import receive_upload
 from fecosr.wire.control import decode_node_message, encode_coordinator_message
 from fecosr.wire.service import CONNECT, FETCH_MODEL, READY, SERVICE, UPLOAD_MASKED_INPUT
 from fecosr.wire.transfers import (
-    CHUNK_BYTES,
-    ModelHeader,
     UploadVerdict,
     decode_fetch_model,
-    encode_model_chunk,
     encode_receipt,
 )
 
@@ -61,6 +59,7 @@ class CoordinatorServer:
         self._uploads = uploads
         self._connections: NewestStreams[NodeConnection] = NewestStreams()
         self._arriving: NewestStreams[IncomingStream] = NewestStreams()
+        self._fetching: NewestStreams[IncomingStream] = NewestStreams()
         self._announced: set[NodeId] = set()
         self._server = listener.server
 
@@ -142,18 +141,25 @@ class CoordinatorServer:
             self._connections.leave(connection)
 
     async def _fetch_model(self, request: bytes, context: Context) -> None:
-        node = await self._authenticated(context)
+        stream = IncomingStream(await self._authenticated(context), context)
         try:
-            model_hash = decode_fetch_model(request, node)
+            model_hash = decode_fetch_model(request, stream.node)
         except ProtocolViolation as violation:
             await _refuse(context, violation)
-        parameters = self._models.parameters(node, model_hash)
-        if parameters is None:
+        try:
+            await uninterrupted(self._fetching.enter(stream))
+            sent = await self._send_model(stream, model_hash)
+        finally:
+            self._fetching.leave(stream)
+        if sent is None:
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such model is offered")
-        await context.write(encode_model_chunk(ModelHeader(parameters.nbytes)))
-        octets = parameters.cast("B")
-        for start in range(0, len(octets), CHUNK_BYTES):
-            await context.write(encode_model_chunk(octets[start : start + CHUNK_BYTES]))
+        if not sent:
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "replaced, or too slow")
+
+    async def _send_model(self, stream: IncomingStream, model_hash: bytes) -> bool | None:
+        """Return whether the model was sent, or None when the node may not have it."""
+        parameters = self._models.parameters(stream.node, model_hash)
+        return None if parameters is None else await send_model(stream, parameters)
 
     async def _upload_masked_input(self, _requests: object, context: Context) -> bytes:
         stream = IncomingStream(await self._authenticated(context), context)
@@ -165,7 +171,7 @@ class CoordinatorServer:
             _log.error("upload_not_stored", market=stream.node, reason=str(error))
             await context.abort(grpc.StatusCode.UNAVAILABLE, "the upload cannot be stored")
         except TimeoutError:
-            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "no header")
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "too slow")
 
     async def _receive(self, stream: IncomingStream) -> UploadVerdict:
         try:

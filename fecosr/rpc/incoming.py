@@ -1,7 +1,7 @@
 """One call of one node, as the coordinator reads it, and the rule that a newer call replaces an older one."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Generic, TypeVar
 
 import grpc.aio
@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 
 class IncomingStream:
-    """Read the messages of one call until the node or the coordinator ends it.
+    """Read and write the messages of one call until the node or the coordinator ends it.
 
     Attributes:
         node: whose call it is.
@@ -29,7 +29,7 @@ class IncomingStream:
         self._closing = asyncio.Event()
 
     def close(self) -> None:
-        """Let the read that waits, and every later one, return None."""
+        """Let the read or write that waits, and every later one, come to nothing."""
         self._closing.set()
 
     def replace(self) -> None:
@@ -39,18 +39,31 @@ class IncomingStream:
 
     async def read(self) -> bytes | None:
         """Return the next message, or None when there will be none."""
-        if self._closing.is_set():
-            return None
-        reading = asyncio.ensure_future(self._context.read())
-        closing = asyncio.ensure_future(self._closing.wait())
-        try:
-            await asyncio.wait({reading, closing}, return_when=asyncio.FIRST_COMPLETED)
-            message: object = reading.result() if reading.done() else None
-        finally:
-            reading.cancel()
-            closing.cancel()
+        message: object = await self._unless_closed(self._context.read)
         # gRPC marks the end of the stream with an object of its own.
         return message if isinstance(message, bytes) else None
+
+    async def write(self, message: bytes) -> bool:
+        """Send a message as soon as the node has room for it; return whether it left."""
+
+        async def writing() -> bool:
+            await self._context.write(message)
+            return True
+
+        return await self._unless_closed(writing) is True
+
+    async def _unless_closed(self, start: Callable[[], Coroutine[Any, Any, Result]]) -> Result | None:
+        """Return what `start` leads to, or None when the call is closed before."""
+        if self._closing.is_set():
+            return None
+        work = asyncio.ensure_future(start())
+        closing = asyncio.ensure_future(self._closing.wait())
+        try:
+            await asyncio.wait({work, closing}, return_when=asyncio.FIRST_COMPLETED)
+            return work.result() if work.done() else None
+        finally:
+            work.cancel()
+            closing.cancel()
 
 
 Stream = TypeVar("Stream", bound=IncomingStream)

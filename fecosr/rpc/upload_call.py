@@ -7,6 +7,7 @@ from fecosr.errors import ProtocolViolation
 from fecosr.ids import NodeId
 from fecosr.rpc.handler import CoordinatorHandler, ReceivedVector, UploadSink
 from fecosr.rpc.incoming import IncomingStream, uninterrupted
+from fecosr.rpc.transfers import transfer_seconds
 from fecosr.secagg.messages import Phase
 from fecosr.wire.transfers import ELEMENT_BYTES, UploadHeader, UploadVerdict, decode_upload_chunk
 
@@ -22,6 +23,7 @@ async def receive_upload(
         ProtocolViolation: it breaks the protocol, its size or digest is not the announced one, or the handler
             refused it.
         StorageError: the sink cannot hold it.
+        TimeoutError: it takes longer than a transfer may.
 
     Guarantees:
         At most one chunk is in memory, and the sink never sees more bytes than the handler expects.
@@ -32,7 +34,8 @@ async def receive_upload(
         return UploadVerdict.NOT_EXPECTED
     if header.size_bytes != expected:
         raise _violation(stream.node, f"announced {header.size_bytes} bytes instead of {expected}")
-    received = await _body(stream, header, sink)
+    async with asyncio.timeout(transfer_seconds(expected)):
+        received = await _body(stream, header, sink)
     if received.digest != header.sha256:
         raise _violation(stream.node, "the SHA-256 is not the announced one")
     is_counted = await uninterrupted(

@@ -18,6 +18,7 @@ from fecosr.federation.messages import Hello, NodeMessage
 from fecosr.ids import NodeId, RunId
 from fecosr.rpc.certificates import Credential, create_authority, issue_coordinator, issue_node
 from fecosr.rpc.coordinator_server import CoordinatorServer
+from fecosr.rpc.handler import ModelSource
 from fecosr.rpc.listener import Listener, listen
 from fecosr.rpc.node_client import NodeClient
 from fecosr.rpc.patience import Patience
@@ -202,21 +203,30 @@ class Loopback:
 
     @asynccontextmanager
     async def server(
-        self, port: int = 0, roster: Collection[NodeId] = ROSTER, tls: TlsFiles | None = None
+        self,
+        port: int = 0,
+        roster: Collection[NodeId] = ROSTER,
+        tls: TlsFiles | None = None,
+        models: ModelSource | None = None,
     ) -> AsyncIterator[CoordinatorServer]:
         """Serve inside the block."""
         listener = listen(f"127.0.0.1:{port}", tls or self.kits.coordinator(), NOW)
-        server = self.serving(listener, roster)
+        server = self.serving(listener, roster, models)
         await server.start()
         try:
             yield server
         finally:
             await server.stop(grace_seconds=1.0)
 
-    def serving(self, listener: Listener, roster: Collection[NodeId] = ROSTER) -> CoordinatorServer:
+    def serving(
+        self,
+        listener: Listener,
+        roster: Collection[NodeId] = ROSTER,
+        models: ModelSource | None = None,
+    ) -> CoordinatorServer:
         """Return a server that is not started yet."""
         return CoordinatorServer(
-            listener, roster=roster, handler=self.handler, models=self.models, uploads=self.sink
+            listener, roster=roster, handler=self.handler, models=models or self.models, uploads=self.sink
         )
 
     def client(self, port: int, node: NodeId = DE, patience: Patience | None = None) -> NodeClient:

@@ -8,6 +8,7 @@ import pytest
 
 from fecosr.errors import ProtocolViolation
 from fecosr.federation.messages import FromClient
+from fecosr.rpc import transfers
 from fecosr.secagg.messages import MaskedInput
 from fecosr.wire import service
 from fecosr.wire.transfers import (
@@ -151,4 +152,16 @@ async def test_an_upload_that_breaks_off_is_forgotten(loopback: Loopback) -> Non
             await loopback.sink.opened.wait()
             call.cancel()
         await loopback.sink.uploads[0].discarded.wait()
+    assert loopback.handler.events.empty()
+
+
+async def test_an_upload_that_stalls_is_given_up(loopback: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
+    loopback.handler.expected_bytes[DE] = VECTOR.nbytes
+    async with loopback.server() as server, loopback.channel(server.port) as channel:
+        call = uploads(channel)()
+        monkeypatch.setattr(transfers, "SETUP_SECONDS", 0.05)
+        await call.write(header())
+        await call.write(data(DATA[:4]))
+        assert await call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert loopback.sink.uploads[0].discarded.is_set()
     assert loopback.handler.events.empty()
