@@ -10,11 +10,11 @@ from typing import Final, Self
 import grpc.aio
 import structlog
 
-from fecosr.errors import MisuseError
+from fecosr.errors import ConfigError, MisuseError
 from fecosr.rpc.channel_options import CHANNEL_OPTIONS
 from fecosr.rpc.node_session import CONNECT, Call, NodeSession
 from fecosr.rpc.patience import Patience
-from fecosr.rpc.refusals import MAX_DETAIL_CHARACTERS, raise_refusal
+from fecosr.rpc.refusals import MAX_DETAIL_CHARACTERS, is_distrust, raise_refusal
 from fecosr.rpc.tls import TlsFiles, channel_credentials, check_leaf
 from fecosr.wire import service
 
@@ -43,6 +43,7 @@ class NodeClient:
         self._patience = patience
         self._channel: grpc.aio.Channel | None = None
         self._failures = 0
+        self._was_let_in = False
 
     async def __aenter__(self) -> Self:
         credentials = channel_credentials(self._tls, self._clock())
@@ -63,7 +64,8 @@ class NodeClient:
         opens the next session, which begins with a hello.
 
         Raises:
-            ConfigError: trying again is in vain: a certificate is not accepted or the node not in the roster.
+            ConfigError: trying again is in vain: the node is not accepted, or the only one it ever reached at
+                the coordinator's address cannot be trusted.
         """
         if self._channel is None:
             raise MisuseError("a node client is used inside its `async with` block")
@@ -93,11 +95,22 @@ class NodeClient:
             return None
         if metadata.get(service.READY) is not None:
             self._failures = 0
+            self._was_let_in = True
             return call
         code, detail = await call.code(), await call.details()
         raise_refusal(code, detail, CONNECT)
+        if is_distrust(detail):
+            self._distrusted()
         self._failed(f"{code.name}: {(detail or '')[:MAX_DETAIL_CHARACTERS]}")
         return None
+
+    def _distrusted(self) -> None:
+        if not self._was_let_in:
+            raise ConfigError(
+                "the coordinator's certificate is not trusted",
+                remedy="compare ca.pem, the coordinator's host name and its certificate's dates",
+            )
+        _log.warning("coordinator_not_trusted", address=self._address)
 
     def _failed(self, reason: str) -> None:
         self._failures += 1

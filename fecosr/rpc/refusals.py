@@ -39,11 +39,14 @@ def raise_refusal(code: grpc.StatusCode | None, detail: str | None, phase: str) 
         raise ConfigError(f"the coordinator refuses this node: {shown}", remedy=_NODE_REFUSED[code])
     if code in _MESSAGE_REFUSED:
         raise ProtocolViolation(COORDINATOR, phase, f"refused: {shown}")
-    if any(words in (detail or "") for words in _NOT_TRUSTED):
-        raise ConfigError(
-            "the coordinator's certificate is not trusted",
-            remedy="compare ca.pem, the coordinator's host name and its certificate's dates",
-        )
+
+
+def is_distrust(detail: str | None) -> bool:
+    """Return whether a call failed because the certificate of whoever answered is not the coordinator's.
+
+    On the first dial that is a mistake in the kit; later it may be a stranger with the address for a while.
+    """
+    return any(words in (detail or "") for words in _NOT_TRUSTED)
 
 
 def lost(error: grpc.aio.AioRpcError, phase: str) -> ConnectionLost:

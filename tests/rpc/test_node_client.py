@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from fecosr.errors import ConfigError, MisuseError
 from fecosr.federation.messages import Rejected
@@ -86,6 +87,30 @@ async def test_a_coordinator_of_another_authority_is_not_trusted(loopback: Loopb
             async with client.session():
                 pass
     assert loopback.handler.events.empty()
+
+
+async def test_a_stranger_at_the_coordinators_address_is_waited_out(
+    loopback: Loopback, tmp_path: Path
+) -> None:
+    other = Kits(tmp_path, "other")
+    waits: list[float] = []
+    async with loopback.server() as server:
+        port = server.port
+        client = loopback.client(port, patience=impatient(waits, allowed=1))
+        await client.__aenter__()
+        async with client.session():
+            pass
+    async with loopback.server(port, tls=other.coordinator()):
+        with capture_logs() as lines, pytest.raises(GaveUpError):
+            async with client.session():
+                pass
+    assert {
+        "event": "coordinator_not_trusted",
+        "log_level": "warning",
+        "address": f"127.0.0.1:{port}",
+    } in lines
+    assert len(waits) == 2
+    await client.__aexit__(None, None, None)
 
 
 async def test_a_coordinator_under_another_host_name_is_not_trusted(loopback: Loopback) -> None:

@@ -2,7 +2,7 @@ import grpc
 import pytest
 
 from fecosr.errors import ConfigError, ConnectionLost, ProtocolViolation
-from fecosr.rpc.refusals import lost, raise_refusal
+from fecosr.rpc.refusals import is_distrust, lost, raise_refusal
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,22 @@ def test_a_refused_message_names_coordinator_and_phase(code: grpc.StatusCode) ->
 )
 def test_what_passes_by_itself_is_no_refusal(code: grpc.StatusCode | None) -> None:
     raise_refusal(code, "Socket closed", "connect")
+
+
+@pytest.mark.parametrize(
+    ("detail", "expected"),
+    [
+        ("Ssl handshake failed: CERTIFICATE_VERIFY_FAILED", True),
+        ("Hostname Verification Check failed.", True),
+        ("Socket closed", False),
+        (None, False),
+    ],
+)
+def test_a_certificate_that_does_not_do_is_recognised_but_refuses_nobody(
+    detail: str | None, expected: bool
+) -> None:
+    raise_refusal(grpc.StatusCode.UNAVAILABLE, detail, "fetch_model")
+    assert is_distrust(detail) is expected
 
 
 def test_a_lost_connection_says_what_was_going_on() -> None:
