@@ -14,6 +14,7 @@ from fecosr.errors import ConfigError
 from fecosr.federation.cohort import PUBLIC_KEY_BYTES, Roster
 from fecosr.federation.policy import NodePolicy
 from fecosr.ids import NodeId, node_id
+from fecosr.secagg.parameters import MAX_CLIENTS
 from fecosr.training.settings import LocalBaselineSettings
 
 SEED_BYTES = 32
@@ -83,7 +84,7 @@ class NodeConfig(Section):
 
 class _RosterFile(Section):
     coordinator: PublicKeyHex
-    nodes: dict[MarketName, PublicKeyHex] = Field(min_length=2)
+    nodes: dict[MarketName, PublicKeyHex] = Field(min_length=2, max_length=MAX_CLIENTS)
 
 
 _Config = TypeVar("_Config", CoordinatorConfig, NodeConfig)
@@ -119,7 +120,8 @@ def load_roster(path: Path) -> Roster:
     """Return the pinned identities.
 
     Raises:
-        ConfigError: a name or key is malformed, or two parties share a key.
+        ConfigError: a name or key is malformed, two parties share a key, or there are more nodes than one
+            secure aggregation can hold.
     """
     entries = load(path, _RosterFile)
     nodes = {NodeId(name): bytes.fromhex(public) for name, public in entries.nodes.items()}

@@ -127,3 +127,11 @@ def test_a_roster_pins_every_identity(tmp_path: Path) -> None:
 def test_a_roster_that_pins_nothing_is_refused(tmp_path: Path, nodes: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_roster(write(tmp_path / "roster.toml", roster_text(**nodes)))
+
+
+def test_a_roster_of_more_nodes_than_an_aggregation_can_hold_is_refused(tmp_path: Path) -> None:
+    nodes = {f"m{number}": f"{number:064x}" for number in range(65)}
+    with pytest.raises(ConfigError, match=r"nodes: .* at most 64 items"):
+        load_roster(write(tmp_path / "roster.toml", roster_text(**nodes)))
+    del nodes["m64"]
+    assert len(load_roster(write(tmp_path / "roster.toml", roster_text(**nodes))).nodes) == 64
