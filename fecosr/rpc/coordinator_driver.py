@@ -82,7 +82,8 @@ class CoordinatorDriver:
         """Wait until the run is over.
 
         Raises:
-            FecosrError: a record could not be stored; the run goes on when the coordinator is started again.
+            Exception: a record could not be stored, or the coordinator made a mistake; the run goes on when
+                it is started again.
         """
         return await asyncio.shield(self._stopped)
 
@@ -143,11 +144,20 @@ class CoordinatorDriver:
                 return None
 
     async def _on(self, event: Event) -> CoordinatorState | None:
-        """Carry out what `event` makes of the state, and return the state after it."""
+        """Carry out what `event` makes of the state, and return the state after it.
+
+        Raises:
+            ProtocolViolation: a node broke the protocol; that ends its connection and nothing else.
+        """
         async with self._one_at_a_time:
             state = self._state
             if state is not None and not isinstance(state, Stopped) and not self._stopped.done():
-                await self._carry_out(await asyncio.to_thread(event, state, time.monotonic()))
+                try:
+                    await self._carry_out(await asyncio.to_thread(event, state, time.monotonic()))
+                except ProtocolViolation:
+                    raise
+                except Exception as error:  # noqa: BLE001 - a mistake of ours must not end in a node's call
+                    self._fail(error)
             return self._state
 
     async def _carry_out(self, transition: CoordinatorTransition) -> None:

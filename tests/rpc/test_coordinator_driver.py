@@ -7,9 +7,9 @@ import pytest
 import structlog
 
 from fecosr.errors import ProtocolViolation
-from fecosr.federation.coordinator import Running, open_run
+from fecosr.federation.coordinator import CoordinatorTransition, Running, open_run
 from fecosr.federation.effects import CoordinatorRecord
-from fecosr.federation.messages import CoordinatorMessage, FromClient
+from fecosr.federation.messages import CoordinatorMessage, Finished, FromClient
 from fecosr.federation.run import FederationRun
 from fecosr.ids import NodeId
 from fecosr.rpc.coordinator_driver import CoordinatorDriver
@@ -110,3 +110,28 @@ async def test_a_vector_of_another_attempt_is_not_accepted() -> None:
 async def test_a_forged_vector_that_ends_the_attempt_is_not_accepted() -> None:
     scene = await masked_input_phase(n_min=len(NAMES))
     assert not await scene.upload(DE, signature=bytes(64))
+
+
+async def raising(monkeypatch: pytest.MonkeyPatch, error: Exception) -> CoordinatorDriver:
+    """Return a driver whose state machine raises when it is told anything."""
+
+    def fail(*_: object) -> CoordinatorTransition:
+        raise error
+
+    scene = await masked_input_phase()
+    monkeypatch.setattr(Running, "receive", fail)
+    return scene.driver
+
+
+async def test_a_mistake_of_the_coordinator_ends_it_with_that_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = await raising(monkeypatch, ZeroDivisionError("a bug"))
+    await driver.received(DE, Finished(bytes(32)))
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        await driver.stopped()
+
+
+async def test_a_mistake_of_a_node_ends_its_call_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = await raising(monkeypatch, ProtocolViolation(DE, "test", "said the wrong thing"))
+    with pytest.raises(ProtocolViolation, match="said the wrong thing"):
+        await driver.received(DE, Finished(bytes(32)))
+    assert not driver._stopped.done()
