@@ -5,8 +5,10 @@ What a crash left behind is deleted at start-up, because its session died with t
 """
 
 import hashlib
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -37,12 +39,22 @@ class SpooledVector:
 
 
 class Upload:
-    """Receive one node's vector chunk by chunk; leaving the `with` block unfinished discards it."""
+    """Receive one node's vector chunk by chunk; leaving the `with` block unfinished discards it.
 
-    def __init__(self, path: Path, node: NodeId, size_bytes: int) -> None:
+    Args:
+        path: where it is kept meanwhile.
+        node: whose it is.
+        size_bytes: how much must arrive.
+        when_over: called when nothing is left to discard, perhaps more than once.
+    """
+
+    def __init__(
+        self, path: Path, node: NodeId, size_bytes: int, when_over: Callable[["Upload"], None]
+    ) -> None:
         self._path = path
         self._node = node
         self._expected_bytes = size_bytes
+        self._when_over = when_over
         self._received_bytes = 0
         self._hash = hashlib.sha256()
         try:
@@ -97,6 +109,7 @@ class Upload:
         with suppress(OSError):
             self._file.close()
         self._path.unlink(missing_ok=True)
+        self._when_over(self)
 
     def __enter__(self) -> Self:
         return self
@@ -137,11 +150,15 @@ class UploadSpool:
         if earlier is not None:
             earlier.discard()
         path = self._folder / f"{name}-{next(self._serial)}.upload"
-        self._open[name] = Upload(path, node, length * ELEMENT_BYTES)
-        return self._open[name]
+        upload = Upload(path, node, length * ELEMENT_BYTES, partial(self._forget, name))
+        self._open[name] = upload
+        return upload
 
     def discard_all(self) -> None:
         """Discard every unfinished upload, because their attempt is over."""
-        for upload in self._open.values():
+        for upload in tuple(self._open.values()):
             upload.discard()
-        self._open.clear()
+
+    def _forget(self, name: str, upload: Upload) -> None:
+        if self._open.get(name) is upload:
+            del self._open[name]

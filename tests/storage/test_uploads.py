@@ -1,4 +1,6 @@
+import gc
 import hashlib
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +102,24 @@ def test_the_end_of_an_attempt_discards_what_is_unfinished(spool: UploadSpool, t
     spool.discard_all()
     assert _names(tmp_path) == []
     assert spooled.vector.tolist() == VECTOR.tolist()
+
+
+def test_uploads_that_are_over_are_forgotten(spool: UploadSpool) -> None:
+    with spool.open(1, 1, DE, length=4) as finished:
+        finished.receive(BYTES)
+        finished.finish()
+    with spool.open(2, 1, DE, length=4) as broken_off:
+        broken_off.receive(BYTES[:3])
+    older = spool.open(3, 1, DE, length=4)
+    newer = spool.open(3, 1, DE, length=4)
+    older.discard()
+    kept = [weakref.ref(upload) for upload in (finished, broken_off, older, newer)]
+    del finished, broken_off, older, newer
+    gc.collect()
+    assert [upload() is None for upload in kept] == [True, True, True, False]
+    spool.discard_all()
+    gc.collect()
+    assert kept[-1]() is None
 
 
 def test_what_a_crash_left_is_deleted_at_start_up(tmp_path: Path) -> None:
