@@ -94,6 +94,45 @@ def demo(
     raise typer.Exit(run_demo(data, out, rounds))
 
 
+@app.command()
+def simulate(
+    *,
+    nodes: Annotated[int, typer.Option("--nodes", min=2, max=9999, help="How many nodes.")],
+    length: Annotated[int, typer.Option("--length", min=1, help="Elements of each node's vector.")],
+    dropout: Annotated[
+        float, typer.Option("--dropout", min=0, max=1, help="Chance that a node leaves in some phase.")
+    ] = 0.0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Decides every vector, key, delay and fault.")
+    ] = 0,
+    faults: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--faults",
+            metavar="NAME=NUMBER",
+            help="loss, duplication, crash, notice (chances); least_delay_seconds, most_delay_seconds, "
+            "crash_within_seconds. May be given several times.",
+        ),
+    ] = None,
+    n_min: Annotated[int | None, typer.Option("--n-min", min=2, help="Fewest survivors [nodes / 2].")] = None,
+    max_colluding: Annotated[
+        int | None, typer.Option("--max-colluding", min=0, help="Nodes that may collude [nodes / 10].")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Play one secure aggregation in this process: the real state machines, seeded faults, virtual time.
+
+    Exit code 0: the sum is right, or so many had left that there could be none; 1: anything else.
+
+    Examples: fecosr simulate --nodes 50 --length 100000 --dropout 0.1;
+    fecosr simulate --nodes 12 --length 10 --faults duplication=0.5 --faults loss=0.02 --seed 7
+    """
+    from fecosr.cli.simulate import Rehearsal, run_simulation
+
+    rehearsal = Rehearsal(nodes, length, dropout, seed, faults or (), n_min, max_colluding)
+    raise typer.Exit(run_simulation(rehearsal, as_json=as_json))
+
+
 @harness.command("run")
 def harness_run(
     scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="A file, or a name from `list`.")],

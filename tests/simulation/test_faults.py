@@ -12,6 +12,8 @@ from fecosr.simulation.faults import Faults
         {"loss": -0.1},
         {"duplication": 1.1},
         {"crash": 2.0},
+        {"dropout": -1.0},
+        {"most_delay_seconds": float("inf")},
         {"notice": float("nan")},
         {"least_delay_seconds": 2.0, "most_delay_seconds": 1.0},
         {"least_delay_seconds": -1.0},
@@ -24,4 +26,4 @@ def test_impossible_faults_are_refused(wrong: dict[str, Any]) -> None:
 
 
 def test_the_default_loses_nothing() -> None:
-    assert (Faults().loss, Faults().duplication, Faults().crash) == (0, 0, 0)
+    assert (Faults().loss, Faults().duplication, Faults().dropout, Faults().crash) == (0, 0, 0, 0)
