@@ -27,7 +27,7 @@ from fecosr.secagg.outcomes import (
 )
 from fecosr.secagg.rules import Rule, out_of_phase
 from fecosr.secagg.statements import survivors_statement
-from fecosr.secagg.unmasking import culprits, open_secrets, remove_masks
+from fecosr.secagg.unmasking import culprits, open_secrets, unmask
 from fecosr.transition import Transition
 
 
@@ -126,7 +126,7 @@ class CollectingUnmaskShares(Collecting):
             opened = open_secrets(self.cohort, self.reveals)
         except CryptoError as error:
             return Transition(Aborted(AbortReason.BAD_SHARES, str(error), self.gone, unmasked=True))
-        remove_masks(self.total, self.cohort, opened)
+        unmask(self.total, self.cohort, opened)
         completed = Completed(
             total=self.total,
             survivors=self.survivors,

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from fecosr.crypto.shamir import split
 from fecosr.crypto.signatures import SigningKey
@@ -23,7 +22,7 @@ from fecosr.ids import COORDINATOR, NodeId
 from fecosr.secagg.checks import check_adverts, check_proof, check_sources, check_survivors
 from fecosr.secagg.cohort import Cohort, form_cohort
 from fecosr.secagg.graph import neighbours
-from fecosr.secagg.masking import masked
+from fecosr.secagg.masking import Summand, Vector, masked
 from fecosr.secagg.messages import (
     AdvertList,
     ClientMessage,
@@ -51,8 +50,6 @@ from fecosr.secagg.statements import (
     vector_digest,
 )
 from fecosr.transition import Transition
-
-Vector = npt.NDArray[np.uint32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +114,7 @@ class AwaitingAdverts(_Waiting):
     parameters: SecAggParameters
     secrets: ClientSecrets
     advert: KeyAdvert
-    vector: Vector = field(repr=False)
+    vector: Vector | Summand = field(repr=False)
 
     def receive(self, message: ServerMessage) -> "ClientTransition":
         """Check all adverts, derive the session from them, and share both secrets among the cohort.
@@ -161,7 +158,7 @@ class AwaitingShares(_Waiting):
     cohort: Cohort
     secrets: ClientSecrets
     own: SharePair
-    vector: Vector = field(repr=False)
+    vector: Vector | Summand = field(repr=False)
 
     def receive(self, message: ServerMessage) -> "ClientTransition":
         """Open the shares, and hand in the vector masked with everybody whose shares came.
@@ -177,9 +174,10 @@ class AwaitingShares(_Waiting):
         session = self.cohort.session
         peers = self.cohort.mask_publics(neighbours(self.me, pairs))
         vector = masked(self.vector, self.secrets, peers, session, self.me)
-        signature = self.identity.sign(masked_input_statement(session, self.me, vector_digest(vector)))
+        digest = vector_digest(vector)
+        signature = self.identity.sign(masked_input_statement(session, self.me, digest))
         state = AwaitingSurvivors(self.me, self.identity, self.roster, self.cohort, pairs)
-        return Transition(state, outbox=(MaskedInput(vector, signature),))
+        return Transition(state, outbox=(MaskedInput(vector, signature, digest),))
 
     def _open(self, source: NodeId, sealed: bytes) -> SharePair:
         public = self.cohort.adverts[source].channel_public
@@ -263,7 +261,7 @@ def begin(  # noqa: PLR0917 - all that a client brings to a session, in the orde
     me: NodeId,
     identity: SigningKey,
     roster: Mapping[NodeId, bytes],
-    vector: Vector,
+    vector: Vector | Summand,
     entropy: bytes,
 ) -> ClientTransition:
     """Advertise fresh keys for one session.
@@ -273,7 +271,7 @@ def begin(  # noqa: PLR0917 - all that a client brings to a session, in the orde
         me: this client.
         identity: its signing key.
         roster: the pinned Ed25519 identity of every client that may ever take part, this one included.
-        vector: what to add to the sum, uint32 [length].
+        vector: what to add to the sum, uint32 [length], or what writes it when it is masked.
         entropy: 32 fresh bytes from the operating system, used for this session only.
 
     Raises:
@@ -281,7 +279,7 @@ def begin(  # noqa: PLR0917 - all that a client brings to a session, in the orde
     """
     if roster.get(me) != identity.public:
         raise MisuseError("the roster does not pin this identity for this client")
-    if vector.dtype != np.uint32 or vector.shape != (parameters.length,):
+    if not _fits(vector, parameters.length):
         raise MisuseError(f"a vector is uint32 [{parameters.length}]")
     context = parameters.context
     secrets = derive_secrets(entropy, context, me)
@@ -289,3 +287,9 @@ def begin(  # noqa: PLR0917 - all that a client brings to a session, in the orde
     advert = signed_advert(context, me, identity, keys, seed_commitment(context, me, secrets.seed))
     state = AwaitingAdverts(me, identity, roster, parameters, secrets, advert, vector)
     return Transition(state, outbox=(advert,))
+
+
+def _fits(vector: Vector | Summand, length: int) -> bool:
+    if isinstance(vector, np.ndarray):
+        return vector.dtype == np.uint32 and vector.shape == (length,)
+    return vector.length == length

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from fecosr.crypto.key_agreement import derive_key
 from fecosr.crypto.labels import Label
-from fecosr.crypto.prg import expand
+from fecosr.crypto.prg import ALIGNMENT, BLOCK_ELEMENTS, Keystream
 from fecosr.errors import CryptoError, MisuseError
 
 NUM_EXTRA_SLOTS: Final = 3
@@ -17,8 +17,6 @@ NUM_EXTRA_SLOTS: Final = 3
 NORM_SLACK: Final = 1e-6
 """How far, relatively, float32 rounding may carry a clipped norm over clip_norm."""
 _CAPACITY: Final = 2**31
-_CHUNK: Final = 1 << 16
-"""Elements handled at a time, so that the float64 intermediates stay in cache."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,16 +107,23 @@ class UpdateEncoding:
             MisuseError: an argument is not as described, a value is not finite, or the update's norm is above
                 clip_norm (1 + 1e-6).
         """
-        self._check(update, weight, loss)
-        vector = expand(derive_key(rounding_seed, Label.ROUNDING), self.length)  # [P + 3]
-        num_parameters = self.num_parameters
-        for start in range(0, num_parameters, _CHUNK):
-            stop = min(start + _CHUNK, num_parameters)
-            _round_into(vector[start:stop], update[start:stop], weight * self.update_scale)
-        extras = np.array([weight * self.weight_scale, weight * min(loss, self.max_loss) * self.loss_scale])
-        _round_into(vector[num_parameters : num_parameters + 2], extras, 1.0)
-        vector[num_parameters + 2] = 1
+        prepared = self.prepare(update, weight, loss, rounding_seed)
+        vector = np.empty(self.length, dtype=np.uint32)  # [P + 3]
+        for start in range(0, self.length, BLOCK_ELEMENTS):
+            prepared.write(start, vector[start : start + BLOCK_ELEMENTS])
         return vector
+
+    def prepare(
+        self, update: npt.NDArray[np.float32], weight: float, loss: float, rounding_seed: bytes
+    ) -> "PreparedUpdate":
+        """Return what writes the vector of `encode` piece by piece, so that it need not exist as a whole.
+
+        Arguments and refusals are those of `encode`; `update` is kept, not copied, and must not change.
+        """
+        self._check(update, weight, loss)
+        rounding_key = derive_key(rounding_seed, Label.ROUNDING)
+        extras = self._extras(weight, loss, rounding_key)
+        return PreparedUpdate(update, weight * self.update_scale, extras, rounding_key)
 
     def decode(self, total: npt.NDArray[np.uint32], num_survivors: int) -> DecodedSum:
         """Return what the sum of `num_survivors` encodings says.
@@ -147,6 +152,15 @@ class UpdateEncoding:
         )
         return DecodedSum(update_sum, weight / self.weight_scale, loss / self.loss_scale)
 
+    def _extras(self, weight: float, loss: float, rounding_key: bytes) -> npt.NDArray[np.uint32]:
+        """Return the slots after the update, rounded with the keystream's elements at their own places."""
+        values = np.array([weight * self.weight_scale, weight * min(loss, self.max_loss) * self.loss_scale])
+        before = self.num_parameters % ALIGNMENT
+        bits = np.empty(before + len(values), dtype="<u4")
+        Keystream(rounding_key, self.num_parameters - before).fill(bits)
+        _round_into(bits[before:], values, 1.0)
+        return np.array([*bits[before:], 1], dtype=np.uint32)
+
     def _check(self, update: npt.NDArray[np.float32], weight: float, loss: float) -> None:
         if update.dtype != np.float32 or update.shape != (self.num_parameters,):
             raise MisuseError(f"an update is float32 [{self.num_parameters}]")
@@ -161,10 +175,49 @@ class UpdateEncoding:
             raise MisuseError("the update was not clipped")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedUpdate:
+    """Hold one client's update, checked, and write it as ring elements where and when they are needed.
+
+    Attributes:
+        update: float32 [P], not yet multiplied by its weight.
+        factor: weight times scale.
+        extras: the slots after the update, already ring elements.
+        rounding_key: seed of the keystream that rounds.
+    """
+
+    update: npt.NDArray[np.float32] = field(repr=False)
+    factor: float = field(repr=False)
+    extras: npt.NDArray[np.uint32] = field(repr=False)
+    rounding_key: bytes = field(repr=False)
+
+    @property
+    def length(self) -> int:
+        """Return the number of ring elements."""
+        return len(self.update) + len(self.extras)
+
+    def write(self, start: int, block: npt.NDArray[np.uint32]) -> None:
+        """Overwrite `block` with the elements from `start` on.
+
+        Args:
+            start: a multiple of BLOCK_ELEMENTS.
+            block: uint32 [at most BLOCK_ELEMENTS].
+        """
+        part = self.update[start : start + block.size]
+        Keystream(self.rounding_key, start).fill(block[: part.size])
+        _round_into(block[: part.size], part, self.factor)
+        if part.size < block.size:
+            first = start + part.size - len(self.update)
+            block[part.size :] = self.extras[first : first + block.size - part.size]
+
+
 def _round_into(bits: npt.NDArray[np.uint32], values: npt.NDArray[np.floating], factor: float) -> None:
     """Replace uniform `bits` by the stochastically rounded `values * factor`, in two's complement."""
-    rounded = np.multiply(values, factor, dtype=np.float64)
-    rounded += bits * 2.0**-32
+    rounded = values.astype(np.float64)
+    rounded *= factor
+    fractions = bits.astype(np.float64)
+    fractions *= 2.0**-32
+    rounded += fractions
     np.floor(rounded, out=rounded)
     bits.view(np.int32)[:] = rounded
 
@@ -172,8 +225,8 @@ def _round_into(bits: npt.NDArray[np.uint32], values: npt.NDArray[np.floating], 
 def _l2_norm(update: npt.NDArray[np.float32]) -> float:
     """Return the norm, accumulated in float64 where no float32 square overflows."""
     total = 0.0
-    for start in range(0, len(update), _CHUNK):
-        part = update[start : start + _CHUNK].astype(np.float64)
+    for start in range(0, len(update), BLOCK_ELEMENTS):
+        part = update[start : start + BLOCK_ELEMENTS].astype(np.float64)
         # Not a dot product: BLAS would wake threads up for every chunk, which costs more than the sum.
         total += float(np.square(part, out=part).sum())
     return math.sqrt(total)

@@ -1,17 +1,35 @@
 """Masks: one a client makes alone, and one for each pair that cancels in the sum."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from fecosr.crypto.key_agreement import PrivateKey, derive_key
 from fecosr.crypto.labels import Label
-from fecosr.crypto.prg import add_keystream
+from fecosr.crypto.prg import BLOCK_ELEMENTS, Masks
 from fecosr.ids import NodeId
 from fecosr.secagg.secrets import ClientSecrets
 
 Vector = npt.NDArray[np.uint32]
+
+
+class Summand(Protocol):
+    """Write a client's vector piece by piece, so that it need not exist as a whole."""
+
+    @property
+    def length(self) -> int:
+        """Return the number of ring elements."""
+
+    def write(self, start: int, block: Vector) -> None:
+        """Overwrite `block` with the elements from `start` on.
+
+        Args:
+            start: a multiple of BLOCK_ELEMENTS.
+            block: uint32 [at most BLOCK_ELEMENTS].
+        """
 
 
 def self_mask_seed(seed: bytes, session: bytes) -> bytes:
@@ -37,12 +55,16 @@ def pairwise_sign(client: NodeId, peer: NodeId) -> int:
 
 
 def masked(
-    vector: Vector, secrets: ClientSecrets, peers: Mapping[NodeId, bytes], session: bytes, me: NodeId
+    vector: Vector | Summand,
+    secrets: ClientSecrets,
+    peers: Mapping[NodeId, bytes],
+    session: bytes,
+    me: NodeId,
 ) -> Vector:
-    """Return `vector` under the client's self mask and its pairwise masks.
+    """Return `vector` under the client's self mask and its pairwise masks, made in one pass.
 
     Args:
-        vector: the client's own, uint32 [length]; left as it is.
+        vector: the client's own, uint32 [length], or what writes it; left as it is.
         secrets: the client's self-mask seed and private mask key.
         peers: the public mask key of every peer it makes a mask with.
         session: binds every mask to this session.
@@ -51,36 +73,44 @@ def masked(
     Guarantees:
         Privacy: uniform to anyone who lacks the self-mask seed, and to anyone who lacks the pairwise seed of
         at least one peer.
+        Memory: besides the result, one block and the keystream for it.
     """
-    result = vector.copy()  # [length]
-    add_keystream(result, self_mask_seed(secrets.seed, session), 1)
+    signed_seeds = [(self_mask_seed(secrets.seed, session), 1)]
     for peer, public in peers.items():
-        pairwise_seed = pairwise_mask_seed(secrets.mask_key, public, session, me, peer)
-        add_keystream(result, pairwise_seed, pairwise_sign(me, peer))
+        seed = pairwise_mask_seed(secrets.mask_key, public, session, me, peer)
+        signed_seeds.append((seed, pairwise_sign(me, peer)))
+    masks = Masks(signed_seeds)
+    write = partial(_copy, vector) if isinstance(vector, np.ndarray) else vector.write
+    length = vector.size if isinstance(vector, np.ndarray) else vector.length
+    result = np.empty(length, dtype="<u4")  # [length]
+    for start in range(0, length, BLOCK_ELEMENTS):
+        block = result[start : start + BLOCK_ELEMENTS]
+        write(start, block)
+        masks.apply(block)
     return result
 
 
-def remove_self_mask(total: Vector, seed: bytes, session: bytes) -> None:
-    """Take a survivor's self mask out of the sum, in place."""
-    add_keystream(total, self_mask_seed(seed, session), -1)
+def _copy(vector: Vector, start: int, block: Vector) -> None:
+    np.copyto(block, vector[start : start + block.size])
 
 
-def remove_dropout_masks(
-    total: Vector, key: PrivateKey, dropout: NodeId, survivors: Mapping[NodeId, bytes], session: bytes
-) -> None:
-    """Take out of the sum, in place, what the survivors added for a client that never handed in its vector.
+def self_mask_removals(seeds: Iterable[bytes], session: bytes) -> Iterator[tuple[bytes, int]]:
+    """Yield keystream seed and sign that take the survivors' self masks out of the sum."""
+    for seed in seeds:
+        yield self_mask_seed(seed, session), -1
+
+
+def dropout_mask_removals(
+    key: PrivateKey, dropout: NodeId, survivors: Mapping[NodeId, bytes], session: bytes
+) -> Iterator[tuple[bytes, int]]:
+    """Yield keystream seed and sign that take out what was added for a client that sent no vector.
 
     Args:
-        total: the sum, uint32 [length].
         key: the dropout's private mask key, reconstructed.
-        dropout: the client that left.
-        survivors: the public mask key of every survivor.
+        dropout: the client that left before it handed in its vector.
+        survivors: the public mask key of every survivor that made a mask with it.
         session: the session.
     """
     for survivor, public in survivors.items():
         # The dropout adds what the survivor subtracts: its own masks complete the pairs.
-        add_keystream(
-            total,
-            pairwise_mask_seed(key, public, session, dropout, survivor),
-            pairwise_sign(dropout, survivor),
-        )
+        yield pairwise_mask_seed(key, public, session, dropout, survivor), pairwise_sign(dropout, survivor)

@@ -79,10 +79,21 @@ class MaskedInput:
     Attributes:
         vector: uint32 [length], uniform to anyone who lacks the masks.
         signature: the client's Ed25519 identity over session and SHA-256 of the vector, 64 bytes.
+        digest: SHA-256 of the vector as the client announces it, so that its driver need not hash again. The
+            server never believes it: see HashedInput.
     """
 
     vector: npt.NDArray[np.uint32] = field(repr=False)
     signature: bytes
+    digest: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HashedInput(MaskedInput):
+    """Hand the server a masked input whose `digest` its own driver took of the bytes while they arrived.
+
+    It is made by that driver and by nobody else, and never travels.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +151,7 @@ _PHASES: Final[Mapping[type[ClientMessage | ServerMessage], Phase]] = {
     EncryptedShares: Phase.SHARE_KEYS,
     ShareDelivery: Phase.SHARE_KEYS,
     MaskedInput: Phase.MASKED_INPUT,
+    HashedInput: Phase.MASKED_INPUT,
     SurvivorList: Phase.MASKED_INPUT,
     ConsistencySignature: Phase.CONSISTENCY,
     ConsistencyProof: Phase.CONSISTENCY,

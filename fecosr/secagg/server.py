@@ -27,6 +27,7 @@ from fecosr.secagg.messages import (
     AdvertList,
     ClientMessage,
     EncryptedShares,
+    HashedInput,
     KeyAdvert,
     MaskedInput,
     Phase,
@@ -220,7 +221,8 @@ class CollectingInputs(Collecting):
         vector = message.vector
         if vector.dtype != np.uint32 or vector.shape != self.total.shape:
             raise ProtocolViolation(sender, self.phase, Rule.WRONG_VECTOR)
-        digest = vector_digest(vector)
+        hashed = message.digest if isinstance(message, HashedInput) else None
+        digest = hashed or vector_digest(vector)
         if self._is_repeated(sender, self.digests.get(sender), digest):
             return self
         statement = masked_input_statement(self.cohort.session, sender, digest)

@@ -3,15 +3,16 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Final
 
 from fecosr.crypto.key_agreement import PrivateKey
+from fecosr.crypto.prg import add_keystreams
 from fecosr.crypto.shamir import combine, interpolate, lagrange_weights
 from fecosr.errors import CryptoError
 from fecosr.ids import NodeId
 from fecosr.secagg.cohort import Cohort
-from fecosr.secagg.masking import Vector, remove_dropout_masks, remove_self_mask
+from fecosr.secagg.masking import Vector, dropout_mask_removals, self_mask_removals
 from fecosr.secagg.messages import UnmaskShares
 from fecosr.secagg.outcomes import BadShare
 from fecosr.secagg.statements import seed_commitment
@@ -56,13 +57,13 @@ def open_secrets(cohort: Cohort, reveals: Mapping[NodeId, UnmaskShares]) -> Open
     return Opened(seeds, mask_keys, tuple(opener.bad_shares))
 
 
-def remove_masks(total: Vector, cohort: Cohort, opened: Opened) -> None:
+def unmask(total: Vector, cohort: Cohort, opened: Opened) -> None:
     """Take all masks out of the sum, in place: the survivors' own, and those they made with dropouts."""
-    for seed in opened.seeds.values():
-        remove_self_mask(total, seed, cohort.session)
     survivors = cohort.mask_publics(opened.seeds)
+    removals = [self_mask_removals(opened.seeds.values(), cohort.session)]
     for dropout, key in opened.mask_keys.items():
-        remove_dropout_masks(total, key, dropout, survivors, cohort.session)
+        removals.append(dropout_mask_removals(key, dropout, survivors, cohort.session))
+    add_keystreams(total, chain(*removals))
 
 
 def culprits(bad_shares: Sequence[BadShare]) -> tuple[NodeId, ...]:

@@ -62,3 +62,33 @@ def test_misuse_is_refused() -> None:
     with pytest.raises(MisuseError):
         prg.expand(SEED, -1)
     assert not good.any()
+
+
+def test_a_keystream_can_be_entered_in_the_middle() -> None:
+    block = np.empty(9, dtype=np.uint32)
+    prg.Keystream(SEED, 12).fill(block)
+    assert block.tolist() == mask_elements(SEED, 21)[12:]
+    for start in (-4, 1, 6):
+        with pytest.raises(MisuseError):
+            prg.Keystream(SEED, start)
+
+
+def test_many_keystreams_in_one_pass_equal_one_after_the_other() -> None:
+    signed_seeds = [(bytes([i]) * 32, 1 if i % 2 else -1) for i in range(5)]
+    length = 2 * prg.BLOCK_ELEMENTS + 3
+    at_once = np.arange(length, dtype=np.uint32)
+    one_by_one = at_once.copy()
+    prg.add_keystreams(at_once, signed_seeds)
+    for seed, sign in signed_seeds:
+        prg.add_keystream(one_by_one, seed, sign)
+    assert np.array_equal(at_once, one_by_one)
+    assert at_once[-3:].tolist() != list(range(length - 3, length))
+
+
+def test_a_bad_seed_among_good_ones_changes_nothing() -> None:
+    vector = np.zeros(4, dtype=np.uint32)
+    with pytest.raises(MisuseError):
+        prg.add_keystreams(vector, [(SEED, 1), (SEED, 2)])
+    with pytest.raises(MisuseError):
+        prg.add_keystreams(vector, [(SEED, 1), (SEED[:-1], 1)])
+    assert not vector.any()

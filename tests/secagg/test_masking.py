@@ -1,13 +1,15 @@
 import numpy as np
 import pytest
 
+from fecosr.crypto.prg import BLOCK_ELEMENTS, add_keystreams
 from fecosr.ids import NodeId
+from fecosr.secagg.encoding import UpdateEncoding
 from fecosr.secagg.masking import (
+    dropout_mask_removals,
     masked,
     pairwise_mask_seed,
     pairwise_sign,
-    remove_dropout_masks,
-    remove_self_mask,
+    self_mask_removals,
     self_mask_seed,
 )
 from fecosr.secagg.secrets import ClientSecrets, derive_secrets
@@ -58,7 +60,7 @@ def test_pairwise_masks_cancel_in_the_sum_of_all() -> None:
     total = np.zeros(20, dtype=np.uint32)
     for client, vector in vectors.items():
         total += masked_vector_of(client, vector)
-        remove_self_mask(total, secrets_of(client).seed, SESSION)
+        add_keystreams(total, self_mask_removals([secrets_of(client).seed], SESSION))
     assert total.tolist() == sum(vectors.values(), start=np.zeros(20, dtype=np.uint32)).tolist()
 
 
@@ -68,9 +70,9 @@ def test_a_dropouts_masks_are_removed_with_its_key() -> None:
     total = np.zeros(20, dtype=np.uint32)
     for client in stay:
         total += masked_vector_of(client, vectors[client])
-        remove_self_mask(total, secrets_of(client).seed, SESSION)
+        add_keystreams(total, self_mask_removals([secrets_of(client).seed], SESSION))
     assert total.tolist() != [7 + 9 + 10] * 20
-    remove_dropout_masks(total, secrets_of(gone).mask_key, gone, publics(stay), SESSION)
+    add_keystreams(total, dropout_mask_removals(secrets_of(gone).mask_key, gone, publics(stay), SESSION))
     assert total.tolist() == [7 + 9 + 10] * 20
 
 
@@ -86,3 +88,13 @@ def test_a_masked_vector_looks_uniform() -> None:
     ones = np.unpackbits(masked_vector_of(NAMES[0], vector).view(np.uint8)).mean()
     # 640,000 fair coins: standard deviation 0.000625.
     assert abs(ones - 0.5) < 0.004
+
+
+@pytest.mark.parametrize("num_parameters", [7, BLOCK_ELEMENTS - 2, BLOCK_ELEMENTS, 2 * BLOCK_ELEMENTS + 5])
+def test_encoding_while_masking_equals_encoding_first(num_parameters: int) -> None:
+    encoding = UpdateEncoding(num_parameters, clip_norm=1.0, num_summands=4, max_loss=8.0)
+    update = np.linspace(-1.0, 1.0, num_parameters, dtype=np.float32) / np.float32(num_parameters)
+    secrets, peers = secrets_of(NAMES[1]), publics([NAMES[0], NAMES[2]])
+    at_once = masked(encoding.prepare(update, 0.3, 2.0, SESSION), secrets, peers, SESSION, NAMES[1])
+    first = masked(encoding.encode(update, 0.3, 2.0, SESSION), secrets, peers, SESSION, NAMES[1])
+    assert np.array_equal(at_once, first)

@@ -11,6 +11,7 @@ from fecosr.secagg.messages import (
     ClientMessage,
     ConsistencySignature,
     EncryptedShares,
+    HashedInput,
     KeyAdvert,
     MaskedInput,
     Phase,
@@ -23,6 +24,7 @@ from fecosr.secagg.rules import Rule
 from fecosr.secagg.server import (
     Aborted,
     CohortFixed,
+    CollectingSignatures,
     Completed,
     DropoutReason,
     RunningState,
@@ -199,8 +201,25 @@ def test_a_wrong_vector_is_refused(play: Rehearsal) -> None:
     changed[0] += 1
     for forged in (MaskedInput(changed, said.signature), theirs, MaskedInput(said.vector, b"")):
         assert_server_refuses(play, phase, forged, Rule.BAD_INPUT_SIGNATURE)
+    # What a client says its digest is counts for nothing.
+    announced = MaskedInput(changed, said.signature, vector_digest(said.vector))
+    assert_server_refuses(play, phase, announced, Rule.BAD_INPUT_SIGNATURE)
+    hashed = HashedInput(said.vector, said.signature, vector_digest(changed))
+    assert_server_refuses(play, phase, hashed, Rule.BAD_INPUT_SIGNATURE)
     replayed = identity_of(ME).sign(masked_input_statement(bytes(32), ME, vector_digest(said.vector)))
     assert_server_refuses(play, phase, MaskedInput(said.vector, replayed), Rule.BAD_INPUT_SIGNATURE)
+
+
+def test_an_input_that_was_hashed_on_arrival_is_not_hashed_again(play: Rehearsal) -> None:
+    phase = Phase.MASKED_INPUT
+    said = {
+        client: HashedInput(it.vector, it.signature, vector_digest(it.vector))
+        for client, it in play.said[phase].items()
+        if isinstance(it, MaskedInput)
+    }
+    after = play.collect(phase, said)
+    assert isinstance(after, CollectingSignatures)
+    assert after.survivors == tuple(sorted(said))
 
 
 @pytest.mark.parametrize("phase", list(Phase))
