@@ -28,6 +28,7 @@ class Label(StrEnum):
     SURVIVORS = "fecosr/v1/survivors"
     CLIENT_SECRETS = "fecosr/v1/client-secrets"
     ROUNDING = "fecosr/v1/rounding"
+    ROTATION_SIGNS = "fecosr/v1/rotation-signs"
 
 
 def encode(label: Label, *parts: bytes) -> bytes:

@@ -25,6 +25,7 @@ from fecosr.secagg.outcomes import (
     Envelope,
     UnmaskingBegun,
 )
+from fecosr.secagg.packing import reduce_to_ring
 from fecosr.secagg.rules import Rule, out_of_phase
 from fecosr.secagg.statements import survivors_statement
 from fecosr.secagg.unmasking import culprits, open_secrets, unmask
@@ -127,6 +128,7 @@ class CollectingUnmaskShares(Collecting):
         except CryptoError as error:
             return Transition(Aborted(AbortReason.BAD_SHARES, str(error), self.gone, unmasked=True))
         unmask(self.total, self.cohort, opened)
+        reduce_to_ring(self.total, self.terms.parameters.ring_bits)
         completed = Completed(
             total=self.total,
             survivors=self.survivors,

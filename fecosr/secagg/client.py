@@ -173,7 +173,8 @@ class AwaitingShares(_Waiting):
         pairs = {**opened, self.me: self.own}
         session = self.cohort.session
         peers = self.cohort.mask_publics(neighbours(self.me, pairs))
-        vector = masked(self.vector, self.secrets, peers, session, self.me)
+        ring_bits = self.cohort.parameters.ring_bits
+        vector = masked(self.vector, self.secrets, peers, session, self.me, ring_bits)
         digest = vector_digest(vector)
         signature = self.identity.sign(masked_input_statement(session, self.me, digest))
         state = AwaitingSurvivors(self.me, self.identity, self.roster, self.cohort, pairs)

@@ -11,6 +11,7 @@ from fecosr.crypto.key_agreement import PrivateKey, derive_key
 from fecosr.crypto.labels import Label
 from fecosr.crypto.prg import BLOCK_ELEMENTS, Masks
 from fecosr.ids import NodeId
+from fecosr.secagg.packing import FULL_BITS, Packed, make_room, pack_into
 from fecosr.secagg.secrets import ClientSecrets
 
 Vector = npt.NDArray[np.uint32]
@@ -54,14 +55,15 @@ def pairwise_sign(client: NodeId, peer: NodeId) -> int:
     return 1 if client < peer else -1
 
 
-def masked(
+def masked(  # noqa: PLR0917 - the ring stands last because there is a usual one
     vector: Vector | Summand,
     secrets: ClientSecrets,
     peers: Mapping[NodeId, bytes],
     session: bytes,
     me: NodeId,
-) -> Vector:
-    """Return `vector` under the client's self mask and its pairwise masks, made in one pass.
+    ring_bits: int = FULL_BITS,
+) -> Packed:
+    """Return `vector` under the client's self mask and its pairwise masks, in one pass and packed to travel.
 
     Args:
         vector: the client's own, uint32 [length], or what writes it; left as it is.
@@ -69,6 +71,7 @@ def masked(
         peers: the public mask key of every peer it makes a mask with.
         session: binds every mask to this session.
         me: the client.
+        ring_bits: the ring whose elements travel.
 
     Guarantees:
         Privacy: uniform to anyone who lacks the self-mask seed, and to anyone who lacks the pairwise seed of
@@ -82,11 +85,14 @@ def masked(
     masks = Masks(signed_seeds)
     write = partial(_copy, vector) if isinstance(vector, np.ndarray) else vector.write
     length = vector.size if isinstance(vector, np.ndarray) else vector.length
-    result = np.empty(length, dtype="<u4")  # [length]
+    result = make_room(length, ring_bits)
+    scratch = np.empty(min(length, BLOCK_ELEMENTS), dtype=np.uint32)
     for start in range(0, length, BLOCK_ELEMENTS):
-        block = result[start : start + BLOCK_ELEMENTS]
+        room = result[start : start + BLOCK_ELEMENTS]
+        block = scratch[: len(room)]
         write(start, block)
         masks.apply(block)
+        pack_into(room, block)
     return result
 
 

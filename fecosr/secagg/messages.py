@@ -9,10 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
 from fecosr.ids import NodeId
+from fecosr.secagg.packing import Packed
 
 
 class Phase(StrEnum):
@@ -77,13 +75,14 @@ class MaskedInput:
     """Carry a client's masked vector (client -> server, in chunks on the wire).
 
     Attributes:
-        vector: uint32 [length], uniform to anyone who lacks the masks.
+        vector: packed ring elements (uint32 [length] in the 32-bit ring), uniform to anyone who lacks the
+            masks.
         signature: the client's Ed25519 identity over session and SHA-256 of the vector, 64 bytes.
         digest: SHA-256 of the vector as the client announces it, so that its driver need not hash again. The
             server never believes it: see HashedInput.
     """
 
-    vector: npt.NDArray[np.uint32] = field(repr=False)
+    vector: Packed = field(repr=False)
     signature: bytes
     digest: bytes | None = None
 

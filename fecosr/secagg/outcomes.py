@@ -82,7 +82,7 @@ class Completed:
     """End a session with the sum.
 
     Attributes:
-        total: sum of the survivors' vectors modulo 2^32, uint32 [length].
+        total: sum of the survivors' vectors modulo 2^ring_bits, uint32 [length].
         survivors: whose vectors it is the sum of, sorted.
         dropouts: everybody else who was expected, and why they are not in it.
         departed: survivors that left after their vector was in the sum, and why.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from fecosr.errors import MisuseError
+from fecosr.secagg.packing import FULL_BITS, check_ring
 
 CONTEXT_BYTES = 32
 MAX_CLIENTS = 64
@@ -20,6 +21,8 @@ class SecAggParameters:
         n_min: fewest clients whose sum may be opened. Every client enforces it, at the adverts and again
             before it reveals a share.
         max_colluding: clients assumed to share everything they know with the server.
+        ring_bits: 32, 24 or 16: masked vectors are cut to that many bits before they travel, and the sum is
+            one modulo 2^ring_bits.
 
     Raises:
         MisuseError: a value is out of range, or `n_min < max_colluding + 2` (the sum would hide nobody).
@@ -29,10 +32,12 @@ class SecAggParameters:
     length: int
     n_min: int
     max_colluding: int
+    ring_bits: int = FULL_BITS
 
     def __post_init__(self) -> None:
         if len(self.context) != CONTEXT_BYTES:
             raise MisuseError(f"context must be {CONTEXT_BYTES} bytes")
+        check_ring(self.ring_bits)
         if self.length < 1:
             raise MisuseError("a vector needs at least one element")
         if self.max_colluding < 0:

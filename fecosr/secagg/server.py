@@ -46,6 +46,7 @@ from fecosr.secagg.outcomes import (
     SurvivorsFixed,
     UnmaskingBegun,
 )
+from fecosr.secagg.packing import add_packed, is_packed
 from fecosr.secagg.parameters import MAX_CLIENTS, SecAggParameters
 from fecosr.secagg.rules import Rule, out_of_phase
 from fecosr.secagg.shares import CIPHERTEXT_BYTES
@@ -197,7 +198,7 @@ class CollectingInputs(Collecting):
     The sum is added to in place, so the state before an accepted input must not be used again.
 
     Attributes:
-        total: sum of the masked vectors so far modulo 2^32, uint32 [length].
+        total: sum of the masked vectors so far, modulo the ring or any multiple of it, uint32 [length].
         digests: SHA-256 of each vector that is in the sum.
     """
 
@@ -219,7 +220,7 @@ class CollectingInputs(Collecting):
         if not isinstance(message, MaskedInput):
             raise out_of_phase(sender, self.phase, message)
         vector = message.vector
-        if vector.dtype != np.uint32 or vector.shape != self.total.shape:
+        if not is_packed(vector, self.total.size, self.terms.parameters.ring_bits):
             raise ProtocolViolation(sender, self.phase, Rule.WRONG_VECTOR)
         hashed = message.digest if isinstance(message, HashedInput) else None
         digest = hashed or vector_digest(vector)
@@ -230,7 +231,7 @@ class CollectingInputs(Collecting):
             verify(self.terms.roster[sender], message.signature, statement)
         except CryptoError:
             raise ProtocolViolation(sender, self.phase, Rule.BAD_INPUT_SIGNATURE) from None
-        np.add(self.total, vector, out=self.total)
+        add_packed(self.total, vector)
         return replace(self, digests={**self.digests, sender: digest})
 
     def _close(self, now: float) -> ServerTransition:

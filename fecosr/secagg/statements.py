@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from fecosr.crypto.labels import Label, encode, sha256
 from fecosr.crypto.signatures import SigningKey, verify
 from fecosr.ids import NodeId
 from fecosr.secagg.messages import KeyAdvert
+from fecosr.secagg.packing import Packed
 
 
 def seed_commitment(context: bytes, client: NodeId, seed: bytes) -> bytes:
@@ -68,9 +68,9 @@ def session_id(context: bytes, adverts: Sequence[KeyAdvert]) -> bytes:
     return sha256(encode(Label.SESSION, context, *parts))
 
 
-def vector_digest(vector: npt.NDArray[np.uint32]) -> bytes:
-    """Return the SHA-256 of a vector's little-endian bytes."""
-    return sha256(np.ascontiguousarray(vector, dtype="<u4").data.cast("B"))
+def vector_digest(vector: Packed) -> bytes:
+    """Return the SHA-256 of a vector's bytes as they travel, little-endian."""
+    return sha256(np.ascontiguousarray(vector, dtype=vector.dtype.newbyteorder("<")).data.cast("B"))
 
 
 def masked_input_statement(session: bytes, client: NodeId, digest: bytes) -> bytes:

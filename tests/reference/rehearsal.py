@@ -64,11 +64,13 @@ def make_participants(
     ]
 
 
-def plain_sum(participants: Iterable[Participant], survivors: Iterable[NodeId]) -> list[int]:
+def plain_sum(
+    participants: Iterable[Participant], survivors: Iterable[NodeId], ring_bits: int = 32
+) -> list[int]:
     """Return what the sum must be, one Python integer after another."""
     chosen = set(survivors)
     vectors = [someone.vector.tolist() for someone in participants if someone.client in chosen]
-    return [sum(column) % 2**32 for column in zip(*vectors, strict=True)]
+    return [sum(column) % 2**ring_bits for column in zip(*vectors, strict=True)]
 
 
 @dataclass
@@ -159,11 +161,12 @@ def rehearse(
     max_colluding: int = 1,
     context: bytes = CONTEXT,
     participants: list[Participant] | None = None,
+    ring_bits: int = 32,
 ) -> Rehearsal:
     """Play a session phase by phase, keeping everything."""
     people = participants or make_participants(num_clients)
     roster = {client: identity_of(client).public for client in NAMES}
-    parameters = SecAggParameters(context, len(people[0].vector), n_min, max_colluding)
+    parameters = SecAggParameters(context, len(people[0].vector), n_min, max_colluding, ring_bits)
     play = Rehearsal(parameters, people, roster)
     expected = frozenset(someone.client for someone in people)
     server: ServerState = open_session(parameters, roster, expected, PHASE_SECONDS, 0.0).state

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from fecosr.crypto.prg import expand
 from fecosr.errors import CryptoError, MisuseError
 from fecosr.secagg.encoding import UpdateEncoding
+from fecosr.secagg.packing import packed_bytes
+from fecosr.secagg.rotation import rotate, rotate_back
 from tests.reference.fixed_point import encode_slots, rounding_bits
 
 SEED = b"\x21" * 32
@@ -194,3 +196,138 @@ def test_a_sum_that_is_not_the_survivors_is_refused() -> None:
     wrong: Any = total.astype(np.int64)
     with pytest.raises(MisuseError):
         encoding.decode(wrong, 1)
+
+
+SMALL_RINGS = (24, 16)
+
+
+@pytest.mark.parametrize("ring_bits", SMALL_RINGS)
+@pytest.mark.parametrize("num_summands", [1, 3, 20, 1000])
+def test_a_small_ring_equals_the_exact_reference(ring_bits: int, num_summands: int) -> None:
+    encoding = UpdateEncoding(50, 3.0, num_summands, max_loss=4.0, ring_bits=ring_bits, rotation_seed=SEED)
+    update = unit_update(50, 3.0, seed=num_summands)
+    spread = update.copy()
+    rotate(spread, SEED)
+    vector = encoding.encode(update, 0.5, 1.25, SEED)
+    scales = [*([encoding.update_scale] * 50), encoding.weight_scale, encoding.loss_scale]
+    *elements, weight, loss = encode_slots(
+        [*(0.5 * float(x) for x in spread), 0.5, 0.5 * 1.25], scales, rounding_bits(SEED, 52)
+    )
+    assert [x % 2**ring_bits for x in vector[:50].tolist()] == [x % 2**ring_bits for x in elements]
+    base = 2**encoding.digit_bits
+    slots = vector[50:].tolist()
+    assert all(slot < base for slot in slots[:-1])
+    digits = iter(slots)
+    for value, num_digits in ((weight, encoding.num_weight_digits), (loss, encoding.num_loss_digits)):
+        assert sum(next(digits) * base**place for place in range(num_digits)) == value
+    assert list(digits) == [1]
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(
+    ring_bits=st.sampled_from(SMALL_RINGS),
+    num_summands=st.integers(1, 1000),
+    num_parameters=st.sampled_from([1, 5, 300]),
+    max_loss=st.floats(1e-3, 1e4),
+    weights=st.lists(st.floats(1e-3, 1.0), min_size=1, max_size=6),
+    seed=st.integers(0, 2**20),
+)
+def test_a_sum_in_a_small_ring_is_within_the_stated_error(
+    *,
+    ring_bits: int,
+    num_summands: int,
+    num_parameters: int,
+    max_loss: float,
+    weights: list[float],
+    seed: int,
+) -> None:
+    weights = weights[:num_summands]
+    encoding = UpdateEncoding(num_parameters, 2.0, num_summands, max_loss, ring_bits)
+    in_full = UpdateEncoding(num_parameters, 2.0, num_summands, max_loss)
+    total = np.zeros(encoding.length, dtype=np.uint32)
+    full_total = np.zeros(in_full.length, dtype=np.uint32)
+    exact = np.zeros(num_parameters)
+    for i, weight in enumerate(weights):
+        update = unit_update(num_parameters, 2.0, seed + i)
+        # What travels is cut to the ring; the sum is not, before it is decoded.
+        total += encoding.encode(update, weight, max_loss / 3, bytes([i]) * 32) % np.uint32(2**ring_bits)
+        full_total += in_full.encode(update, weight, max_loss / 3, bytes([i]) * 32)
+        exact += weight * update.astype(np.float64)
+    decoded, in_full_decoded = encoding.decode(total, len(weights)), in_full.decode(full_total, len(weights))
+    rounding = math.sqrt(num_parameters) * len(weights) / encoding.update_scale
+    assert np.linalg.norm(decoded.update_sum - exact) <= rounding + 1e-5 * len(weights)
+    # Weight, loss and count lose nothing to the smaller ring.
+    assert (decoded.weight, decoded.loss) == (in_full_decoded.weight, in_full_decoded.loss)
+
+
+def test_the_error_of_a_parameter_has_the_stated_deviation() -> None:
+    encoding = UpdateEncoding(4096, 1.0, 20, 8.0, ring_bits=16)
+    update = unit_update(4096, 1.0, seed=4)
+    total = sum(
+        (encoding.encode(update, 1.0, 0.0, bytes([i]) * 32) for i in range(20)),
+        start=np.zeros(encoding.length, dtype=np.uint32),
+    )
+    errors = encoding.decode(total, 20).update_sum - 20 * update.astype(np.float64)
+    deviation = float(np.sqrt(np.square(errors).mean()))
+    stated = math.sqrt(20) / (2 * encoding.update_scale)
+    assert stated / 2 < deviation <= stated
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.sampled_from([32, 24, 16]), st.integers(1, 5000), st.integers(1, 10**6), st.floats(1e-3, 1e4))
+def test_the_extreme_sum_never_overflows_any_ring(
+    ring_bits: int, num_summands: int, num_parameters: int, bound: float
+) -> None:
+    encoding = UpdateEncoding(num_parameters, bound, num_summands, bound, ring_bits)
+    largest = math.floor(encoding.update_bound * encoding.update_scale) + 1
+    assert num_summands * largest < 2 ** (ring_bits - 1)
+    assert num_summands * (encoding.update_bound * 4 * encoding.update_scale + 1) >= 2 ** (ring_bits - 1)
+    assert num_summands * (2**encoding.digit_bits - 1) < 2**ring_bits
+    for limit, num_digits in (
+        (encoding.weight_scale, encoding.num_weight_digits),
+        (bound * encoding.loss_scale, encoding.num_loss_digits),
+    ):
+        assert limit + 1 < 2 ** (num_digits * encoding.digit_bits)
+
+
+@pytest.mark.parametrize("ring_bits", SMALL_RINGS)
+def test_a_coordinate_beyond_the_bound_is_cut_and_cannot_overflow(ring_bits: int) -> None:
+    encoding = UpdateEncoding(4096, 1.0, 30, 8.0, ring_bits=ring_bits, rotation_seed=SEED)
+    # Whoever knows the signs can build an update whose rotation has its whole norm in one coordinate.
+    spike = np.zeros(4096, dtype=np.float32)
+    spike[7] = 0.999999
+    rotate_back(spike, SEED)
+    total = sum(
+        (encoding.encode(spike, 1.0, 8.0, bytes([i]) * 32) for i in range(30)),
+        start=np.zeros(encoding.length, dtype=np.uint32),
+    )
+    opened = encoding.decode(total, 30).update_sum
+    rotate(opened, SEED)
+    assert opened[7] == pytest.approx(30 * encoding.update_bound, rel=1e-2)
+    assert np.abs(np.delete(opened, 7)).max() <= 30 / encoding.update_scale + 1e-4
+
+
+@pytest.mark.parametrize(("ring_bits", "most_bytes"), [(32, 4.0), (24, 3.0), (16, 2.0)])
+def test_an_upload_has_the_bytes_of_its_ring(ring_bits: int, most_bytes: float) -> None:
+    for num_parameters in (10_000, 999_999):
+        encoding = UpdateEncoding(num_parameters, 1.0, 200, 50.0, ring_bits)
+        assert packed_bytes(encoding.length, ring_bits) <= most_bytes * num_parameters + 60
+
+
+def test_a_ring_that_is_too_small_or_unknown_is_refused() -> None:
+    for ring_bits, num_summands in ((16, 2**15), (24, 2**23), (20, 4), (8, 4)):
+        with pytest.raises(MisuseError):
+            UpdateEncoding(10, 1.0, num_summands, 8.0, ring_bits)
+    with pytest.raises(MisuseError):
+        UpdateEncoding(10, 1.0, 4, 8.0, 16, rotation_seed=bytes(31))
+
+
+@pytest.mark.parametrize("ring_bits", SMALL_RINGS)
+def test_a_sum_in_a_small_ring_that_is_not_the_survivors_is_refused(ring_bits: int) -> None:
+    encoding = UpdateEncoding(10, 1.0, 4, 8.0, ring_bits)
+    total = encoding.encode(np.zeros(10, dtype=np.float32), 1.0, 1.0, SEED)
+    for slot in (10, encoding.length - 1):
+        impossible = total.copy()
+        impossible[slot : slot + encoding.num_weight_digits] = 2**ring_bits - 1
+        with pytest.raises(CryptoError):
+            encoding.decode(impossible, 1)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fecosr.crypto.prg import BLOCK_ELEMENTS, add_keystreams
+from fecosr.crypto.prg import BLOCK_ELEMENTS, add_keystreams, expand
 from fecosr.ids import NodeId
 from fecosr.secagg.encoding import UpdateEncoding
 from fecosr.secagg.masking import (
@@ -12,6 +12,7 @@ from fecosr.secagg.masking import (
     self_mask_removals,
     self_mask_seed,
 )
+from fecosr.secagg.packing import add_packed, reduce_to_ring
 from fecosr.secagg.secrets import ClientSecrets, derive_secrets
 from tests.reference.masks import masked_elements
 
@@ -98,3 +99,27 @@ def test_encoding_while_masking_equals_encoding_first(num_parameters: int) -> No
     at_once = masked(encoding.prepare(update, 0.3, 2.0, SESSION), secrets, peers, SESSION, NAMES[1])
     first = masked(encoding.encode(update, 0.3, 2.0, SESSION), secrets, peers, SESSION, NAMES[1])
     assert np.array_equal(at_once, first)
+
+
+@pytest.mark.parametrize("ring_bits", [24, 16])
+def test_masks_cancel_in_a_small_ring(ring_bits: int) -> None:
+    vectors = {client: expand(client.encode() * 32, 70) for client in NAMES}
+    total = np.zeros(70, dtype=np.uint32)
+    for client, vector in vectors.items():
+        peers = publics([peer for peer in NAMES if peer != client])
+        travelling = masked(vector, secrets_of(client), peers, SESSION, client, ring_bits)
+        assert travelling.nbytes == 70 * ring_bits // 8
+        expected = masked_elements(
+            vector.tolist(),
+            (secrets_of(client).seed, secrets_of(client).mask_key.secret),
+            peers,
+            SESSION,
+            client,
+        )
+        in_order = [(x % 2**ring_bits).to_bytes(ring_bits // 8, "little") for x in expected]
+        assert travelling.tobytes() == b"".join(in_order)
+        add_packed(total, travelling)
+    add_keystreams(total, self_mask_removals([secrets_of(client).seed for client in NAMES], SESSION))
+    reduce_to_ring(total, ring_bits)
+    columns = zip(*(vector.tolist() for vector in vectors.values()), strict=True)
+    assert total.tolist() == [sum(column) % 2**ring_bits for column in columns]

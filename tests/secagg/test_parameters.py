@@ -39,3 +39,9 @@ def test_values_that_would_hide_nobody_are_refused(
 ) -> None:
     with pytest.raises(MisuseError):
         SecAggParameters(context, length, n_min, max_colluding)
+
+
+def test_an_unknown_ring_is_refused() -> None:
+    assert [SecAggParameters(bytes(32), 4, 3, 1, ring_bits).ring_bits for ring_bits in (32, 24, 16)]
+    with pytest.raises(MisuseError):
+        SecAggParameters(bytes(32), 4, 3, 1, 20)

@@ -1,7 +1,13 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fecosr.ids import NodeId
+from fecosr.secagg.encoding import UpdateEncoding
 from fecosr.secagg.messages import Phase
 from fecosr.secagg.parameters import SecAggParameters
 from fecosr.secagg.run import run_secagg
@@ -84,3 +90,31 @@ def test_a_participant_never_shows_vector_or_entropy() -> None:
     assert str(int(someone.vector[0])) not in shown
     assert repr(someone.entropy) not in shown
     assert someone.entropy.hex() not in shown
+
+
+@pytest.mark.parametrize("ring_bits", [24, 16])
+def test_a_sum_in_a_small_ring_survives_dropouts(ring_bits: int) -> None:
+    participants = make_participants(6, length=9)
+    parameters = SecAggParameters(CONTEXT, 9, 3, 1, ring_bits)
+    gone = NAMES[2]
+    outcome = run_secagg(
+        parameters, participants, lambda client, phase: client == gone and phase is Phase.MASKED_INPUT
+    )
+    assert isinstance(outcome, Completed)
+    assert gone not in outcome.survivors
+    assert outcome.total.tolist() == plain_sum(participants, outcome.survivors, ring_bits)
+
+
+def test_a_ring_decodes_what_its_clients_encoded() -> None:
+    encoding = UpdateEncoding(300, 1.0, 5, 8.0, ring_bits=16, rotation_seed=CONTEXT)
+    updates = np.random.default_rng(1).standard_normal((5, 300)).astype(np.float32) / np.float32(20)
+    participants = [
+        replace(someone, vector=encoding.encode(update, 0.5, 2.0, bytes(32)))
+        for someone, update in zip(make_participants(5), updates, strict=True)
+    ]
+    outcome = run_secagg(SecAggParameters(CONTEXT, encoding.length, 3, 1, 16), participants)
+    assert isinstance(outcome, Completed)
+    decoded = encoding.decode(outcome.total, 5)
+    error = np.linalg.norm(decoded.update_sum - 0.5 * updates.sum(axis=0))
+    assert error <= math.sqrt(300) * 5 / encoding.update_scale
+    assert (decoded.weight, decoded.loss) == (2.5, 5.0)

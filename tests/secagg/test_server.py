@@ -44,6 +44,7 @@ from tests.reference.rehearsal import (
     fresh,
     identity_of,
     plain_sum,
+    rehearse,
 )
 
 AT = NodeId("at")
@@ -208,6 +209,20 @@ def test_a_wrong_vector_is_refused(play: Rehearsal) -> None:
     assert_server_refuses(play, phase, hashed, Rule.BAD_INPUT_SIGNATURE)
     replayed = identity_of(ME).sign(masked_input_statement(bytes(32), ME, vector_digest(said.vector)))
     assert_server_refuses(play, phase, MaskedInput(said.vector, replayed), Rule.BAD_INPUT_SIGNATURE)
+
+
+@pytest.mark.parametrize("ring_bits", [24, 16])
+def test_a_vector_of_another_ring_is_refused(play: Rehearsal, ring_bits: int) -> None:
+    small = rehearse(4, ring_bits=ring_bits)
+    phase = Phase.MASKED_INPUT
+    said, wide = small.said[phase][ME], play.said[phase][ME]
+    assert isinstance(said, MaskedInput)
+    assert_server_refuses(play, phase, said, Rule.WRONG_VECTOR)
+    assert_server_refuses(small, phase, wide, Rule.WRONG_VECTOR)
+    changed = said.vector.copy()
+    changed.reshape(-1)[0] += 1
+    forged = MaskedInput(changed, said.signature)
+    assert_server_refuses(small, phase, forged, Rule.BAD_INPUT_SIGNATURE)
 
 
 def test_an_input_that_was_hashed_on_arrival_is_not_hashed_again(play: Rehearsal) -> None:
