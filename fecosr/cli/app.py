@@ -118,6 +118,7 @@ def simulate(
     max_colluding: Annotated[
         int | None, typer.Option("--max-colluding", min=0, help="Nodes that may collude [nodes / 10].")
     ] = None,
+    ring_bits: Annotated[int, typer.Option("--ring-bits", help="32, 24 or 16.")] = 32,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Play one secure aggregation in this process: the real state machines, seeded faults, virtual time.
@@ -129,7 +130,7 @@ def simulate(
     """
     from fecosr.cli.simulate import Rehearsal, run_simulation
 
-    rehearsal = Rehearsal(nodes, length, dropout, seed, faults or (), n_min, max_colluding)
+    rehearsal = Rehearsal(nodes, length, dropout, seed, faults or (), n_min, max_colluding, ring_bits)
     raise typer.Exit(run_simulation(rehearsal, as_json=as_json))
 
 

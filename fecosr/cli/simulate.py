@@ -37,6 +37,7 @@ class Rehearsal:
         faults: further faults, "name=value" each.
         n_min: fewest survivors whose sum may be opened; half of the nodes by default.
         max_colluding: clients assumed to collude with the server; a tenth of the nodes by default.
+        ring_bits: the ring whose elements travel.
     """
 
     nodes: int
@@ -46,12 +47,13 @@ class Rehearsal:
     faults: Sequence[str]
     n_min: int | None
     max_colluding: int | None
+    ring_bits: int
 
     def parameters(self) -> SecAggParameters:
         """Return what everybody agrees on."""
         colluding = self.nodes // 10 if self.max_colluding is None else self.max_colluding
         n_min = max(colluding + 2, self.nodes // 2) if self.n_min is None else self.n_min
-        return SecAggParameters(sha256(b"fecosr simulate"), self.length, n_min, colluding)
+        return SecAggParameters(sha256(b"fecosr simulate"), self.length, n_min, colluding, self.ring_bits)
 
     def network_faults(self) -> Faults:
         """Return what goes wrong.
@@ -130,6 +132,7 @@ def _report(
         "nodes": rehearsal.nodes,
         "length": rehearsal.length,
         "dropout": rehearsal.dropout,
+        "ring_bits": rehearsal.ring_bits,
         "seed": rehearsal.seed,
         "completed": verdict.completed,
         "survivors": len(verdict.survivors),
@@ -151,9 +154,10 @@ def _render(
     rehearsal: Rehearsal, session: SimulatedSession, verdict: Verdict, report: dict[str, object]
 ) -> str:
     rules = f"n_min {session.parameters.n_min}, max_colluding {session.parameters.max_colluding}"
+    elements = f"{rehearsal.length} elements of {rehearsal.ring_bits} bits"
     memory = f"{_peak_memory_bytes() / 2**20:.0f} MiB"
     lines = [
-        f"{rehearsal.nodes} nodes, {rehearsal.length} elements, {rules}, seed {rehearsal.seed}",
+        f"{rehearsal.nodes} nodes, {elements}, {rules}, seed {rehearsal.seed}",
         f"survivors: {len(verdict.survivors)}",
         *_dropout_lines(verdict),
         _ending(session, verdict),

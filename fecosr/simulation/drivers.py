@@ -5,7 +5,7 @@ arrives. So the simulation holds one masked vector at a time, however many are o
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from fecosr.errors import ProtocolViolation
@@ -40,7 +40,6 @@ from fecosr.secagg.server import (
     ServerTransition,
 )
 from fecosr.simulation.network import Network
-from fecosr.simulation.participants import Participating
 from fecosr.simulation.trace import Trace
 
 _PHASE_OF: Final[Mapping[type[ClientMessage], Phase]] = {
@@ -93,7 +92,7 @@ class Drivers:
 
     Args:
         network: everything that is on its way.
-        participants: what each client brings.
+        expected: the clients.
         opened: the server's first transition.
         leaving: in which phase a client crashes instead of answering.
     """
@@ -101,12 +100,11 @@ class Drivers:
     def __init__(
         self,
         network: Network[Event],
-        participants: Mapping[NodeId, Participating],
+        expected: frozenset[NodeId],
         opened: ServerTransition,
         leaving: Mapping[NodeId, tuple[Phase, Crash]],
     ) -> None:
         self._network = network
-        self._participants = participants
         self._leaving = leaving
         self._server = opened.state
         self._deadline = opened.deadline
@@ -117,7 +115,7 @@ class Drivers:
         self.server_records: list[ServerRecord] = []
         self.client_records: dict[NodeId, list[ClientRecord]] = {}
         self.violations: list[ProtocolViolation] = []
-        self.trace = Trace(frozenset(participants))
+        self.trace = Trace(expected)
 
     def run(self, watch: Callable[[ServerState], None]) -> Completed | Aborted:
         """Return how the session ended, having shown `watch` the server's state after everything."""
@@ -203,12 +201,11 @@ class Drivers:
     def _upload_ends(self, server: RunningState, upload: Upload) -> None:
         """Mask the client's vector and hand it in; where the network repeats it, the same bytes once more."""
         client = upload.sender
-        waiting = replace(upload.waiting, vector=self._participants[client].vector)
         try:
-            step = waiting.receive(upload.delivery)
+            step = upload.waiting.receive(upload.delivery)
         except ProtocolViolation as violation:
             self.violations.append(violation)
-            step = waiting.withdraw(violation.rule)
+            step = upload.waiting.withdraw(violation.rule)
         if client in self._uploading:
             self._uploading.remove(client)
             self.client_records[client].extend(step.records)

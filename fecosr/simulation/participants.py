@@ -7,14 +7,15 @@ from typing import Protocol
 
 import numpy as np
 
-from fecosr.crypto.prg import expand
+from fecosr.crypto.prg import BLOCK_ELEMENTS, Keystream
 from fecosr.crypto.signatures import SigningKey
 from fecosr.ids import NodeId, node_id
-from fecosr.secagg.masking import Vector
+from fecosr.secagg.masking import Summand, Vector
+from fecosr.secagg.parameters import SecAggParameters
 
 
 class Participating(Protocol):
-    """Be what a session needs of a client; `vector` is asked for only when it is masked or added up."""
+    """Be what a session needs of a client."""
 
     @property
     def client(self) -> NodeId:
@@ -29,15 +30,30 @@ class Participating(Protocol):
         """Return its 32 bytes for this session."""
 
     @property
-    def vector(self) -> Vector:
-        """Return what it adds to the sum, uint32 [length]."""
+    def vector(self) -> Vector | Summand:
+        """Return what it adds to the sum, uint32 [length], or what writes it when it is needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeededVector:
+    """Write a vector that is uniform over the whole ring, so that a thousand of them need no memory.
+
+    Attributes:
+        seed: 32 bytes that decide the vector.
+        length: how many elements it has.
+    """
+
+    seed: bytes = field(repr=False)
+    length: int
+
+    def write(self, start: int, block: Vector) -> None:
+        """Overwrite `block`, uint32 [at most BLOCK_ELEMENTS], with the elements from `start` on."""
+        Keystream(self.seed, start).fill(block)
 
 
 @dataclass(frozen=True, slots=True)
 class SeededParticipant:
-    """Derive all that a client brings from the simulation's seed, its vector anew each time it is asked for.
-
-    So a thousand clients cost the memory of one vector, not of a thousand.
+    """Derive all that a client brings from the simulation's seed.
 
     Attributes:
         client: its name.
@@ -50,15 +66,12 @@ class SeededParticipant:
     seed: int
     identity: SigningKey = field(init=False)
     entropy: bytes = field(init=False, repr=False)
+    vector: SeededVector = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "identity", SigningKey(self._derive("identity")))
         object.__setattr__(self, "entropy", self._derive("entropy"))
-
-    @property
-    def vector(self) -> Vector:
-        """Return its vector, uniform over the whole ring, uint32 [length]."""
-        return expand(self._derive("vector"), self.length)
+        object.__setattr__(self, "vector", SeededVector(self._derive("vector"), self.length))
 
     def _derive(self, purpose: str) -> bytes:
         return hashlib.sha256(f"fecosr simulation {self.seed} {self.client} {purpose}".encode()).digest()
@@ -71,11 +84,23 @@ def seeded_participants(num_clients: int, length: int, seed: int) -> tuple[Seede
     )
 
 
-def oracle_sum(participants: Iterable[Participating], survivors: Iterable[NodeId], length: int) -> Vector:
+def oracle_sum(
+    participants: Iterable[Participating], survivors: Iterable[NodeId], parameters: SecAggParameters
+) -> Vector:
     """Return what the sum over `survivors` must be, added up in the clear, uint32 [length]."""
     chosen = frozenset(survivors)
-    total = np.zeros(length, dtype=np.uint64)  # [length]
+    total = np.zeros(parameters.length, dtype=np.uint64)  # [length]
     for someone in participants:
         if someone.client in chosen:
-            total += someone.vector
-    return (total % 2**32).astype(np.uint32)
+            _add(total, someone.vector)
+    return (total % (1 << parameters.ring_bits)).astype(np.uint32)
+
+
+def _add(total: np.ndarray[tuple[int], np.dtype[np.uint64]], vector: Vector | Summand) -> None:
+    if isinstance(vector, np.ndarray):
+        total += vector
+        return
+    for start in range(0, vector.length, BLOCK_ELEMENTS):
+        block = np.empty(min(BLOCK_ELEMENTS, vector.length - start), dtype=np.uint32)
+        vector.write(start, block)
+        total[start : start + block.size] += block

@@ -6,8 +6,6 @@ from random import Random
 from types import MappingProxyType
 from typing import Final
 
-import numpy as np
-
 from fecosr.errors import ProtocolViolation
 from fecosr.ids import NodeId
 from fecosr.secagg.client import ClientRecord, ClientState, begin
@@ -79,13 +77,11 @@ def simulate_session(
     opened = open_session(parameters, roster, frozenset(roster), phase_seconds, now=0.0)
     network: Network[Event] = Network(faults, random)
     leaving = dict(_draw_leaving(sorted(roster), faults, random))
-    drivers = Drivers(network, {someone.client: someone for someone in participants}, opened, leaving)
+    drivers = Drivers(network, frozenset(roster), opened, leaving)
     for crash, at in _draw_crashes(sorted(roster), faults, random):
         network.schedule(crash, at)
-    # Stands in for every vector until it is masked: all its elements are one zero in memory.
-    nothing = np.broadcast_to(np.uint32(0), (parameters.length,))
     for someone in participants:
-        begun = begin(parameters, someone.client, someone.identity, roster, nothing, someone.entropy)
+        begun = begin(parameters, someone.client, someone.identity, roster, someone.vector, someone.entropy)
         drivers.adopt_client(someone.client, begun)
     outcome = drivers.run(watch)
     return SimulatedSession(

@@ -53,7 +53,7 @@ def judge(session: SimulatedSession, participants: Sequence[Participating]) -> V
     expected_abort = shortfall(session.parameters, session.trace)
     correct: bool | None = None
     if isinstance(outcome, Completed):
-        oracle = oracle_sum(participants, outcome.survivors, session.parameters.length)
+        oracle = oracle_sum(participants, outcome.survivors, session.parameters)
         correct = bool(np.array_equal(outcome.total, oracle))
     survivors = outcome.survivors if isinstance(outcome, Completed) else ()
     abort = None if isinstance(outcome, Completed) else outcome.reason

@@ -49,7 +49,7 @@ def test_dropouts_are_told_by_phase_and_reason(command: Command, capsys: pytest.
     options = ("--dropout", "0.3", "--seed", "3", "--faults", "notice=0.5", "--n-min", "2")
     assert command(*SMALL, *options, "--max-colluding", "0") == 0
     said = capsys.readouterr().out
-    assert "8 nodes, 20 elements, n_min 2, max_colluding 0, seed 3\n" in said
+    assert "8 nodes, 20 elements of 32 bits, n_min 2, max_colluding 0, seed 3\n" in said
     assert "dropouts in " in said
     assert "the sum equals the oracle's\n" in said
     assert "peak memory" in said
@@ -61,6 +61,15 @@ def test_the_same_seed_tells_the_same_story(command: Command, capsys: pytest.Cap
         assert command(*SMALL, "--dropout", "0.2", "--seed", seed, "--json") == 0
         stories.append({**printed(capsys), "seed": 0, "wall_seconds": 0, "peak_memory_bytes": 0})
     assert stories[0] == stories[1] != stories[2]
+
+
+@pytest.mark.parametrize("ring_bits", [16, 24])
+def test_smaller_rings_add_up_too(
+    command: Command, capsys: pytest.CaptureFixture[str], ring_bits: int
+) -> None:
+    assert command(*SMALL, "--ring-bits", str(ring_bits), "--dropout", "0.1", "--json") == 0
+    report = printed(capsys)
+    assert (report["ring_bits"], report["sum_correct"]) == (ring_bits, True)
 
 
 def test_an_abort_that_had_to_be_is_no_failure(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,6 +108,7 @@ def test_what_takes_long_says_where_it_is(
         (("--faults", "dropout=0.1"), "'dropout=0.1' is no fault"),
         (("--faults", "loss=often"), "loss='often' is not a number"),
         (("--faults", "loss=2"), "a chance must be in [0, 1]"),
+        (("--ring-bits", "8"), "a ring has 32, 24, 16 bits, not 8"),
         (("--n-min", "9"), "this cannot be simulated"),
         (("--n-min", "3", "--max-colluding", "2"), "n_min must be at least max_colluding + 2"),
     ],

@@ -34,7 +34,8 @@ def play(seed: int) -> tuple[str, Verdict]:
     max_colluding = seed // 7 % 2
     n_min = min(max_colluding + 2 + seed // 11 % 3, num_clients)
     participants = seeded_participants(num_clients, 5, seed)
-    parameters = SecAggParameters(seed.to_bytes(32, "big"), 5, n_min, max_colluding)
+    ring_bits = (32, 24, 16)[seed // 13 % 3]
+    parameters = SecAggParameters(seed.to_bytes(32, "big"), 5, n_min, max_colluding, ring_bits)
     return plan, judge(simulate_session(parameters, participants, PLANS[plan], seed), participants)
 
 

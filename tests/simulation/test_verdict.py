@@ -9,7 +9,7 @@ from fecosr.secagg.messages import Phase
 from fecosr.secagg.parameters import SecAggParameters
 from fecosr.secagg.server import Aborted, AbortReason, Completed, DropoutReason
 from fecosr.simulation.faults import Faults
-from fecosr.simulation.participants import SeededParticipant, seeded_participants
+from fecosr.simulation.participants import seeded_participants
 from fecosr.simulation.session import SimulatedSession, simulate_session
 from fecosr.simulation.trace import Departure, Trace
 from fecosr.simulation.verdict import judge, shortfall
@@ -103,15 +103,3 @@ def test_who_leaves_after_its_vector_arrived_is_missed_only_as_a_signer() -> Non
     leaving = [(name, Phase.MASKED_INPUT) for name in NAMES[:3]]
     assert shortfall(PARAMETERS, trace_of(*leaving, answering=True)) is AbortReason.TOO_FEW_SIGNATURES
     assert shortfall(PARAMETERS, trace_of(*leaving[:2], answering=True)) is None
-
-
-def test_lazy_vectors_give_the_same_session_as_given_ones() -> None:
-    faults = Faults(duplication=0.5, dropout=0.2)
-    outcome = play(faults, seed=4).outcome
-    assert isinstance(outcome, Completed)
-    assert outcome.total.tolist() == _sum_of(PEOPLE, outcome.survivors)
-
-
-def _sum_of(people: tuple[SeededParticipant, ...], survivors: tuple[NodeId, ...]) -> list[int]:
-    vectors = [someone.vector.tolist() for someone in people if someone.client in survivors]
-    return [sum(column) % 2**32 for column in zip(*vectors, strict=True)]
