@@ -20,6 +20,7 @@ class Label(StrEnum):
     SEED_COMMITMENT = "fecosr/v1/seed-commitment"
     SESSION = "fecosr/v1/session"
     CHANNEL_KEY = "fecosr/v1/channel-key"
+    GRAPH = "fecosr/v1/graph"
     PAIRWISE_MASK = "fecosr/v1/pairwise-mask"
     SELF_MASK = "fecosr/v1/self-mask"
     SHARE_AAD = "fecosr/v1/share-aad"

@@ -106,16 +106,16 @@ class CollectingUnmaskShares(Collecting):
 
     @property
     def _needed(self) -> int:
-        return self.cohort.threshold
+        return self.cohort.graph.threshold
 
     def _accept(self, sender: NodeId, message: ClientMessage) -> "CollectingUnmaskShares":
         if not isinstance(message, UnmaskShares):
             raise out_of_phase(sender, self.phase, message)
         if self._is_repeated(sender, self.reveals.get(sender), message):
             return self
-        survivors = frozenset(self.survivors)
-        dropouts = self.sharers - survivors
-        if message.seed_shares.keys() != survivors or message.mask_key_shares.keys() != dropouts:
+        owners = self.sharers.intersection(self.cohort.graph.holders(sender))
+        dropouts = owners.difference(self.survivors)
+        if message.mask_key_shares.keys() != dropouts or message.seed_shares.keys() != owners - dropouts:
             raise ProtocolViolation(sender, self.phase, Rule.WRONG_SHARES)
         shares = (*message.seed_shares.values(), *message.mask_key_shares.values())
         if any(len(share) != SHARE_BYTES for share in shares):
@@ -123,6 +123,10 @@ class CollectingUnmaskShares(Collecting):
         return replace(self, reveals={**self.reveals, sender: message})
 
     def _close(self, now: float) -> ServerTransition:
+        stuck = [owner for owner in sorted(self.sharers) if not self._can_open(owner)]
+        if stuck:
+            detail = f"{self.phase}: too few hold shares of the secrets of {', '.join(stuck)}"
+            return Transition(Aborted(self.too_few, detail, self.gone, unmasked=True))
         try:
             opened = open_secrets(self.cohort, self.reveals)
         except CryptoError as error:
@@ -141,6 +145,10 @@ class CollectingUnmaskShares(Collecting):
             culprits=culprits(opened.bad_shares),
         )
         return Transition(completed)
+
+    def _can_open(self, owner: NodeId) -> bool:
+        holders = self.reveals.keys() & frozenset(self.cohort.graph.holders(owner))
+        return len(holders) >= self.cohort.graph.threshold
 
 
 def without(

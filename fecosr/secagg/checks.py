@@ -52,14 +52,17 @@ def _check_advert(context: bytes, advert: KeyAdvert, identity: bytes) -> None:
 
 
 def check_sources(cohort: Cohort, me: NodeId, sources: Collection[NodeId]) -> None:
-    """Refuse shares from outside the cohort, or from so few that the masks would hide nobody.
+    """Refuse shares from clients that are no neighbours, or from so few that the masks would hide nobody.
 
     Raises:
         ProtocolViolation: naming the rule.
     """
-    known = all(source in cohort.adverts and source != me for source in sources)
+    known = frozenset(cohort.graph.neighbours(me)).issuperset(sources)
     _require(Phase.SHARE_KEYS, Rule.UNKNOWN_SOURCE, known)
-    _require(Phase.SHARE_KEYS, Rule.COHORT_TOO_SMALL, len(sources) + 1 >= cohort.fewest_survivors)
+    # In a sparse graph a client hears of its neighbours only; n_min is checked again with the survivors.
+    sparse = cohort.graph.degree is not None
+    fewest = cohort.graph.threshold if sparse else cohort.fewest_survivors - 1
+    _require(Phase.SHARE_KEYS, Rule.COHORT_TOO_SMALL, len(sources) >= fewest)
 
 
 def check_survivors(
@@ -70,7 +73,7 @@ def check_survivors(
     Args:
         cohort: the session.
         me: this client.
-        sharers: the clients it made masks with, and itself.
+        sharers: the clients it made masks with; itself may be among them.
         survivors: the list to check.
 
     Raises:
@@ -79,8 +82,11 @@ def check_survivors(
     phase = Phase.MASKED_INPUT
     _require(phase, Rule.SURVIVORS_UNSORTED, _strictly_sorted(survivors))
     _require(phase, Rule.NOT_A_SURVIVOR, me in survivors)
-    _require(phase, Rule.UNKNOWN_SURVIVOR, all(client in sharers for client in survivors))
+    _require(phase, Rule.UNKNOWN_SURVIVOR, all(client in cohort.adverts for client in survivors))
+    unmasked = frozenset(cohort.graph.neighbours(me)).difference(sharers)
+    _require(phase, Rule.UNKNOWN_SURVIVOR, unmasked.isdisjoint(survivors))
     _require(phase, Rule.TOO_FEW_SURVIVORS, len(survivors) >= cohort.fewest_survivors)
+    _require(phase, Rule.SURVIVORS_APART, not cohort.graph.has_gap(frozenset(survivors)))
 
 
 def check_proof(

@@ -21,7 +21,6 @@ from fecosr.errors import CryptoError, MisuseError, ProtocolViolation
 from fecosr.ids import COORDINATOR, NodeId
 from fecosr.secagg.checks import check_adverts, check_proof, check_sources, check_survivors
 from fecosr.secagg.cohort import Cohort, form_cohort
-from fecosr.secagg.graph import neighbours
 from fecosr.secagg.masking import Summand, Vector, masked
 from fecosr.secagg.messages import (
     AdvertList,
@@ -117,7 +116,7 @@ class AwaitingAdverts(_Waiting):
     vector: Vector | Summand = field(repr=False)
 
     def receive(self, message: ServerMessage) -> "ClientTransition":
-        """Check all adverts, derive the session from them, and share both secrets among the cohort.
+        """Check all adverts, derive the session from them, and share both secrets among their holders.
 
         Raises:
             ProtocolViolation: the server broke a rule about adverts.
@@ -134,19 +133,19 @@ class AwaitingAdverts(_Waiting):
                 cohort.adverts[peer].channel_public,
                 Route(cohort.session, self.me, peer),
             )
-            for peer in neighbours(self.me, cohort.adverts)
+            for peer in cohort.graph.neighbours(self.me)
         }
-        state = AwaitingShares(
-            self.me, self.identity, self.roster, cohort, self.secrets, pairs[self.me], self.vector
-        )
+        own = {holder: pair for holder, pair in pairs.items() if holder == self.me}
+        state = AwaitingShares(self.me, self.identity, self.roster, cohort, self.secrets, own, self.vector)
         return Transition(state, outbox=(EncryptedShares(ciphertexts),))
 
     def _deal(self, cohort: Cohort) -> Mapping[NodeId, SharePair]:
-        threshold, num_shares = cohort.threshold, len(cohort.adverts)
+        holders = cohort.graph.holders(self.me)
+        threshold, num_shares = cohort.graph.threshold, len(holders)
         secrets = self.secrets
         seed_shares = split(secrets.seed, threshold, num_shares, secrets.seed_sharing)
         key_shares = split(secrets.mask_key.secret, threshold, num_shares, secrets.mask_key_sharing)
-        dealt = zip(cohort.adverts, seed_shares, key_shares, strict=True)
+        dealt = zip(holders, seed_shares, key_shares, strict=True)
         return {holder: SharePair(seed_share, key_share) for holder, seed_share, key_share in dealt}
 
 
@@ -157,7 +156,7 @@ class AwaitingShares(_Waiting):
     phase = Phase.SHARE_KEYS
     cohort: Cohort
     secrets: ClientSecrets
-    own: SharePair
+    own: Mapping[NodeId, SharePair] = field(repr=False)
     vector: Vector | Summand = field(repr=False)
 
     def receive(self, message: ServerMessage) -> "ClientTransition":
@@ -170,13 +169,13 @@ class AwaitingShares(_Waiting):
             raise out_of_phase(COORDINATOR, self.phase, message)
         check_sources(self.cohort, self.me, message.ciphertexts)
         opened = {peer: self._open(peer, sealed) for peer, sealed in message.ciphertexts.items()}
-        pairs = {**opened, self.me: self.own}
         session = self.cohort.session
-        peers = self.cohort.mask_publics(neighbours(self.me, pairs))
+        peers = self.cohort.mask_publics(sorted(opened))
         ring_bits = self.cohort.parameters.ring_bits
         vector = masked(self.vector, self.secrets, peers, session, self.me, ring_bits)
         digest = vector_digest(vector)
         signature = self.identity.sign(masked_input_statement(session, self.me, digest))
+        pairs = {**opened, **self.own}
         state = AwaitingSurvivors(self.me, self.identity, self.roster, self.cohort, pairs)
         return Transition(state, outbox=(MaskedInput(vector, signature, digest),))
 
@@ -208,7 +207,9 @@ class AwaitingSurvivors(_Waiting):
         survivors = message.survivors
         check_survivors(self.cohort, self.me, self.pairs.keys(), survivors)
         answer = UnmaskShares(
-            seed_shares={client: self.pairs[client].seed_share for client in survivors},
+            seed_shares={
+                client: self.pairs[client].seed_share for client in survivors if client in self.pairs
+            },
             mask_key_shares={
                 client: pair.mask_key_share
                 for client, pair in sorted(self.pairs.items())

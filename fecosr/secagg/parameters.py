@@ -6,8 +6,8 @@ from fecosr.errors import MisuseError
 from fecosr.secagg.packing import FULL_BITS, check_ring
 
 CONTEXT_BYTES = 32
-MAX_CLIENTS = 64
-"""Above this a complete graph of pairwise masks stops being the right choice."""
+MAX_CLIENTS = 1024
+"""The largest cohort: everybody still verifies everybody's advert."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,11 @@ class SecAggParameters:
             raise MisuseError("n_min must be at least max_colluding + 2, or the sum hides nobody")
 
     def threshold(self, num_clients: int) -> int:
-        """Return t, how many shares reconstruct a secret among `num_clients` share holders.
+        """Return t, how many of `num_clients` must sign a survivor list.
 
         The smallest t with `2 t > num_clients + max_colluding`: then two quorums that sign two different
         survivor lists would need more than `max_colluding` clients in both, so at most one list can win.
+        Where everybody holds shares of everybody's secrets, as many open one.
 
         Reference: Bell et al. 2020 (SecAgg+), Section 4, the consistency check.
         """

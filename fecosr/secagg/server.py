@@ -165,14 +165,14 @@ class CollectingShares(Collecting):
             raise out_of_phase(sender, self.phase, message)
         if self._is_repeated(sender, self.shares.get(sender), message):
             return self
-        if message.ciphertexts.keys() != self.cohort.adverts.keys() - {sender}:
+        if message.ciphertexts.keys() != frozenset(self.cohort.graph.neighbours(sender)):
             raise ProtocolViolation(sender, self.phase, Rule.WRONG_DESTINATIONS)
         if any(len(sealed) != CIPHERTEXT_BYTES for sealed in message.ciphertexts.values()):
             raise ProtocolViolation(sender, self.phase, Rule.MALFORMED_SHARE)
         return replace(self, shares={**self.shares, sender: message})
 
     def _close(self, now: float) -> ServerTransition:
-        sharers = sorted(self._counted)
+        sharers = self._counted
         state = CollectingInputs(
             self.terms,
             self._counted,
@@ -182,13 +182,12 @@ class CollectingShares(Collecting):
             total=np.zeros(self.terms.parameters.length, dtype=np.uint32),  # [length]
             digests={},
         )
-        outbox = tuple(Envelope(client, self._delivery(client, sharers)) for client in sharers)
+        outbox = tuple(Envelope(client, self._delivery(client, sharers)) for client in sorted(sharers))
         return self._enter(state, (), outbox, now)
 
     def _delivery(self, client: NodeId, sharers: Collection[NodeId]) -> ShareDelivery:
-        return ShareDelivery(
-            {source: self.shares[source].ciphertexts[client] for source in sharers if source != client}
-        )
+        sources = (peer for peer in self.cohort.graph.neighbours(client) if peer in sharers)
+        return ShareDelivery({source: self.shares[source].ciphertexts[client] for source in sources})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -236,6 +235,9 @@ class CollectingInputs(Collecting):
 
     def _close(self, now: float) -> ServerTransition:
         survivors = tuple(sorted(self.digests))
+        if self.cohort.graph.has_gap(self.digests.keys()):
+            detail = f"{self.phase}: the survivors leave a gap in the mask graph"
+            return Transition(Aborted(self.too_few, detail, self.gone, unmasked=False))
         state = CollectingSignatures(
             self.terms,
             frozenset(survivors) - self.gone.keys(),

@@ -39,30 +39,39 @@ def open_secrets(cohort: Cohort, reveals: Mapping[NodeId, UnmaskShares]) -> Open
 
     Args:
         cohort: the session.
-        reveals: for each share holder what it revealed; all speak of the same clients.
+        reveals: for each share holder what it revealed, of exactly those whose shares it holds.
 
     Raises:
         CryptoError: naming a client whose secret no quorum of shares opens.
     """
-    opener = _Opener(cohort, tuple(sorted(reveals)))
-    sample = next(iter(reveals.values()))
+    opener = _Opener(cohort)
     seeds: dict[NodeId, bytes] = {}
-    for owner in sorted(sample.seed_shares):
-        shares = {holder: revealed.seed_shares[owner] for holder, revealed in reveals.items()}
+    for owner, shares in _by_owner({it: reveals[it].seed_shares for it in reveals}):
         seeds[owner] = opener.open(owner, shares, partial(_check_seed, cohort, owner))
     mask_keys: dict[NodeId, PrivateKey] = {}
-    for owner in sorted(sample.mask_key_shares):
-        shares = {holder: revealed.mask_key_shares[owner] for holder, revealed in reveals.items()}
+    for owner, shares in _by_owner({it: reveals[it].mask_key_shares for it in reveals}):
         mask_keys[owner] = PrivateKey(opener.open(owner, shares, partial(_check_mask_key, cohort, owner)))
     return Opened(seeds, mask_keys, tuple(opener.bad_shares))
 
 
+def _by_owner(
+    revealed: Mapping[NodeId, Mapping[NodeId, bytes]],
+) -> Iterator[tuple[NodeId, Mapping[NodeId, bytes]]]:
+    """Yield every owner in order with what each holder, in order, revealed of its secret."""
+    by_owner: dict[NodeId, dict[NodeId, bytes]] = {}
+    for holder in sorted(revealed):
+        for owner, share in revealed[holder].items():
+            by_owner.setdefault(owner, {})[holder] = share
+    yield from sorted(by_owner.items())
+
+
 def unmask(total: Vector, cohort: Cohort, opened: Opened) -> None:
     """Take all masks out of the sum, in place: the survivors' own, and those they made with dropouts."""
-    survivors = cohort.mask_publics(opened.seeds)
     removals = [self_mask_removals(opened.seeds.values(), cohort.session)]
     for dropout, key in opened.mask_keys.items():
-        removals.append(dropout_mask_removals(key, dropout, survivors, cohort.session))
+        peers = (peer for peer in cohort.graph.neighbours(dropout) if peer in opened.seeds)
+        publics = cohort.mask_publics(peers)
+        removals.append(dropout_mask_removals(key, dropout, publics, cohort.session))
     add_keystreams(total, chain(*removals))
 
 
@@ -100,29 +109,33 @@ def _check_mask_key(cohort: Cohort, owner: NodeId, secret: bytes) -> None:
 class _Opener:
     """Open one secret after another, remembering the weights of each quorum and who gave bad shares."""
 
-    def __init__(self, cohort: Cohort, holders: Quorum) -> None:
+    def __init__(self, cohort: Cohort) -> None:
         self._cohort = cohort
-        self._holders = holders
-        self._weights: dict[tuple[Quorum, int], tuple[int, ...]] = {}
+        self._weights: dict[tuple[tuple[int, ...], int], tuple[int, ...]] = {}
         self.bad_shares: list[BadShare] = []
 
     def open(self, owner: NodeId, shares: Mapping[NodeId, bytes], check: Callable[[bytes], None]) -> bytes:
         """Return the secret on which a quorum agrees with `check`, noting every share that disagrees."""
-        for quorum in self._quorums():
+        positions = self._cohort.graph.positions(owner)
+        for quorum in self._quorums(tuple(shares)):
+            points = tuple(positions[holder] for holder in quorum)
+            agreed = [shares[holder] for holder in quorum]
             try:
-                secret = combine(self._weights_of(quorum, 0), [shares[holder] for holder in quorum])
+                secret = combine(self._weights_of(points, 0), agreed)
                 check(secret)
             except CryptoError:
                 continue
-            self._note_bad_shares(owner, shares, quorum)
+            for holder in sorted(shares.keys() - frozenset(quorum)):
+                if interpolate(self._weights_of(points, positions[holder]), agreed) != shares[holder]:
+                    self.bad_shares.append(BadShare(holder, owner))
             return secret
         raise CryptoError(f"no quorum of shares opens the secret of {owner}")
 
-    def _quorums(self) -> Iterator[Quorum]:
+    def _quorums(self, holders: Quorum) -> Iterator[Quorum]:
         """Yield quorums to try: first all trusted holders, then leaving some out, at most max_colluding."""
         suspects = {bad.holder for bad in self.bad_shares}
-        ranked = sorted(self._holders, key=lambda holder: (holder in suspects, holder))
-        threshold = self._cohort.threshold
+        ranked = sorted(holders, key=lambda holder: (holder in suspects, holder))
+        threshold = self._cohort.graph.threshold
         # One bad share is worth another try even where nobody is assumed to collude.
         most = min(max(1, self._cohort.parameters.max_colluding), len(ranked) - threshold)
         seen: set[Quorum] = set()
@@ -135,17 +148,7 @@ class _Opener:
                 if len(seen) >= MAX_QUORUMS:
                     return
 
-    def _note_bad_shares(self, owner: NodeId, shares: Mapping[NodeId, bytes], quorum: Quorum) -> None:
-        agreed = [shares[holder] for holder in quorum]
-        for holder in self._holders:
-            if holder in quorum:
-                continue
-            position = self._cohort.position(holder)
-            if interpolate(self._weights_of(quorum, position), agreed) != shares[holder]:
-                self.bad_shares.append(BadShare(holder, owner))
-
-    def _weights_of(self, quorum: Quorum, at: int) -> tuple[int, ...]:
-        if (quorum, at) not in self._weights:
-            points = [self._cohort.position(holder) for holder in quorum]
-            self._weights[quorum, at] = lagrange_weights(points, at)
-        return self._weights[quorum, at]
+    def _weights_of(self, points: tuple[int, ...], at: int) -> tuple[int, ...]:
+        if (points, at) not in self._weights:
+            self._weights[points, at] = lagrange_weights(points, at)
+        return self._weights[points, at]

@@ -1,6 +1,6 @@
 """Every state and message of one whole session, kept by phase, for tests that want to step in anywhere."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -48,10 +48,16 @@ def identity_of(client: NodeId) -> SigningKey:
     return SigningKey(client.encode().ljust(32, b"."))
 
 
+def names_of(num_clients: int) -> Sequence[NodeId]:
+    if num_clients <= len(NAMES):
+        return NAMES[:num_clients]
+    return [NodeId(f"m{number:04}") for number in range(num_clients)]
+
+
 def make_participants(
     num_clients: int, length: int = 6, seed: int = 0, entropy: bytes = b""
 ) -> list[Participant]:
-    """Return clients with vectors over the whole ring."""
+    """Return clients with vectors over the whole ring; more than have names of their own are numbered."""
     rng = np.random.default_rng(seed)
     return [
         Participant(
@@ -60,7 +66,7 @@ def make_participants(
             rng.integers(0, 2**32, length, dtype=np.uint32),
             (client.encode() + entropy).ljust(32, b"!"),
         )
-        for client in NAMES[:num_clients]
+        for client in names_of(num_clients)
     ]
 
 
@@ -165,7 +171,7 @@ def rehearse(
 ) -> Rehearsal:
     """Play a session phase by phase, keeping everything."""
     people = participants or make_participants(num_clients)
-    roster = {client: identity_of(client).public for client in NAMES}
+    roster = {client: identity_of(client).public for client in (*NAMES, *(p.client for p in people))}
     parameters = SecAggParameters(context, len(people[0].vector), n_min, max_colluding, ring_bits)
     play = Rehearsal(parameters, people, roster)
     expected = frozenset(someone.client for someone in people)

@@ -7,20 +7,21 @@ import pytest
 
 from fecosr.crypto.key_agreement import PrivateKey
 from fecosr.errors import ProtocolViolation
-from fecosr.ids import NodeId
+from fecosr.ids import COORDINATOR, NodeId
 from fecosr.secagg.checks import check_adverts, check_sources, check_survivors
-from fecosr.secagg.client import AwaitingProof, RunningClient
-from fecosr.secagg.cohort import form_cohort
+from fecosr.secagg.client import AwaitingProof, AwaitingSurvivors, RunningClient
+from fecosr.secagg.cohort import Cohort, form_cohort
 from fecosr.secagg.messages import (
     AdvertList,
     ConsistencyProof,
     ConsistencySignature,
     KeyAdvert,
     Phase,
+    ServerMessage,
     ShareDelivery,
     SurvivorList,
 )
-from fecosr.secagg.parameters import SecAggParameters
+from fecosr.secagg.parameters import MAX_CLIENTS, SecAggParameters
 from fecosr.secagg.rules import Rule
 from fecosr.secagg.statements import signed_advert, survivors_statement
 from tests.reference.rehearsal import (
@@ -35,6 +36,8 @@ from tests.reference.rehearsal import (
     told_in,
 )
 
+SOMEBODY = NodeId("m0001")
+"""Whom the tests look over the shoulder of in a crowd."""
 LOW_ORDER = b"\1" + bytes(31)
 
 
@@ -68,10 +71,14 @@ def crowd(size: int) -> tuple[dict[NodeId, bytes], tuple[KeyAdvert, ...]]:
     return {name: identity_of(name).public for name in names}, adverts
 
 
-def test_a_cohort_may_be_as_large_as_the_graph_and_no_larger() -> None:
+def test_a_cohort_above_the_maximum_is_refused_before_anything_is_verified() -> None:
     parameters = SecAggParameters(CONTEXT, 1, 3, 1)
-    roster, adverts = crowd(65)
-    check_adverts(parameters, roster, adverts[0], adverts[:64])
+    roster, adverts = crowd(3)
+    adverts = (*adverts, *([adverts[-1]] * (MAX_CLIENTS - 3)))
+    with pytest.raises(ProtocolViolation) as refusal:
+        check_adverts(parameters, roster, adverts[0], adverts)
+    assert refusal.value.rule != Rule.COHORT_TOO_LARGE
+    adverts = (*adverts, adverts[-1])
     with pytest.raises(ProtocolViolation) as refusal:
         check_adverts(parameters, roster, adverts[0], adverts)
     assert refusal.value.rule == Rule.COHORT_TOO_LARGE
@@ -271,3 +278,75 @@ def test_no_split_view_of_the_survivors_can_be_proved(num_clients: int) -> None:
     assert (True, True) not in outcomes
     # The experiment would notice: a large enough group is convinced of its own list.
     assert (True, False) in outcomes
+
+
+def sparse_cohort(play: Rehearsal) -> Cohort:
+    state = play.clients[Phase.MASKED_INPUT][SOMEBODY]
+    assert isinstance(state, AwaitingSurvivors)
+    return state.cohort
+
+
+def refused_by_somebody(play: Rehearsal, phase: Phase, message: ServerMessage) -> str:
+    state = play.clients[phase][SOMEBODY]
+    assert state.receive(play.told[phase][SOMEBODY]).outbox
+    with pytest.raises(ProtocolViolation) as refusal:
+        state.receive(message)
+    assert refusal.value.peer == COORDINATOR
+    return refusal.value.rule
+
+
+def test_in_a_sparse_graph_shares_come_from_enough_neighbours_and_nobody_else(sparse_play: Rehearsal) -> None:
+    phase = Phase.SHARE_KEYS
+    graph = sparse_cohort(sparse_play).graph
+    told = sparse_play.told[phase][SOMEBODY]
+    assert isinstance(told, ShareDelivery)
+    stranger = next(it for it in graph.ring if it not in (SOMEBODY, *graph.neighbours(SOMEBODY)))
+    strange = ShareDelivery({**told.ciphertexts, stranger: bytes(82)})
+    assert refused_by_somebody(sparse_play, phase, strange) == Rule.UNKNOWN_SOURCE
+    few = ShareDelivery(dict(list(told.ciphertexts.items())[: graph.threshold - 1]))
+    assert refused_by_somebody(sparse_play, phase, few) == Rule.COHORT_TOO_SMALL
+
+
+def test_in_a_sparse_graph_survivors_must_not_come_apart(sparse_play: Rehearsal) -> None:
+    phase = Phase.MASKED_INPUT
+    cohort = sparse_cohort(sparse_play)
+    graph, told = cohort.graph, sparse_play.told[phase][SOMEBODY]
+    assert isinstance(told, SurvivorList)
+    assert graph.degree is not None
+    # The server calls everybody dropped in two windows, and could so open the sum of those between.
+    far = graph.places[SOMEBODY] + 20
+    window = graph.degree.num_neighbours // 2
+    cut = {graph.ring[(far + step) % len(graph.ring)] for step in range(window)}
+    parted = tuple(client for client in told.survivors if client not in cut)
+    assert len(parted) >= cohort.fewest_survivors
+    assert refused_by_somebody(sparse_play, phase, SurvivorList(parted)) == Rule.SURVIVORS_APART
+    few = told.survivors[:5]
+    assert SOMEBODY in few
+    assert refused_by_somebody(sparse_play, phase, SurvivorList(few)) == Rule.TOO_FEW_SURVIVORS
+    invented = SurvivorList((*told.survivors, NodeId("zz")))
+    assert refused_by_somebody(sparse_play, phase, invented) == Rule.UNKNOWN_SURVIVOR
+
+
+def test_in_a_sparse_graph_a_survivor_that_made_no_mask_with_me_is_refused(sparse_play: Rehearsal) -> None:
+    phase = Phase.SHARE_KEYS
+    told, later = sparse_play.told[phase][SOMEBODY], sparse_play.told[Phase.MASKED_INPUT][SOMEBODY]
+    assert isinstance(told, ShareDelivery)
+    withheld, *rest = told.ciphertexts
+    state = sparse_play.clients[phase][SOMEBODY]
+    masked = state.receive(ShareDelivery({peer: told.ciphertexts[peer] for peer in rest})).state
+    assert isinstance(masked, AwaitingSurvivors)
+    assert isinstance(later, SurvivorList)
+    assert withheld in later.survivors
+    with pytest.raises(ProtocolViolation) as refusal:
+        masked.receive(later)
+    assert refusal.value.rule == Rule.UNKNOWN_SURVIVOR
+
+
+def test_in_a_sparse_graph_the_proof_still_takes_a_quorum_of_the_whole_cohort(sparse_play: Rehearsal) -> None:
+    phase = Phase.CONSISTENCY
+    proof = sparse_play.told[phase][SOMEBODY]
+    assert isinstance(proof, ConsistencyProof)
+    quorum = sparse_cohort(sparse_play).threshold
+    assert quorum == (70 + 2) // 2 + 1
+    few = ConsistencyProof(proof.signatures[: quorum - 1])
+    assert refused_by_somebody(sparse_play, phase, few) == Rule.PROOF_TOO_SMALL

@@ -44,9 +44,11 @@ def test_every_secret_is_what_the_slow_reference_reconstructs(play_with_dropout:
     assert set(opened.seeds) == {AT, BE, DE, ES, FR}
     assert set(opened.mask_keys) == {CZ}
     for owner, seed in opened.seeds.items():
-        shares = {state.cohort.position(it): reveals[it].seed_shares[owner] for it in reveals}
+        positions = state.cohort.graph.positions(owner)
+        shares = {positions[it]: reveals[it].seed_shares[owner] for it in reveals}
         assert interpolate_at_zero(shares).to_bytes(32, "big") == seed
-    shares = {state.cohort.position(it): reveals[it].mask_key_shares[CZ] for it in reveals}
+    positions = state.cohort.graph.positions(CZ)
+    shares = {positions[it]: reveals[it].mask_key_shares[CZ] for it in reveals}
     assert interpolate_at_zero(shares).to_bytes(32, "big") == opened.mask_keys[CZ].secret
     assert opened.bad_shares == ()
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from fecosr.secagg.parameters import MAX_CLIENTS
 from fecosr.secagg.shares import CIPHERTEXT_BYTES
 from fecosr.wire.checks import MalformedError
 from fecosr.wire.client_messages import decode_client_message
@@ -44,8 +45,8 @@ def test_key_advert_refuses_wrong_names(name: str) -> None:
 @pytest.mark.parametrize(
     ("peers", "rule"),
     [
-        ([], "must have 1-64 entries, not 0"),
-        ([f"n{i:02}" for i in range(65)], "must have 1-64 entries, not 65"),
+        ([], f"must have 1-{MAX_CLIENTS} entries, not 0"),
+        ([f"n{i:04}" for i in range(MAX_CLIENTS + 1)], f"must have 1-{MAX_CLIENTS} entries"),
         (["de", "de"], "names a node twice"),
         (["fr", "de"], "must be in ascending order"),
         (["de", "FR"], "peer is not a valid name"),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from fecosr.secagg.parameters import MAX_CLIENTS
 from fecosr.wire.checks import MalformedError
 from fecosr.wire.generated.v1 import secagg_pb2 as pb
 from fecosr.wire.server_messages import decode_server_message
@@ -20,7 +21,7 @@ def advert(client: str) -> pb.KeyAdvert:
 @pytest.mark.parametrize(
     ("names", "rule"),
     [
-        ([], "must have 1-64 entries"),
+        ([], f"must have 1-{MAX_CLIENTS} entries"),
         (["de", "de"], "names a node twice"),
         (["fr", "de"], "must be in ascending order"),
     ],
@@ -42,7 +43,7 @@ def test_a_proof_with_two_signatures_of_one_client_is_refused() -> None:
 
 def test_an_empty_delivery_is_refused() -> None:
     message = pb.ServerMessage(share_delivery=pb.ShareDelivery())
-    with pytest.raises(MalformedError, match="shares must have 1-64 entries"):
+    with pytest.raises(MalformedError, match=f"shares must have 1-{MAX_CLIENTS} entries"):
         decode_server_message(message)
 
 
