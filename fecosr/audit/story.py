@@ -202,11 +202,11 @@ class Story:
         return self.current if opened and (opened.round, opened.attempt) == (number, attempt) else None
 
     def _opened_sum(self, record: int, opened: RoundOpened, survivors: Sequence[NodeId]) -> Iterator[Finding]:
-        """Note a sum; two on one model that differ in a few markets would reveal the sum of those few."""
+        """Note a sum; two on one model that differ would reveal the sum of the markets they differ in."""
         this = OpenedSum(record, opened.manifest.model_hash, frozenset(survivors))
         for other in self.sums:
             apart = this.survivors ^ other.survivors
-            if this.model_hash == other.model_hash and 0 < len(apart) < self.terms.plan.n_min:
+            if this.model_hash == other.model_hash and apart:
                 message = (
                     f"The sums of records {other.record} and {record} start from one model and differ in "
                     f"{', '.join(sorted(apart))} only: their difference reveals these markets."

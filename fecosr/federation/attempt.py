@@ -96,6 +96,9 @@ def release(attempt: Attempt, completed: secagg.Completed, now: float) -> Ending
     rate = attempt.setup.plan.server_learning_rate
     parameters = fedavg(attempt.progress.parameters, mean, learning_rate=rate)
     model_hash = parameters_hash(parameters)
+    if model_hash == attempt.manifest.model_hash:
+        # Nodes rightly refuse to train on one model in two rounds.
+        return abort(attempt, "model_unchanged", "The sum leaves the model as it was.", unmasked=True)
     entry, progress = attempt.progress.recorded(
         _released_body(attempt, completed, model_hash), attempt.setup.key
     )
@@ -106,6 +109,7 @@ def release(attempt: Attempt, completed: secagg.Completed, now: float) -> Ending
         bound_to=frozenset(),
         parameters=parameters,
         model_hash=model_hash,
+        excluded=progress.excluded | _convicted(attempt),
     )
     outbox: tuple[CoordinatorOutgoing, ...] = (
         _released_event(attempt, completed, total, now),

@@ -17,7 +17,15 @@ from fecosr.ids import COORDINATOR, NodeId
 from fecosr.privacy.clipping import clip
 from fecosr.secagg import client as secagg
 from fecosr.secagg.encoding import UpdateEncoding
-from fecosr.secagg.messages import AdvertList, ClientMessage, Phase
+from fecosr.secagg.messages import (
+    AdvertList,
+    ClientMessage,
+    ConsistencyProof,
+    Phase,
+    ServerMessage,
+    ShareDelivery,
+    SurvivorList,
+)
 from fecosr.secagg.parameters import SecAggParameters
 from fecosr.transition import Transition
 
@@ -87,8 +95,8 @@ def check_task(
         "n_min differs from the plan": manifest.n_min != plan.n_min,
         "max_colluding differs from the plan": manifest.max_colluding != plan.max_colluding,
         "num_summands differs from the roster": manifest.num_summands != len(setup.roster.nodes),
-        "the round is beyond the plan": manifest.round > plan.rounds,
-        "the attempt is beyond the plan": manifest.attempt > plan.max_attempts,
+        "the round is outside the plan": not 1 <= manifest.round <= plan.rounds,
+        "the attempt is outside the plan": not 1 <= manifest.attempt <= plan.max_attempts,
         "the round has another model already": (
             models.get(manifest.round, manifest.model_hash) != manifest.model_hash
         ),
@@ -115,20 +123,32 @@ def check_run_closed(setup: NodeSetup, closed: RunClosed) -> None:
         raise ProtocolViolation(COORDINATOR, "run_closed", "the statement is of another run")
 
 
-def check_cohort(manifest: RoundManifest, opened: SumOpened | None, adverts: AdvertList) -> None:
+def check_same_nodes(
+    me: NodeId, manifest: RoundManifest, opened: SumOpened | None, message: ServerMessage
+) -> None:
     """Refuse a second sum over a model whose sum this node helped to open, unless it is over the same nodes.
 
-    It must be refused here, before anything is uploaded: a vector that is in the running sum stays in it,
-    whether or not its owner signs the survivors.
+    Every message that names nodes must name exactly those. The cohort and the senders of shares are checked
+    before anything is uploaded, because a vector that is in the running sum stays in it whether or not its
+    owner signs; the survivors are checked as well, because nodes of the cohort could be called dropouts.
 
     Raises:
-        ProtocolViolation: the cohort is not exactly the nodes of the first sum.
+        ProtocolViolation: another set of nodes.
     """
     if opened is None or opened.model_hash != manifest.model_hash:
         return
-    if tuple(advert.client for advert in adverts.adverts) != opened.survivors:
+    match message:
+        case AdvertList(adverts=adverts):
+            phase, named = Phase.ADVERTISE_KEYS, {advert.client for advert in adverts}
+        case ShareDelivery(ciphertexts=ciphertexts):
+            phase, named = Phase.SHARE_KEYS, {me, *ciphertexts}
+        case SurvivorList(survivors=survivors):
+            phase, named = Phase.MASKED_INPUT, set(survivors)
+        case ConsistencyProof():
+            return
+    if named != set(opened.survivors):
         rule = "a second sum over this model must be over the same nodes"
-        raise ProtocolViolation(COORDINATOR, Phase.ADVERTISE_KEYS, rule)
+        raise ProtocolViolation(COORDINATOR, phase, rule)
 
 
 def begin_session(

@@ -1,6 +1,6 @@
 """The coordinator's side of a run: gather nodes, run rounds, hand over the final model.
 
-    Gathering -> RoundRunning -> Gathering -> ... -> Finishing -> Stopped
+    Gathering -> Running -> Gathering -> ... -> Finishing | GivenUp -> Stopped
 
 Nothing here can hold one node's update: a round is a `secagg` server, which knows masked vectors and, at the
 end, their sum.
@@ -170,7 +170,43 @@ class Finishing:
         )
 
 
-RunningCoordinator = Gathering | Running | Finishing
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """Tell every node that comes back that the run was aborted, until all know or the deadline passes.
+
+    Attributes:
+        told: the nodes that know.
+    """
+
+    setup: CoordinatorSetup
+    told: frozenset[NodeId]
+    message: Rejected
+    reason: str
+    deadline: float
+
+    def connected(self, node: NodeId, hello: Hello, now: float) -> "CoordinatorTransition":
+        """Tell a node why there is nothing left to take part in."""
+        told = self.told | {node}
+        outbox = (ToNode(node, self.message), Disconnect(node))
+        if told >= self.setup.roster.nodes.keys():
+            return Transition(Stopped(False, self.reason, ()), outbox=outbox)
+        return Transition(replace(self, told=told), outbox=outbox, deadline=self.deadline)
+
+    def disconnected(self, node: NodeId, now: float) -> "CoordinatorTransition":
+        """Go on waiting for the others."""
+        return Transition(self, deadline=self.deadline)
+
+    def receive(self, node: NodeId, message: NodeMessage, now: float) -> "CoordinatorTransition":
+        """Refuse by name whatever arrives: it can only be late."""
+        return Transition(self, outbox=(_late(node, message),), deadline=self.deadline)
+
+    def expire(self, now: float) -> "CoordinatorTransition":
+        """Stop waiting for nodes that never came back."""
+        missing = tuple(sorted(self.setup.roster.nodes.keys() - self.told))
+        return Transition(Stopped(False, self.reason, missing))
+
+
+RunningCoordinator = Gathering | Running | Finishing | GivenUp
 CoordinatorState = RunningCoordinator | Stopped
 CoordinatorTransition = Transition[CoordinatorState, CoordinatorRecord, CoordinatorOutgoing]
 
@@ -188,7 +224,7 @@ def resume_run(
     """Go on with a run whose ledger was replayed; `parameters` are those `replayed.model_hash` names."""
     entries, progress = returning(setup, replayed, parameters, now)
     if replayed.aborted:
-        return Transition(Stopped(False, replayed.aborted, ()))
+        return _tell(setup, progress, replayed.aborted, now)
     if replayed.ended:
         return _finish(setup, progress, now)
     reason = COORDINATOR_RESTARTED if replayed.open_attempt else replayed.last_reason
@@ -222,17 +258,25 @@ def _proceed(setup: CoordinatorSetup, progress: Progress, reason: str, now: floa
         return _prefixed(_finish(setup, progress, now), records=(completed,), outbox=(seen,))
     if progress.attempts < setup.plan.max_attempts:
         return _gather(setup, progress, now, now)
-    return _give_up(setup, progress, reason)
+    return _give_up(setup, progress, reason, now)
 
 
-def _give_up(setup: CoordinatorSetup, progress: Progress, reason: str) -> CoordinatorTransition:
+def _give_up(setup: CoordinatorSetup, progress: Progress, reason: str, now: float) -> CoordinatorTransition:
+    """Record why the run ends without all its rounds, and tell everybody."""
     aborted, progress = progress.recorded(RunAborted(progress.released, reason), setup.key)
+    seen = Observed("run_aborted", {"rounds": progress.released, "reason": reason})
+    return _prefixed(_tell(setup, progress, reason, now), records=(aborted,), outbox=(seen,))
+
+
+def _tell(setup: CoordinatorSetup, progress: Progress, reason: str, now: float) -> CoordinatorTransition:
     told = Rejected(f"the run was aborted: {reason}")
-    outbox: tuple[CoordinatorOutgoing, ...] = (
-        Observed("run_aborted", {"rounds": progress.released, "reason": reason}),
-        *(ToNode(node, told) for node in sorted(progress.connected)),
+    outbox = tuple(ToNode(node, told) for node in sorted(progress.connected))
+    if progress.connected >= setup.roster.nodes.keys():
+        return Transition(Stopped(False, reason, ()), outbox=outbox)
+    deadline = now + setup.plan.finish_seconds
+    return Transition(
+        GivenUp(setup, progress.connected, told, reason, deadline), outbox=outbox, deadline=deadline
     )
-    return Transition(Stopped(False, reason, ()), records=(aborted,), outbox=outbox)
 
 
 def _gather(setup: CoordinatorSetup, progress: Progress, since: float, now: float) -> CoordinatorTransition:
@@ -241,7 +285,7 @@ def _gather(setup: CoordinatorSetup, progress: Progress, since: float, now: floa
     if progress.bound_to:
         ready, waiting_until = chosen <= progress.connected, since + setup.plan.finish_seconds
         if not ready and now >= waiting_until:
-            return _give_up(setup, progress, MISSING_FOR_RETRY)
+            return _give_up(setup, progress, MISSING_FOR_RETRY, now)
         is_time = ready
     else:
         ready = len(chosen) >= setup.plan.n_min

@@ -19,8 +19,8 @@ from fecosr.federation.contribution import (
     LocalUpdate,
     NodeSetup,
     begin_session,
-    check_cohort,
     check_run_closed,
+    check_same_nodes,
     check_task,
 )
 from fecosr.federation.effects import (
@@ -51,7 +51,7 @@ from fecosr.federation.messages import (
 from fecosr.ids import COORDINATOR, NodeId
 from fecosr.ledger.checkpoint import Checkpoint, verify_checkpoint
 from fecosr.secagg import client as secagg
-from fecosr.secagg.messages import AdvertList, Phase, ServerMessage, Withdrawal
+from fecosr.secagg.messages import Phase, ServerMessage, Withdrawal
 from fecosr.secagg.rules import Rule
 from fecosr.transition import Transition
 
@@ -147,8 +147,7 @@ class Aggregating:
         """Pass on a message of this attempt, unless it leads to a second, different sum over the model."""
         if not isinstance(self.client, secagg.RunningClient):
             raise ProtocolViolation(COORDINATOR, Phase.UNMASK, Rule.LATE)
-        if isinstance(message, AdvertList):
-            check_cohort(self.manifest, self.memory.opened, message)
+        check_same_nodes(self.setup.me, self.manifest, self.memory.opened, message)
         return _adopt(self.setup, self.memory, self.manifest, self.client.receive(message))
 
 

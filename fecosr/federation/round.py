@@ -147,6 +147,12 @@ def _drop(
 def _after(running: RoundRunning, step: SecAggStep, now: float, *seen: Observed) -> RoundTransition:
     """Adopt what the secure aggregation decided: its records first, then its messages."""
     attempt = running.attempt
+    lost = _lost_for_retry(running, step.state)
+    if lost:
+        # Nothing of this step is sent: nodes would rightly refuse to go on over fewer of them.
+        detail = f"{', '.join(lost)} left, without whom the sum may not be asked for again."
+        ending = abort(attempt, "bound_node_missing", detail, unmasked=False)
+        return replace(ending, outbox=(*seen, *_dropped(running, step.state), *ending.outbox))
     number, count = attempt.manifest.round, attempt.manifest.attempt
     records: tuple[CoordinatorRecord, ...] = ()
     for record in step.records:
@@ -173,6 +179,14 @@ def _after(running: RoundRunning, step: SecAggStep, now: float, *seen: Observed)
             state = RoundRunning(attempt, server, step.deadline)
             return Transition(state, records, outbox, step.deadline)
     return replace(ending, records=(*records, *ending.records), outbox=(*outbox, *ending.outbox))
+
+
+def _lost_for_retry(running: RoundRunning, after: secagg.ServerState) -> tuple[NodeId, ...]:
+    """Return whom a retry needs and has lost before their vectors were in the sum."""
+    attempt = running.attempt
+    if attempt.survivors or not isinstance(after, secagg.RunningState):
+        return ()
+    return tuple(sorted(attempt.progress.bound_to & after.gone.keys()))
 
 
 def _dropped(running: RoundRunning, after: secagg.ServerState) -> tuple[Observed, ...]:

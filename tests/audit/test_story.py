@@ -138,7 +138,9 @@ def _opened_twice(honest: AuditedRun, leaving: str | None, *, unmasked: bool) ->
     place = next(p for p, body in enumerate(honest.bodies) if isinstance(body, RoundAborted))
     opening = honest.bodies[1]
     assert isinstance(opening, RoundOpened)
-    cohort, survivors, begun, _ = attempt_bodies(opening, honest.identities, bytes(32), JP if leaving else None)
+    cohort, survivors, begun, _ = attempt_bodies(
+        opening, honest.identities, bytes(32), JP if leaving else None
+    )
     before: list[Body] = [cohort, survivors, begun] if unmasked else [cohort, survivors]
     ended = RoundAborted(1, 1, "too_few_unmask_shares", "1 of 3.", unmasked)
     return [*honest.bodies[:2], *before, ended, *honest.bodies[place + 1 :]]

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from fecosr.crypto.labels import sha256
+from fecosr.federation.aggregation import Vector
 from fecosr.federation.attempt import release
+from fecosr.federation.contribution import LocalUpdate
 from fecosr.federation.coordinator import (
     CoordinatorTransition,
     Finishing,
     Gathering,
+    GivenUp,
     Running,
     RunningCoordinator,
     Stopped,
@@ -24,6 +27,7 @@ from fecosr.federation.messages import (
     Hello,
     NodeMessage,
     Rejected,
+    RoundManifest,
     RoundTask,
     RunClosed,
 )
@@ -224,7 +228,7 @@ def test_a_coordinator_that_died_in_the_last_attempt_gives_the_run_up() -> None:
     transition = resume_run(federation.setup, replayed, federation.initial, 0.0)
     bodies = [record.body for record in transition.records if isinstance(record, Entry)]
     assert bodies[-1] == RunAborted(0, "coordinator_restarted")
-    assert transition.state == Stopped(completed=False, reason="coordinator_restarted", missing=())
+    assert isinstance(transition.state, GivenUp)
 
 
 def test_a_coordinator_that_died_in_a_round_aborts_it_and_tries_again(federation: SmallFederation) -> None:
@@ -267,7 +271,11 @@ def test_a_retry_that_needs_a_lost_market_waits_for_it_and_not_for_ever(federati
     assert waiting.fields["markets"] == [federation.names[-1]]
     assert transition.deadline == federation.plan.finish_seconds
     given_up = running(transition).expire(transition.deadline)
-    assert given_up.state == Stopped(completed=False, reason="missing_for_retry", missing=())
+    assert isinstance(given_up.state, GivenUp)
+    told = given_up.state.connected(federation.names[-1], hello(federation), 700.0)
+    assert isinstance(told.outbox[0], ToNode)
+    assert told.outbox[0].message == Rejected("the run was aborted: missing_for_retry")
+    assert told.state == Stopped(completed=False, reason="missing_for_retry", missing=())
 
 
 def test_before_shares_were_asked_for_a_retry_may_go_on_with_others(federation: SmallFederation) -> None:
@@ -306,6 +314,37 @@ def test_a_node_accused_by_more_than_may_collude_is_left_out_of_the_retry(
     assert "round_aborted" in events(transition)
     tasks = [item.node for item in transition.outbox if isinstance(item, ToNode)][-3:]
     assert tasks == [NodeId("de"), NodeId("fr"), NodeId("jp")]
+
+
+def test_a_conviction_also_counts_when_the_round_is_released_without_the_accusers() -> None:
+    federation = SmallFederation(["de", "es", "fr", "it", "jp", "uk", "us"], max_colluding=1)
+    run = FederationRun(federation.train, federation.entropy)
+    run.coordinator_does(open_run(federation.setup, federation.initial, 0.0))
+    for node in federation.nodes():
+        run.node_arrives(node)
+    accuse = FromClient(1, 1, Withdrawal("sealed share does not open", NodeId("us")))
+    while not (
+        isinstance(run.coordinator, Running) and run.coordinator.round.server.phase is Phase.MASKED_INPUT
+    ):
+        assert run.deliver_next()
+    for name in ("de", "fr"):
+        assert isinstance(run.coordinator, Running)
+        run.coordinator_does(run.coordinator.receive(NodeId(name), accuse, 1.0))
+    while not any(isinstance(entry.body, RoundReleased) for entry in run.ledger):
+        assert run.deliver_next()
+    assert isinstance(run.coordinator, Running)
+    assert run.coordinator.round.attempt.progress.excluded == {NodeId("us")}
+
+
+def test_a_model_that_no_longer_changes_ends_the_run_by_name(federation: SmallFederation) -> None:
+    def idle_training(name: NodeId, manifest: RoundManifest, parameters: Vector) -> LocalUpdate:
+        return LocalUpdate(manifest.model_hash, np.zeros_like(parameters), federation.num_users(name), 1.0)
+
+    run = run_federation(
+        federation.setup, federation.nodes(), federation.initial, idle_training, federation.entropy
+    )
+    assert run.coordinator == Stopped(completed=False, reason="model_unchanged", missing=())
+    assert not any(event == "refused" for _, event, _ in run.log)
 
 
 def test_as_many_as_may_collude_cannot_frame_a_node() -> None:

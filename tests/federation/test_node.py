@@ -1,5 +1,6 @@
 """A market node in front of a coordinator that lies: it stops, says why, and nothing leaves."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -39,7 +40,14 @@ from fecosr.ids import NodeId, RunId
 from fecosr.ledger.checkpoint import sign_checkpoint
 from fecosr.ledger.log import Head
 from fecosr.secagg.client import AwaitingAdverts
-from fecosr.secagg.messages import AdvertList, KeyAdvert, ShareDelivery, Withdrawal
+from fecosr.secagg.messages import (
+    AdvertList,
+    KeyAdvert,
+    ServerMessage,
+    ShareDelivery,
+    SurvivorList,
+    Withdrawal,
+)
 from tests.reference.small_federation import NUM_PARAMETERS, SmallFederation
 
 MODEL = sha256(b"the model")
@@ -133,7 +141,9 @@ def test_training_ends_in_an_advert_and_nothing_else(federation: SmallFederation
         ({"n_min": 4}, "n_min differs from the plan"),
         ({"max_colluding": 0}, "max_colluding differs from the plan"),
         ({"num_summands": 3}, "num_summands differs from the roster"),
-        ({"round": 3}, "the round is beyond the plan"),
+        ({"round": 3}, "the round is outside the plan"),
+        ({"round": 0}, "the round is outside the plan"),
+        ({"attempt": 0}, "the attempt is outside the plan"),
     ],
 )
 def test_a_signed_task_outside_the_plan_is_refused(
@@ -185,7 +195,7 @@ def test_a_round_has_one_model_and_a_model_one_round(federation: SmallFederation
 
 def test_attempts_are_as_many_as_the_plan_has(federation: SmallFederation, idle: market.Idle) -> None:
     too_many = task_of(federation, attempt=federation.plan.max_attempts + 1)
-    assert refused_rule(market.receive(idle, too_many)) == "the attempt is beyond the plan"
+    assert refused_rule(market.receive(idle, too_many)) == "the attempt is outside the plan"
 
 
 def test_the_markets_own_policy_has_the_last_word(federation: SmallFederation) -> None:
@@ -215,19 +225,38 @@ def test_messages_of_another_attempt_change_nothing(federation: SmallFederation,
     assert messages(transition) == []
 
 
+def named_in(kind: type[ServerMessage], state: market.Aggregating, names: Sequence[NodeId]) -> ServerMessage:
+    """Return a message of the server that names these nodes, this one included."""
+    if kind is AdvertList:
+        assert isinstance(state.client, AwaitingAdverts)
+        return AdvertList(tuple(replace(state.client.advert, client=name) for name in names))
+    if kind is ShareDelivery:
+        return ShareDelivery({name: b"" for name in names if name != state.setup.me})
+    return SurvivorList(tuple(names))
+
+
+@pytest.mark.parametrize("kind", [AdvertList, ShareDelivery, SurvivorList])
 def test_a_second_sum_over_the_same_model_must_be_over_the_same_nodes(
-    federation: SmallFederation, idle: market.Idle
+    federation: SmallFederation, idle: market.Idle, kind: type[ServerMessage]
 ) -> None:
-    """It is refused at the adverts: a vector that was uploaded is in the sum whatever its owner signs."""
+    """Else one of them is dropped on the way, and the difference of the sums shows its update."""
     remembering = replace(idle, memory=market.Memory(opened=SumOpened(MODEL, federation.names)))
     state = aggregating(federation, remembering)
-    assert isinstance(state.client, AwaitingAdverts)
-    fewer = tuple(
-        replace(state.client.advert, client=name) for name in federation.names if name != NodeId("jp")
-    )
-    transition = market.receive(state, FromServer(1, 1, AdvertList(fewer)))
+    fewer = [name for name in federation.names if name != NodeId("jp")]
+    transition = market.receive(state, FromServer(1, 1, named_in(kind, state, fewer)))
     assert refused_rule(transition) == "a second sum over this model must be over the same nodes"
     assert [type(message) for message in messages(transition)] == [FromClient]
+
+
+@pytest.mark.parametrize("kind", [AdvertList, ShareDelivery, SurvivorList])
+def test_the_same_nodes_may_be_summed_again(
+    federation: SmallFederation, idle: market.Idle, kind: type[ServerMessage]
+) -> None:
+    remembering = replace(idle, memory=market.Memory(opened=SumOpened(MODEL, federation.names)))
+    state = aggregating(federation, remembering)
+    transition = market.receive(state, FromServer(1, 1, named_in(kind, state, federation.names)))
+    # These made-up messages are refused by the secure aggregation itself, for other reasons.
+    assert all("same nodes" not in str(item) for item in transition.outbox)
 
 
 def test_a_diverged_update_is_not_contributed(federation: SmallFederation, idle: market.Idle) -> None:

@@ -7,8 +7,9 @@ import pytest
 
 from fecosr.errors import MisuseError
 from fecosr.federation.aggregation import parameters_hash
-from fecosr.federation.coordinator import Stopped, open_run
+from fecosr.federation.coordinator import GivenUp, Stopped, open_run
 from fecosr.federation.effects import AttemptClaimed, CheckpointKept, SumOpened
+from fecosr.federation.node import Refused
 from fecosr.federation.run import FederationRun, run_federation
 from fecosr.ids import NodeId
 from fecosr.ledger.log import verify_chain
@@ -221,6 +222,32 @@ def test_after_a_sum_may_have_been_opened_the_retry_is_over_the_same_markets(
     assert survivors[0] == survivors[1] == four_markets.names
 
 
+def test_a_retry_that_loses_one_of_its_markets_opens_nothing_and_accuses_nobody(
+    four_markets: SmallFederation,
+) -> None:
+    """After a sum may have been opened, the coordinator itself must not open a smaller one."""
+    run = start(four_markets)
+    deliver_until(run, "phase_started", round=1, phase=Phase.UNMASK.value)
+    for name in ("jp", "uk"):
+        run.node_crashes(NodeId(name))
+    deliver_all(run)
+    for name in ("jp", "uk"):
+        run.node_arrives(four_markets.node(name))
+    deliver_until(run, "phase_started", attempt=2, phase=Phase.MASKED_INPUT.value)
+    run.node_crashes(NodeId("uk"))
+    deliver_all(run)
+
+    assert [body.reason for body in bodies(run, RoundAborted)] == [
+        "too_few_unmask_shares",
+        "bound_node_missing",
+    ]
+    assert not bodies(run, RoundReleased)
+    assert not any(event == "refused" for _, event, _ in run.log)
+    run.node_arrives(four_markets.node("uk"))
+    deliver_until(run, "round_released", round=1)
+    assert {body.survivors for body in bodies(run, SurvivorsFixed)} == {four_markets.names}
+
+
 def test_the_run_is_given_up_after_the_last_attempt() -> None:
     federation = SmallFederation(["de", "fr", "jp", "uk"], max_attempts=1)
     run = start(federation)
@@ -229,8 +256,13 @@ def test_the_run_is_given_up_after_the_last_attempt() -> None:
     run.node_crashes(NodeId("uk"))
     deliver_all(run)
 
-    assert run.coordinator == Stopped(completed=False, reason="too_few_inputs", missing=())
     assert bodies(run, RunAborted) == [RunAborted(0, "too_few_inputs")]
+    assert [type(state) for state in (run.coordinator,)] == [GivenUp], "those who left must still be told"
+    run.node_arrives(federation.node("jp"))
+    deliver_all(run)
+    assert isinstance(run.nodes[NodeId("jp")], Refused)
+    run.time_passes()
+    assert run.coordinator == Stopped(completed=False, reason="too_few_inputs", missing=(NodeId("uk"),))
     assert not run.fine_tuning
 
 
