@@ -1,0 +1,177 @@
+"""A client from the protocol's description: what it says to each message, and what it refuses."""
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.reference.protocol import (
+    Json,
+    Refused,
+    advert_statement,
+    agreed,
+    client_secrets,
+    commitment,
+    input_statement,
+    packed,
+    pair_mask,
+    public_of,
+    require,
+    sealed,
+    self_mask,
+    session_id,
+    shares_of,
+    signed,
+    survivors_statement,
+    threshold_of,
+    unsealed,
+    verified,
+)
+
+SERVER = "coordinator"
+
+
+class Client:
+    """Play one client of a session vector."""
+
+    def __init__(self, vector: Json, me: str) -> None:
+        rules, mine = vector["parameters"], vector["clients"][me]
+        self.me = me
+        self.context = bytes.fromhex(rules["context"])
+        self.n_min: int = rules["n_min"]
+        self.max_colluding: int = rules["max_colluding"]
+        self.ring_bits: int = rules["ring_bits"]
+        self.roster = {name: bytes.fromhex(public) for name, public in vector["roster"].items()}
+        self.identity = bytes.fromhex(mine["identity_seed"])
+        self.elements: list[int] = mine["vector"]
+        self.secrets = client_secrets(bytes.fromhex(mine["entropy"]), self.context, me)
+        self.waits_for = "advert_list"
+        self.adverts: dict[str, Json] = {}
+        self.pairs: dict[str, bytes] = {}
+        self.survivors: list[str] = []
+
+    def begin(self) -> Json:
+        """Return the client's advert."""
+        advert = {
+            "client": self.me,
+            "channel_public": public_of(self.secrets["channel_private"]).hex(),
+            "mask_public": public_of(self.secrets["mask_private"]).hex(),
+            "seed_commitment": commitment(self.context, self.me, self.secrets["seed"]).hex(),
+        }
+        self.advert = {
+            **advert,
+            "signature": signed(self.identity, advert_statement(self.context, advert)).hex(),
+        }
+        return {"key_advert": self.advert}
+
+    def receive(self, body: Json) -> Json:
+        """Return the answer to one message of the server."""
+        ((kind, content),) = body.items()
+        if kind == "survivor_list" and self.waits_for == "consistency_proof" and content != self.survivors:
+            raise Refused("equivocation", SERVER)
+        require(kind == self.waits_for, "early", SERVER)
+        answers: dict[str, Callable[[Any], Json]] = {
+            "advert_list": self._share,
+            "share_delivery": self._hand_in,
+            "survivor_list": self._agree,
+            "consistency_proof": self._reveal,
+        }
+        return answers[kind](content)
+
+    def _share(self, adverts: list[Json]) -> Json:
+        self._check_adverts(adverts)
+        self.adverts = {advert["client"]: advert for advert in adverts}
+        self.session = session_id(self.context, adverts)
+        self.threshold = threshold_of(len(adverts), self.max_colluding)
+        names, secrets = list(self.adverts), self.secrets
+        dealt = {}
+        for what, sharing in (("seed", "seed_sharing"), ("mask_private", "mask_key_sharing")):
+            shares = shares_of(secrets[what], self.threshold, len(names), secrets[sharing])
+            dealt[what] = dict(zip(names, shares, strict=True))
+        both = {name: dealt["seed"][name] + dealt["mask_private"][name] for name in names}
+        self.pairs[self.me] = both[self.me]
+        self.waits_for = "share_delivery"
+        return {"encrypted_shares": {name: self._seal(both[name], name) for name in names if name != self.me}}
+
+    def _seal(self, plaintext: bytes, peer: str) -> str:
+        public = bytes.fromhex(self.adverts[peer]["channel_public"])
+        return sealed(plaintext, self.secrets["channel_private"], public, (self.session, self.me, peer)).hex()
+
+    def _check_adverts(self, adverts: list[Json]) -> None:
+        fewest = max(self.n_min, threshold_of(len(adverts), self.max_colluding))
+        names = [advert["client"] for advert in adverts]
+        require(len(adverts) >= fewest, "cohort_too_small", SERVER)
+        require(names == sorted(set(names)), "adverts_unsorted", SERVER)
+        require(self.advert in adverts, "own_advert_changed", SERVER)
+        strangers = set(names) - self.roster.keys()
+        require(not strangers, "not_in_roster", SERVER)
+        for advert in adverts:
+            statement, signature = advert_statement(self.context, advert), bytes.fromhex(advert["signature"])
+            pinned = self.roster[advert["client"]]
+            require(verified(pinned, signature, statement), "bad_advert", SERVER)
+            for key in ("channel_public", "mask_public"):
+                try:
+                    agreed(self.secrets["mask_private"], bytes.fromhex(advert[key]))
+                except Refused as refusal:
+                    raise Refused(refusal.rule, advert["client"]) from None
+        keys = [advert[key] for advert in adverts for key in ("channel_public", "mask_public")]
+        require(len(set(keys)) == len(keys), "key_reused", SERVER)
+
+    def _hand_in(self, ciphertexts: dict[str, str]) -> Json:
+        known = self.adverts.keys() - {self.me}
+        require(ciphertexts.keys() <= known, "unknown_source", SERVER)
+        require(len(ciphertexts) + 1 >= self._fewest(), "cohort_too_small", SERVER)
+        private = self.secrets["channel_private"]
+        for peer, ciphertext in sorted(ciphertexts.items()):
+            public = bytes.fromhex(self.adverts[peer]["channel_public"])
+            self.pairs[peer] = unsealed(
+                bytes.fromhex(ciphertext), private, public, (self.session, peer, self.me)
+            )
+        octets = packed(self._masked(), self.ring_bits)
+        signature = signed(self.identity, input_statement(self.session, self.me, octets))
+        self.waits_for = "survivor_list"
+        return {"masked_input": {"vector": octets.hex(), "signature": signature.hex()}}
+
+    def _masked(self) -> list[int]:
+        length = len(self.elements)
+        columns = [self.elements, self_mask(self.secrets["seed"], self.session, length)]
+        for peer in self.pairs.keys() - {self.me}:
+            public = bytes.fromhex(self.adverts[peer]["mask_public"])
+            pair = (self.me, peer)
+            columns.append(pair_mask(self.secrets["mask_private"], public, self.session, pair, length))
+        return [sum(column) for column in zip(*columns, strict=True)]
+
+    def _agree(self, survivors: list[str]) -> Json:
+        require(survivors == sorted(set(survivors)), "survivors_unsorted", SERVER)
+        require(self.me in survivors, "not_a_survivor", SERVER)
+        require(set(survivors) <= self.pairs.keys(), "unknown_survivor", SERVER)
+        require(len(survivors) >= self._fewest(), "too_few_survivors", SERVER)
+        self.survivors = survivors
+        self.waits_for = "consistency_proof"
+        signature = signed(self.identity, survivors_statement(self.session, survivors))
+        return {"consistency_signature": {"client": self.me, "signature": signature.hex()}}
+
+    def _reveal(self, signatures: list[Json]) -> Json:
+        signers = [entry["client"] for entry in signatures]
+        require(signers == sorted(set(signers)), "proof_unsorted", SERVER)
+        require(set(signers) <= set(self.survivors), "unknown_signer", SERVER)
+        require(len(signers) >= self.threshold, "proof_too_small", SERVER)
+        statement = survivors_statement(self.session, self.survivors)
+        for entry in signatures:
+            genuine = verified(self.roster[entry["client"]], bytes.fromhex(entry["signature"]), statement)
+            require(genuine, "bad_survivors_signature", SERVER)
+        self.waits_for = "nothing more"
+        dropouts = self.pairs.keys() - set(self.survivors)
+        return {
+            "unmask_shares": {
+                "seed_shares": {name: self.pairs[name][:33].hex() for name in self.survivors},
+                "mask_key_shares": {name: self.pairs[name][33:].hex() for name in dropouts},
+            }
+        }
+
+    def _fewest(self) -> int:
+        return max(self.n_min, self.threshold)
+
+
+def begin(vector: Json, me: str) -> tuple[Any, Json]:
+    """Return a client and its first message."""
+    client = Client(vector, me)
+    return client, client.begin()

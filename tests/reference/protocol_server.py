@@ -1,0 +1,222 @@
+"""The server from the protocol's description: what it tells whom, and what it refuses."""
+
+from collections.abc import Iterable
+
+from tests.reference.protocol import (
+    Json,
+    Refused,
+    advert_statement,
+    agreed,
+    agreeing_quorum,
+    commitment,
+    input_statement,
+    on_polynomial,
+    packed,
+    pair_mask,
+    public_of,
+    require,
+    self_mask,
+    session_id,
+    survivors_statement,
+    threshold_of,
+    unpacked,
+    verified,
+)
+
+PHASES = ("key_advert", "encrypted_shares", "masked_input", "consistency_signature", "unmask_shares")
+TOO_FEW = (
+    "too_few_adverts",
+    "too_few_shares",
+    "too_few_inputs",
+    "too_few_signatures",
+    "too_few_unmask_shares",
+)
+Sent = list[tuple[str, Json]]
+
+
+class Server:
+    """Play the server of a session vector.
+
+    Attributes:
+        outcome: None while it runs; then what the vector calls its outcome.
+    """
+
+    def __init__(self, vector: Json) -> None:
+        rules = vector["parameters"]
+        self.context = bytes.fromhex(rules["context"])
+        self.length: int = rules["length"]
+        self.n_min: int = rules["n_min"]
+        self.max_colluding: int = rules["max_colluding"]
+        self.ring_bits: int = rules["ring_bits"]
+        self.roster = {name: bytes.fromhex(public) for name, public in vector["roster"].items()}
+        self.asked = set(vector["clients"])
+        self.gone: set[str] = set()
+        self.phase = 0
+        self.needed = self.n_min
+        self.answers: dict[str, Json] = {}
+        self.outcome: Json | None = None
+
+    def receive(self, sender: str, body: Json) -> Sent:
+        """Return what is sent to whom after one message."""
+        ((kind, content),) = body.items()
+        require(sender not in self.gone, "late", sender)
+        require(kind == PHASES[self.phase], "early", sender)
+        if sender in self.answers:
+            require(content == self.answers[sender], "equivocation", sender)
+            return []
+        checks = (
+            self._check_advert,
+            self._check_shares,
+            self._check_input,
+            self._check_signature,
+            self._check_reveal,
+        )
+        checks[self.phase](sender, content)
+        self.answers[sender] = content
+        return self._advance()
+
+    def leave(self, client: str) -> Sent:
+        """Return what is sent to whom after a client has left."""
+        self.gone.add(client)
+        return self._advance()
+
+    def _advance(self) -> Sent:
+        if self.outcome is not None:
+            return []
+        answered = set(self.answers) - self.gone if self.phase < 2 else set(self.answers)
+        waiting = self.asked - self.gone - set(self.answers)
+        if len(answered | waiting) < self.needed:
+            self.outcome = {"aborted": TOO_FEW[self.phase]}
+            return []
+        if waiting:
+            return []
+        return (self._fix_cohort, self._deliver, self._list, self._prove, self._open)[self.phase](
+            sorted(answered)
+        )
+
+    def _enter(self, asked: Iterable[str], needed: int, sent: Sent) -> Sent:
+        self.phase += 1
+        self.asked, self.needed, self.answers = set(asked), needed, {}
+        self._advance()
+        return [] if self.outcome is not None else sent
+
+    def _fix_cohort(self, names: list[str]) -> Sent:
+        self.adverts = {name: self.answers[name] for name in names}
+        self.session = session_id(self.context, list(self.adverts.values()))
+        self.threshold = threshold_of(len(names), self.max_colluding)
+        body = {"advert_list": list(self.adverts.values())}
+        return self._enter(names, max(self.n_min, self.threshold), [(name, body) for name in names])
+
+    def _deliver(self, names: list[str]) -> Sent:
+        shares = self.answers
+        sent: Sent = [
+            (name, {"share_delivery": {peer: shares[peer][name] for peer in names if peer != name}})
+            for name in names
+        ]
+        self.sharers = names
+        self.total = [0] * self.length
+        return self._enter(names, self.needed, sent)
+
+    def _list(self, names: list[str]) -> Sent:
+        self.survivors = names
+        for name in names:
+            elements = unpacked(bytes.fromhex(self.answers[name]["vector"]), self.ring_bits)
+            self.total = [a + b for a, b in zip(self.total, elements, strict=True)]
+        left = sorted(set(names) - self.gone)
+        return self._enter(left, self.threshold, [(name, {"survivor_list": names}) for name in left])
+
+    def _prove(self, names: list[str]) -> Sent:
+        body = {"consistency_proof": [self.answers[name] for name in names]}
+        left = sorted(set(names) - self.gone)
+        return self._enter(left, self.threshold, [(name, body) for name in left])
+
+    def _open(self, holders: list[str]) -> Sent:
+        bad: set[tuple[str, str]] = set()
+        dropouts = sorted(set(self.sharers) - set(self.survivors))
+        for owner in self.survivors:
+            seed = self._secret(owner, "seed_shares", bad)
+            if seed is None:
+                return self._spoiled()
+            self._take_out(self_mask(seed, self.session, self.length), -1)
+        for owner in dropouts:
+            private = self._secret(owner, "mask_key_shares", bad)
+            if private is None:
+                return self._spoiled()
+            for survivor in self.survivors:
+                public = bytes.fromhex(self.adverts[survivor]["mask_public"])
+                self._take_out(pair_mask(private, public, self.session, (owner, survivor), self.length), 1)
+        self.outcome = {
+            "survivors": self.survivors,
+            "total": unpacked(packed(self.total, self.ring_bits), self.ring_bits),
+            "bad_shares": sorted(map(list, bad)),
+        }
+        return []
+
+    def _spoiled(self) -> Sent:
+        self.outcome = {"aborted": "bad_shares"}
+        return []
+
+    def _take_out(self, mask: list[int], sign: int) -> None:
+        self.total = [element + sign * part for element, part in zip(self.total, mask, strict=True)]
+
+    def _secret(self, owner: str, kind: str, bad: set[tuple[str, str]]) -> bytes | None:
+        names = list(self.adverts)
+        shares = {
+            names.index(holder) + 1: bytes.fromhex(told[kind][owner]) for holder, told in self.answers.items()
+        }
+        advert = self.adverts[owner]
+
+        def is_right(secret: bytes) -> bool:
+            if kind == "seed_shares":
+                return bytes.fromhex(advert["seed_commitment"]) == commitment(self.context, owner, secret)
+            return bytes.fromhex(advert["mask_public"]) == public_of(secret)
+
+        found = agreeing_quorum(shares, self.threshold, is_right)
+        if found is None:
+            return None
+        secret, quorum = found
+        bad |= {(names[x - 1], owner) for x in shares if not on_polynomial(shares, quorum, x)}
+        return secret
+
+    def _check_advert(self, sender: str, advert: Json) -> None:
+        require(advert["client"] == sender, "wrong_name", sender)
+        signature = bytes.fromhex(advert["signature"])
+        genuine = verified(self.roster[sender], signature, advert_statement(self.context, advert))
+        require(genuine, "bad_advert", sender)
+        keys = [bytes.fromhex(advert[key]) for key in ("channel_public", "mask_public")]
+        for key in keys:
+            try:
+                agreed(bytes(range(32)), key)
+            except Refused as refusal:
+                raise Refused(refusal.rule, sender) from None
+        used = {other[key] for other in self.answers.values() for key in ("channel_public", "mask_public")}
+        fresh = len({*keys}) == 2 and not used & {key.hex() for key in keys}
+        require(fresh, "key_reused", sender)
+
+    def _check_shares(self, sender: str, ciphertexts: dict[str, str]) -> None:
+        others = self.adverts.keys() - {sender}
+        require(ciphertexts.keys() == others, "wrong_destinations", sender)
+        whole = all(len(bytes.fromhex(ciphertext)) == 82 for ciphertext in ciphertexts.values())
+        require(whole, "malformed_share", sender)
+
+    def _check_input(self, sender: str, message: Json) -> None:
+        octets = bytes.fromhex(message["vector"])
+        fits = len(octets) == self.length * self.ring_bits // 8
+        require(fits, "wrong_vector", sender)
+        statement = input_statement(self.session, sender, octets)
+        genuine = verified(self.roster[sender], bytes.fromhex(message["signature"]), statement)
+        require(genuine, "bad_input_signature", sender)
+
+    def _check_signature(self, sender: str, message: Json) -> None:
+        require(message["client"] == sender, "wrong_name", sender)
+        statement = survivors_statement(self.session, self.survivors)
+        genuine = verified(self.roster[sender], bytes.fromhex(message["signature"]), statement)
+        require(genuine, "bad_survivors_signature", sender)
+
+    def _check_reveal(self, sender: str, message: Json) -> None:
+        survivors, dropouts = set(self.survivors), set(self.sharers) - set(self.survivors)
+        seeds, keys = message["seed_shares"], message["mask_key_shares"]
+        right = seeds.keys() == survivors and keys.keys() == dropouts
+        require(right, "wrong_shares", sender)
+        whole = all(len(bytes.fromhex(share)) == 33 for share in (*seeds.values(), *keys.values()))
+        require(whole, "malformed_share", sender)

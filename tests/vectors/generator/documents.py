@@ -1,0 +1,177 @@
+"""Vectors of what the coordinator signs: manifests, ledgers and checkpoints."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from fecosr.crypto.signatures import SigningKey
+from fecosr.ids import NodeId, RunId
+from fecosr.ledger.checkpoint import Checkpoint, encode_checkpoint, sign_checkpoint
+from fecosr.ledger.log import Head, append, encode_entry, genesis
+from fecosr.ledger.records import (
+    Body,
+    CoordinatorRestarted,
+    RoundAborted,
+    RunAborted,
+    SurvivorsFixed,
+    UnmaskingBegun,
+)
+from tests.vectors.checks import manifest_of
+from tests.vectors.generator.opening import opened_run
+from tests.vectors.generator.seeds import seeded
+from tests.vectors.messages import Json
+
+RUN = RunId("spring")
+KEY = SigningKey(seeded("identity of the coordinator"))
+Named = tuple[str, str, Json]
+
+
+def good() -> Iterator[Named]:
+    """Yield name, explanation and content of every good vector."""
+    yield (
+        "manifest",
+        "What fixes one attempt at a round; its hash is the context.",
+        {
+            "kind": "manifest",
+            "cases": [_manifest()],
+        },
+    )
+    yield "ledger", "A chain of signed records.", {"kind": "ledger", "cases": [_ledger(_bodies())]}
+    cases = [_checkpoint(_head(2), _head(1)), _checkpoint(_head(2), _head(2))]
+    yield (
+        "checkpoint",
+        "A signed size and head that can follow an earlier one.",
+        {
+            "kind": "checkpoint",
+            "cases": cases,
+        },
+    )
+
+
+def bad() -> Iterator[Named]:
+    """Yield name, explanation and content of every vector that must be refused."""
+    manifest = _manifest()
+    retry = {**manifest, "manifest": {**manifest["manifest"], "attempt": 2}}
+    yield (
+        "manifest-of-another-attempt",
+        "Another attempt under the same signature.",
+        {
+            "kind": "manifest",
+            "cases": [retry],
+        },
+    )
+    foreign = SigningKey(seeded("identity of a stranger"))
+    statement = bytes.fromhex(manifest["signed_bytes"])
+    yield (
+        "manifest-forged",
+        "A manifest signed by somebody else.",
+        {
+            "kind": "manifest",
+            "cases": [{**manifest, "signature": foreign.sign(statement).hex()}],
+        },
+    )
+    yield from _bad_ledgers()
+    yield from _bad_checkpoints()
+
+
+def _bad_ledgers() -> Iterator[Named]:
+    case = _ledger(_bodies())
+    lines = case["lines"]
+
+    def of(rule: str, *spoiled: str) -> Json:
+        return {"kind": "ledger", "rule": rule, "cases": [{**case, "lines": list(spoiled)}]}
+
+    changed = lines[2].replace("deadline", "withdrew")
+    yield (
+        "ledger-record-changed",
+        "A dropout has another reason than when the record was signed.",
+        of("signature", *lines[:2], changed, *lines[3:]),
+    )
+    yield (
+        "ledger-record-missing",
+        "A record is missing in the middle.",
+        of("sequence", *lines[:2], *lines[3:]),
+    )
+    yield (
+        "ledger-records-swapped",
+        "Two records changed places.",
+        of("sequence", lines[0], lines[2], lines[1], *lines[3:]),
+    )
+    other = _ledger([*_bodies()[:2], RunAborted(0, "too_few_shares"), *_bodies()[3:]])["lines"]
+    yield (
+        "ledger-of-two-histories",
+        "The end of another history of the same coordinator.",
+        of("chain", *lines[:3], *other[3:]),
+    )
+    yield (
+        "ledger-not-canonical",
+        "White space that the signed bytes do not have.",
+        of("canonical", lines[0].replace(":", ": ", 1), *lines[1:]),
+    )
+
+
+def _bad_checkpoints() -> Iterator[Named]:
+    def of(later: Checkpoint, earlier: Checkpoint) -> Json:
+        return {"kind": "checkpoint", "rule": "checkpoint", "cases": [_checkpoint(later, earlier)]}
+
+    forged = sign_checkpoint(Head(RUN, 2, seeded("head 2")), SigningKey(seeded("identity of a stranger")))
+    yield "checkpoint-forged", "A checkpoint signed by somebody else.", of(forged, _head(1))
+    yield "checkpoint-shrunk", "The ledger is shorter than before.", of(_head(1), _head(2))
+    second = sign_checkpoint(Head(RUN, 2, seeded("another head 2")), KEY)
+    yield "checkpoint-of-two-histories", "Two heads at one size.", of(second, _head(2))
+    elsewhere = sign_checkpoint(Head(RunId("autumn"), 3, seeded("head 3")), KEY)
+    yield "checkpoint-of-another-run", "A checkpoint of another run.", of(elsewhere, _head(2))
+
+
+def _manifest() -> Json:
+    fields: dict[str, Any] = {
+        "run": RUN,
+        "round": 3,
+        "attempt": 1,
+        "plan_hash": seeded("plan").hex(),
+        "model_hash": seeded("model").hex(),
+        "num_parameters": 1000,
+        "clip_norm": (1.5).hex(),
+        "num_summands": 5,
+        "n_min": 3,
+        "max_colluding": 1,
+    }
+    manifest = manifest_of(fields)
+    return {
+        "manifest": fields,
+        "signed_bytes": manifest.signed_bytes().hex(),
+        "context": manifest.context().hex(),
+        "identity": KEY.public.hex(),
+        "signature": KEY.sign(manifest.signed_bytes()).hex(),
+    }
+
+
+def _bodies() -> list[Body]:
+    survivors = tuple(NodeId(name) for name in ("at", "be", "cz"))
+    return [
+        opened_run(RUN, KEY.public),
+        CoordinatorRestarted(1, 1),
+        SurvivorsFixed(1, 1, seeded("session"), survivors, {NodeId("de"): "deadline"}),
+        UnmaskingBegun(1, 1, seeded("session")),
+        RoundAborted(1, 1, "too_few_unmask_shares", "unmask: 2 of 3 clients are left", unmasked=True),
+        RunAborted(0, "too_few_unmask_shares"),
+    ]
+
+
+def _ledger(bodies: list[Body]) -> Json:
+    head, lines = genesis(RUN), []
+    for body in bodies:
+        entry, head = append(head, body, KEY)
+        lines.append(encode_entry(entry).decode())
+    return {"run": RUN, "identity": KEY.public.hex(), "lines": lines, "head": head.hash.hex()}
+
+
+def _head(size: int) -> Checkpoint:
+    return sign_checkpoint(Head(RUN, size, seeded(f"head {size}")), KEY)
+
+
+def _checkpoint(later: Checkpoint, earlier: Checkpoint) -> Json:
+    return {
+        "identity": KEY.public.hex(),
+        "line": encode_checkpoint(later).decode(),
+        "earlier": encode_checkpoint(earlier).decode(),
+    }

@@ -1,0 +1,118 @@
+"""Vectors of whole sessions: inputs, every message, and how they end."""
+
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from typing import Final
+
+from fecosr.crypto.shamir import PRIME
+from fecosr.crypto.signatures import SigningKey
+from tests.vectors.generator.seeds import seeded
+from tests.vectors.messages import Json
+from tests.vectors.ours import Ours
+
+NAMES: Final = ("at", "be", "cz", "de", "es")
+PHASES: Final = ("key_advert", "encrypted_shares", "masked_input", "consistency_signature", "unmask_shares")
+Tamper = Callable[[Json], None]
+
+
+def inputs(num_clients: int = 4, *, ring_bits: int = 32, salt: str = "", context: str = "context") -> Json:
+    """Return what a session of the first clients starts from."""
+    names = NAMES[:num_clients]
+    clients = {
+        name: {
+            "identity_seed": seeded(f"identity of {name}").hex(),
+            "entropy": seeded(f"entropy of {name}{salt}").hex(),
+            "vector": _elements(name, ring_bits),
+        }
+        for name in names
+    }
+    roster = {name: SigningKey(seeded(f"identity of {name}")).public.hex() for name in NAMES}
+    rules = {
+        "context": seeded(context).hex(),
+        "length": 4,
+        "n_min": 3,
+        "max_colluding": 1,
+        "ring_bits": ring_bits,
+    }
+    return {"parameters": rules, "roster": roster, "clients": clients}
+
+
+def _elements(name: str, ring_bits: int) -> list[int]:
+    octets = seeded(f"vector of {name}")
+    return [int.from_bytes(octets[4 * i : 4 * i + 4], "little") % 2**ring_bits for i in range(4)]
+
+
+def played(given: Json, *, leaving: Mapping[str, str] | None = None, tamper: Tamper | None = None) -> Json:
+    """Return the session vector that follows from its inputs.
+
+    Args:
+        given: what it starts from.
+        leaving: in which phase a client leaves instead of answering, by the name of the answer.
+        tamper: changes an answer in place; what it changes is marked as forged.
+    """
+    ours = Ours()
+    begun = {name: ours.client(given, name) for name in given["clients"]}
+    clients = {name: client for name, (client, _) in begun.items()}
+    says = {name: said for name, (_, said) in begun.items()}
+    server = ours.server(given)
+    transcript: list[Json] = []
+    while server.outcome is None:
+        sent: list[tuple[str, Json]] = []
+        for name in sorted(says):
+            if leaving and next(iter(says[name])) == leaving.get(name):
+                transcript.append({"from": name, "leaves": True})
+                sent += server.leave(name)
+                continue
+            body = deepcopy(says[name])
+            if tamper:
+                tamper({"from": name, "body": body})
+            forged = {"forged": True} if body != says[name] else {}
+            transcript.append({"from": name, "body": body, **forged})
+            sent += server.receive(name, body)
+        says = {}
+        for name, body in sent:
+            says[name] = clients[name].receive(body)
+            _note(transcript, name, body)
+    return {**given, "transcript": transcript, "outcome": server.outcome}
+
+
+def _note(transcript: list[Json], name: str, body: Json) -> None:
+    """Append what the server says; what it says to several is one line."""
+    last = transcript[-1]
+    if last["from"] == "server" and last["body"] == body:
+        last["to"].append(name)
+    else:
+        transcript.append({"from": "server", "to": [name], "body": body})
+
+
+def good() -> Iterator[tuple[str, str, Json]]:
+    """Yield name, explanation and content of every good session vector."""
+    yield "session-all-stay", "Nobody leaves.", played(inputs())
+    yield "session-smallest", "The fewest clients there may be.", played(inputs(3))
+    for ring_bits in (24, 16):
+        about = f"Masked vectors of {ring_bits // 8} bytes an element, in the ring of 2^{ring_bits}."
+        yield f"session-{ring_bits}-bits", about, played(inputs(ring_bits=ring_bits))
+    for phase in PHASES:
+        about = f"The last of five clients leaves instead of sending its {phase.replace('_', ' ')}."
+        yield f"session-leaves-at-{phase.replace('_', '-')}", about, played(inputs(5), leaving={"es": phase})
+    about = "A holder changes a share of a seed; the others open it, and the share is named."
+    yield "session-share-corrupt-repaired", about, played(inputs(5), tamper=_corrupting("at"))
+    about = "One share of a quorum is wrong and there is no other quorum: no sum."
+    yield (
+        "session-share-corrupt-beyond-repair",
+        about,
+        played(inputs(5), leaving={"es": "unmask_shares"}, tamper=_corrupting("at")),
+    )
+    about = "Two of four leave before their vectors arrive: too few are left, and no sum is opened."
+    leaving = {"cz": "masked_input", "de": "masked_input"}
+    yield "session-too-few-inputs", about, played(inputs(), leaving=leaving)
+
+
+def _corrupting(holder: str) -> Tamper:
+    def tamper(line: Json) -> None:
+        shares = line["body"].get("unmask_shares")
+        if line["from"] == holder and shares:
+            share = (int(shares["seed_shares"]["cz"], 16) + 1) % PRIME
+            shares["seed_shares"]["cz"] = share.to_bytes(33, "big").hex()
+
+    return tamper
