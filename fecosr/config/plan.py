@@ -12,6 +12,7 @@ from fecosr.federation.plan import FederationPlan
 from fecosr.ids import RunId, run_id
 from fecosr.recommender.settings import AdapterSettings, EncoderSettings, S2CESettings, SemanticsSettings
 from fecosr.secagg.messages import Phase
+from fecosr.secagg.parameters import MAX_CLIENTS
 from fecosr.training.settings import FineTuningSettings, LocalTrainingSettings
 
 Seconds = Annotated[float, Field(gt=0, le=7 * 24 * 3600)]
@@ -29,8 +30,8 @@ class RunSection(Section):
 class CohortSection(Section):
     """Say how many markets must be present and how many may collude; nothing here has a default."""
 
-    n_min: int = Field(ge=2, le=64)
-    max_colluding: int = Field(ge=0, le=62)
+    n_min: int = Field(ge=2, le=MAX_CLIENTS)
+    max_colluding: int = Field(ge=0, le=MAX_CLIENTS - 2)
 
 
 class DeadlineSection(Section):

@@ -12,6 +12,7 @@ from fecosr.config.plan import Plan
 from fecosr.config.toml import Section, load
 from fecosr.ids import COORDINATOR, NodeId
 from fecosr.provisioning.federation_file import MarketSection, check_markets
+from fecosr.secagg.parameters import MAX_CLIENTS
 
 RESERVED_NAMES = frozenset({"logs"})
 """Folders of a run that are no market's."""
@@ -73,7 +74,7 @@ class Scenario(Section):
     name: str = Field(min_length=1, max_length=80)
     description: str = ""
     plan: Plan
-    markets: tuple[MarketSection, ...] = Field(min_length=2, max_length=64)
+    markets: tuple[MarketSection, ...] = Field(min_length=2, max_length=MAX_CLIENTS)
     faults: tuple[Fault, ...] = ()
     expect: Expect
 

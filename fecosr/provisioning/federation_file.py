@@ -11,6 +11,7 @@ from fecosr.config.toml import Section, load
 from fecosr.data.settings import DataSettings
 from fecosr.federation.policy import NodePolicy
 from fecosr.ids import NodeId
+from fecosr.secagg.parameters import MAX_CLIENTS
 
 
 class MarketSection(Section):
@@ -61,7 +62,7 @@ class FederationFile(Section):
 
     coordinator: CoordinatorSection
     plan: Plan
-    markets: tuple[MarketSection, ...] = Field(min_length=2, max_length=64)
+    markets: tuple[MarketSection, ...] = Field(min_length=2, max_length=MAX_CLIENTS)
     certificate_days: int = Field(default=365, ge=1, le=3650)
 
     @model_validator(mode="after")

@@ -5,6 +5,7 @@ import pytest
 from fecosr.config.parties import address_option, load_coordinator, load_identity, load_node, load_roster
 from fecosr.crypto.signatures import SigningKey
 from fecosr.errors import ConfigError
+from fecosr.secagg.parameters import MAX_CLIENTS
 
 SEED = bytes(range(32))
 
@@ -130,8 +131,8 @@ def test_a_roster_that_pins_nothing_is_refused(tmp_path: Path, nodes: dict[str, 
 
 
 def test_a_roster_of_more_nodes_than_an_aggregation_can_hold_is_refused(tmp_path: Path) -> None:
-    nodes = {f"m{number}": f"{number:064x}" for number in range(65)}
-    with pytest.raises(ConfigError, match=r"nodes: .* at most 64 items"):
+    nodes = {f"m{number}": f"{number:064x}" for number in range(MAX_CLIENTS + 1)}
+    with pytest.raises(ConfigError, match=f"nodes: .* at most {MAX_CLIENTS} items"):
         load_roster(write(tmp_path / "roster.toml", roster_text(**nodes)))
-    del nodes["m64"]
-    assert len(load_roster(write(tmp_path / "roster.toml", roster_text(**nodes))).nodes) == 64
+    del nodes[f"m{MAX_CLIENTS}"]
+    assert len(load_roster(write(tmp_path / "roster.toml", roster_text(**nodes))).nodes) == MAX_CLIENTS
