@@ -1,4 +1,4 @@
-"""The shared model, which is federated, and the market model around it, which is not."""
+"""The shared model, which is federated, and the models of one market, which are not."""
 
 import math
 from abc import abstractmethod
@@ -11,6 +11,7 @@ from fecosr.recommender.encoder import SequenceEncoder
 from fecosr.recommender.settings import AdapterSettings, EncoderSettings
 
 _INITIAL_ITEM_STDDEV = 0.05
+_INITIAL_TABLE_STDDEV = 0.02
 
 
 class SequenceModel(nn.Module):
@@ -115,6 +116,33 @@ class MarketModel(SequenceModel):
     def encode(self, inputs: Tensor) -> Tensor:
         """Return the shared encoder's states."""
         return self.shared.encode(inputs)
+
+
+class ItemTableModel(SequenceModel):
+    """Learn one vector per item and read no semantics: SASRec, for a market on its own.
+
+    Such a table cannot be federated: it would show which items a market sells and who buys what.
+    """
+
+    def __init__(self, settings: EncoderSettings, num_items: int) -> None:
+        super().__init__()
+        self.encoder = SequenceEncoder(settings)
+        self.items = nn.Parameter(torch.empty(num_items, settings.dimension))
+        nn.init.normal_(self.items, std=_INITIAL_TABLE_STDDEV)
+
+    def item_inputs(self, semantics: Tensor) -> Tensor:
+        """Return the table; `semantics` is not looked at."""
+        return self.items
+
+    @property
+    def max_length(self) -> int:
+        """Return how many positions the encoder can tell apart."""
+        return self.encoder.settings.max_length
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        """Return the encoder's states."""
+        states: Tensor = self.encoder(inputs)
+        return states
 
 
 def real_positions(lengths: Tensor, padded_length: int) -> Tensor:

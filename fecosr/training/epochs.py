@@ -13,6 +13,7 @@ from fecosr.data.batches import Batch, bucketed_batches
 from fecosr.recommender.losses import SoftTargets, soft_cross_entropy
 from fecosr.recommender.metrics import RankingMetrics
 from fecosr.recommender.model import SequenceModel, real_positions
+from fecosr.recommender.settings import Precision
 from fecosr.training.evaluation import evaluate
 from fecosr.training.prepared import PreparedMarket
 
@@ -43,7 +44,7 @@ def ignore_progress(report: EpochReport) -> None:
 
 
 class Patience(Protocol):
-    """Say how long to train: what `FineTuningSettings` and `LocalBaselineSettings` share."""
+    """Say how to train and how long: what `FineTuningSettings` and `LocalBaselineSettings` share."""
 
     @property
     def max_epochs(self) -> int:
@@ -57,6 +58,10 @@ class Patience(Protocol):
     def batch_size(self) -> int:
         """Return the sequences in a batch."""
 
+    @property
+    def precision(self) -> Precision:
+        """Return the precision of the products with the catalogue."""
+
 
 def train_epoch(
     model: SequenceModel,
@@ -65,6 +70,7 @@ def train_epoch(
     optimiser: Optimizer,
     *,
     batch_size: int,
+    precision: Precision = "float32",
     generator: np.random.Generator,
 ) -> float:
     """Take one optimiser step per batch of training sequences and return the mean loss per target.
@@ -74,7 +80,7 @@ def train_epoch(
     model.train()
     loss_sum, num_targets = 0.0, 0
     for batch in bucketed_batches(data.split.train, model.max_length, batch_size, generator):
-        loss, size = _train_step(model, data, soft, optimiser, batch)
+        loss, size = train_step(model, data, soft, optimiser, batch, precision=precision)
         loss_sum += loss * size
         num_targets += size
     return loss_sum / max(1, num_targets)
@@ -102,7 +108,13 @@ def train_until_best(
     progress(EpochReport(0, settings.max_epochs, None, best))
     for epoch in range(1, settings.max_epochs + 1):
         loss = train_epoch(
-            model, data, data.hard, optimiser, batch_size=settings.batch_size, generator=generator
+            model,
+            data,
+            data.hard,
+            optimiser,
+            batch_size=settings.batch_size,
+            precision=settings.precision,
+            generator=generator,
         )
         metrics = evaluate(model, data, "validation")
         progress(EpochReport(epoch, settings.max_epochs, loss, metrics))
@@ -115,15 +127,22 @@ def train_until_best(
     return best_epoch, best
 
 
-def _train_step(
-    model: SequenceModel, data: PreparedMarket, soft: SoftTargets, optimiser: Optimizer, batch: Batch
+def train_step(
+    model: SequenceModel,
+    data: PreparedMarket,
+    soft: SoftTargets,
+    optimiser: Optimizer,
+    batch: Batch,
+    *,
+    precision: Precision = "float32",
 ) -> tuple[float, int]:
+    """Take one optimiser step and return the mean loss per target and the number of targets."""
     inputs = torch.from_numpy(batch.inputs)  # [B, L]
     real = real_positions(torch.from_numpy(batch.lengths), inputs.shape[1])  # [B, L]
     targets = torch.from_numpy(batch.targets)[real]  # [N]
     items = model.item_inputs(data.semantics)  # [V, D]
     states = model.states(items, inputs)[real]  # [N, D]
-    loss = soft_cross_entropy(states, items, targets, soft)
+    loss = soft_cross_entropy(states, items, targets, soft, precision)
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()

@@ -75,4 +75,4 @@ def _optimiser(model: MarketModel, settings: FineTuningSettings) -> AdamW:
         groups.append({"params": list(model.shared.parameters()), "lr": settings.encoder_learning_rate})
     else:
         model.shared.requires_grad_(requires_grad=False)
-    return AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    return AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)

@@ -59,7 +59,9 @@ def train_locally(
         Equal arguments give an equal update, bit for bit, on one machine with one number of threads.
     """
     load_into(model, shared)
-    optimiser = AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    optimiser = AdamW(
+        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
     soft = data.soft if settings.loss == "s2ce" else data.hard
     names = ("round", round_number, data.market)
     generator = np.random.default_rng(derive_seed(seed, *names))
@@ -67,7 +69,13 @@ def train_locally(
     with seeded(seed, *names):
         for epoch in range(1, settings.epochs + 1):
             loss = train_epoch(
-                model, data, soft, optimiser, batch_size=settings.batch_size, generator=generator
+                model,
+                data,
+                soft,
+                optimiser,
+                batch_size=settings.batch_size,
+                precision=settings.precision,
+                generator=generator,
             )
             progress(EpochReport(epoch, settings.epochs, loss))
     lengths = np.array([len(sequence) for sequence in data.split.train], dtype=np.int64)

@@ -34,6 +34,20 @@ class PreparedMarket:
     hard: SoftTargets = field(repr=False)
 
 
+def prepare_without_semantics(data: MarketSequences) -> PreparedMarket:
+    """Return `data` for models that know items by their number alone; `semantics` is [V, 0]."""
+    hard = hard_targets(data.num_items)
+    return PreparedMarket(
+        market=data.market,
+        num_items=data.num_items,
+        split=split_leave_one_out(data),
+        semantics=torch.zeros(data.num_items, 0),
+        semantics_source="none",
+        soft=hard,
+        hard=hard,
+    )
+
+
 def prepare(data: MarketSequences, semantics: SemanticsSettings, s2ce: S2CESettings) -> PreparedMarket:
     """Return `data` split and with its semantics, neighbours and soft targets computed, once and for all."""
     items = catalogue_semantics(data.catalogue.item_ids, data.catalogue.titles, semantics)

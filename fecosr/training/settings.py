@@ -1,9 +1,15 @@
 """What decides training, as plain values. Imports nothing heavy: the coordinator reads it too."""
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
-from fecosr.recommender.settings import AdapterSettings, EncoderSettings, S2CESettings, SemanticsSettings
+from fecosr.recommender.settings import (
+    AdapterSettings,
+    EncoderSettings,
+    Precision,
+    S2CESettings,
+    SemanticsSettings,
+)
 
 _CLOSED = {"extra": "forbid"}
 """Pydantic then refuses unknown keys, wherever these classes are sections of a plan."""
@@ -19,6 +25,7 @@ class LocalTrainingSettings:
         learning_rate: of AdamW, which starts afresh in every round.
         weight_decay: of AdamW.
         loss: "s2ce", or "ce" for plain cross-entropy.
+        precision: of the products with the catalogue.
 
     Raises:
         ValueError: a value is out of range.
@@ -31,6 +38,7 @@ class LocalTrainingSettings:
     learning_rate: float = 0.004
     weight_decay: float = 0.0
     loss: Literal["s2ce", "ce"] = "s2ce"
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         _require(1 <= self.epochs <= 1000, "epochs must be in 1 .. 1000")
@@ -38,6 +46,7 @@ class LocalTrainingSettings:
         _require(0.0 < self.learning_rate <= 10.0, "learning_rate must be above 0 and at most 10")
         _require(0.0 <= self.weight_decay <= 10.0, "weight_decay must be in 0 .. 10")
         _require(self.loss in ("s2ce", "ce"), "loss must be 's2ce' or 'ce'")
+        _require_precision(self.precision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,7 @@ class FineTuningSettings:
         weight_decay: of AdamW.
         encoder: "frozen" leaves the shared parameters alone, "slow" trains them at `encoder_learning_rate`.
         encoder_learning_rate: of AdamW on the shared parameters, when `encoder` is "slow".
+        precision: of the products with the catalogue.
 
     Raises:
         ValueError: a value is out of range.
@@ -66,6 +76,7 @@ class FineTuningSettings:
     weight_decay: float = 0.0
     encoder: Literal["frozen", "slow"] = "slow"
     encoder_learning_rate: float = 0.0003
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         _require(0 <= self.max_epochs <= 10000, "max_epochs must be in 0 .. 10000")
@@ -77,6 +88,7 @@ class FineTuningSettings:
         _require(
             0.0 < self.encoder_learning_rate <= 10.0, "encoder_learning_rate must be above 0 and at most 10"
         )
+        _require_precision(self.precision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +101,7 @@ class LocalBaselineSettings:
         batch_size: sequences in a batch.
         learning_rate: of AdamW on every parameter.
         weight_decay: of AdamW.
+        precision: of the products with the catalogue.
 
     Raises:
         ValueError: a value is out of range.
@@ -101,6 +114,7 @@ class LocalBaselineSettings:
     batch_size: int = 32
     learning_rate: float = 0.002
     weight_decay: float = 0.0
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         _require(1 <= self.max_epochs <= 10000, "max_epochs must be in 1 .. 10000")
@@ -108,6 +122,7 @@ class LocalBaselineSettings:
         _require(1 <= self.batch_size <= 65536, "batch_size must be in 1 .. 65536")
         _require(0.0 < self.learning_rate <= 10.0, "learning_rate must be above 0 and at most 10")
         _require(0.0 <= self.weight_decay <= 10.0, "weight_decay must be in 0 .. 10")
+        _require_precision(self.precision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +148,10 @@ class LearningSettings:
     adapter: AdapterSettings = field(default_factory=AdapterSettings)
     fine_tuning: FineTuningSettings = field(default_factory=FineTuningSettings)
     local_baseline: LocalBaselineSettings = field(default_factory=LocalBaselineSettings)
+
+
+def _require_precision(precision: Precision) -> None:
+    _require(precision in get_args(Precision), f"precision must be one of {', '.join(get_args(Precision))}")
 
 
 def _require(condition: bool, rule: str) -> None:

@@ -1,6 +1,6 @@
 import torch
 
-from fecosr.recommender.model import MarketModel, SharedModel, real_positions
+from fecosr.recommender.model import ItemTableModel, MarketModel, SharedModel, real_positions
 from fecosr.recommender.settings import EncoderSettings
 
 
@@ -66,3 +66,13 @@ def test_fresh_logits_prefer_no_item_strongly(encoder_settings: EncoderSettings)
 def test_real_positions_mark_what_is_no_padding() -> None:
     marked = real_positions(torch.tensor([1, 3, 2]), 3)
     assert marked.tolist() == [[True, False, False], [True, True, True], [True, True, False]]
+
+
+def test_an_item_table_is_input_and_output_and_reads_no_semantics(encoder_settings: EncoderSettings) -> None:
+    model = ItemTableModel(encoder_settings, 23).eval()
+    items = model.item_inputs(torch.zeros(23, 0))
+    assert items is model.items
+    assert items.shape == (23, 8)
+    assert model.max_length == 9
+    states = model.states(items, torch.tensor([[3, 1, 4]]))
+    torch.testing.assert_close(states, model.encoder(model.items[[3, 1, 4]][None]))

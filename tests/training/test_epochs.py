@@ -1,13 +1,17 @@
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pytest
 import torch
 
+from fecosr.recommender.losses import soft_cross_entropy
 from fecosr.recommender.metrics import RankingMetrics
 from fecosr.recommender.model import SequenceModel
+from fecosr.recommender.settings import Precision
 from fecosr.training import epochs
 from fecosr.training.epochs import EpochReport, ignore_progress, train_epoch, train_until_best
+from fecosr.training.local import train_locally
 from fecosr.training.parameters import flatten, new_shared_model
 from fecosr.training.prepared import PreparedMarket
 from fecosr.training.settings import LearningSettings, LocalBaselineSettings
@@ -108,3 +112,36 @@ def test_a_market_with_no_target_trains_to_nothing(
     assert loss == 0.0
     np.testing.assert_array_equal(flatten(model), before)
     ignore_progress(EpochReport(0, 1, None))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_every_step_is_taken_in_the_precision_of_the_settings(
+    prepared: PreparedMarket,
+    settings: LearningSettings,
+    precision: Precision,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    used: list[Precision] = []
+
+    def remember(*arguments: torch.Tensor) -> torch.Tensor:
+        *tensors, asked = arguments
+        used.append(cast("Precision", asked))
+        return soft_cross_entropy(*tensors)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(epochs, "soft_cross_entropy", remember)
+    model = new_shared_model(settings.encoder, settings.semantics, seed=1)
+    baseline = LocalBaselineSettings(max_epochs=1, precision=precision)
+    generator = np.random.default_rng(0)
+    train_until_best(
+        model,
+        prepared,
+        optimiser_of(model),
+        settings=baseline,
+        generator=generator,
+        progress=ignore_progress,
+    )
+    round_settings = replace(settings.local_training, precision=precision)
+    shared = flatten(model)
+    train_locally(model, prepared, shared, round_settings, seed=0, round_number=1)
+    assert len(used) > 2
+    assert set(used) == {precision}

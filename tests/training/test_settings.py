@@ -20,6 +20,7 @@ WRONG: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
     (LocalTrainingSettings, {"learning_rate": float("nan")}, "learning_rate"),
     (LocalTrainingSettings, {"weight_decay": -0.1}, "weight_decay"),
     (LocalTrainingSettings, {"loss": "bce"}, "loss"),
+    (LocalTrainingSettings, {"precision": "float16"}, "precision must be one of float32, bfloat16"),
     (FineTuningSettings, {"max_epochs": -1}, "max_epochs"),
     (FineTuningSettings, {"patience": 0}, "patience"),
     (FineTuningSettings, {"batch_size": 0}, "batch_size"),
@@ -27,11 +28,13 @@ WRONG: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
     (FineTuningSettings, {"weight_decay": float("inf")}, "weight_decay"),
     (FineTuningSettings, {"encoder": "thawed"}, "encoder"),
     (FineTuningSettings, {"encoder_learning_rate": 0.0}, "encoder_learning_rate"),
+    (FineTuningSettings, {"precision": "half"}, "precision"),
     (LocalBaselineSettings, {"max_epochs": 0}, "max_epochs"),
     (LocalBaselineSettings, {"patience": 0}, "patience"),
     (LocalBaselineSettings, {"batch_size": 0}, "batch_size"),
     (LocalBaselineSettings, {"learning_rate": 0.0}, "learning_rate"),
     (LocalBaselineSettings, {"weight_decay": -1.0}, "weight_decay"),
+    (LocalBaselineSettings, {"precision": ""}, "precision"),
 ]
 
 

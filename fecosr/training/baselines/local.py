@@ -29,7 +29,9 @@ def train_alone(
     with seeded(seed, *names):
         shared = SharedModel(encoder, data.semantics.shape[1])
         model = MarketModel(shared, data.num_items, adapter)
-        optimiser = AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+        optimiser = AdamW(
+            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+        )
         generator = np.random.default_rng(derive_seed(seed, *names))
         best_epoch, validation = train_until_best(
             model, data, optimiser, settings=settings, generator=generator, progress=progress

@@ -1,0 +1,60 @@
+"""SASRec with a full softmax: one market alone, items known by number. The public yardstick of the encoder.
+
+Reference: Kang and McAuley 2018, "Self-Attentive Sequential Recommendation", with cross-entropy over
+the whole catalogue in place of one sampled negative, after Klenitskiy and Vasilev 2023, "Turning Dross
+Into Gold Loss: is BERT4Rec really better than SASRec?".
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from torch.optim import AdamW
+
+from fecosr.recommender.metrics import RankingMetrics
+from fecosr.recommender.model import ItemTableModel
+from fecosr.recommender.settings import EncoderSettings
+from fecosr.training.epochs import Progress, ignore_progress, train_until_best
+from fecosr.training.prepared import PreparedMarket
+from fecosr.training.seeds import derive_seed, seeded
+from fecosr.training.settings import LocalBaselineSettings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainedSASRec:
+    """Hold a market's model with an item table, and how it was chosen.
+
+    Attributes:
+        model: with the parameters of the best epoch.
+        best_epoch: 0 where no epoch was better than none.
+        validation: its metrics on the market's validation targets, by which the epoch was chosen.
+    """
+
+    model: ItemTableModel = field(repr=False)
+    best_epoch: int
+    validation: RankingMetrics
+
+
+def train_sasrec(
+    data: PreparedMarket,
+    encoder: EncoderSettings,
+    settings: LocalBaselineSettings,
+    *,
+    seed: int,
+    progress: Progress = ignore_progress,
+) -> TrainedSASRec:
+    """Return SASRec trained from a random start with cross-entropy and early stopping."""
+    names = ("sasrec", data.market)
+    with seeded(seed, *names):
+        model = ItemTableModel(encoder, data.num_items)
+        optimiser = AdamW(
+            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+        )
+        best_epoch, validation = train_until_best(
+            model,
+            data,
+            optimiser,
+            settings=settings,
+            generator=np.random.default_rng(derive_seed(seed, *names)),
+            progress=progress,
+        )
+    return TrainedSASRec(model, best_epoch, validation)
