@@ -11,6 +11,17 @@ from fecosr.crypto.labels import Label, encode
 from fecosr.errors import CryptoError, MisuseError
 
 KEY_BYTES: Final = 32
+_FIELD: Final = 2**255 - 19
+_LOW_ORDER: Final = frozenset(
+    {
+        0,
+        1,
+        _FIELD - 1,
+        325606250916557431795983626356110631294008115727848805560023387167927233504,
+        39382357235489614581723060781553021112529911719440698176882885853963445705823,
+    }
+)
+"""The coordinates, modulo the field, of every point on the curve or its twist whose order divides 8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +61,20 @@ class PrivateKey:
             raise CryptoError("unusable X25519 public key") from None
 
 
-_PROBE: Final = PrivateKey(bytes(range(KEY_BYTES)))
-
-
 def check_public_key(public: bytes) -> None:
     """Refuse a public key with which no secret can be agreed.
 
-    A low-order point yields the all-zero secret with every private key, so one fixed probe key finds it out.
+    A point of low order yields the all-zero secret with every private key. There are five, some of which can
+    be written in more than one way: the highest bit is ignored, and coordinates are modulo the field.
 
     Raises:
         CryptoError: the key is malformed or of low order.
+
+    Reference: RFC 7748, Sections 5 and 7.
     """
-    _PROBE.agree(public)
+    coordinate = int.from_bytes(public, "little") % (1 << 255) % _FIELD
+    if len(public) != KEY_BYTES or coordinate in _LOW_ORDER:
+        raise CryptoError("unusable X25519 public key")
 
 
 def derive_key(secret: bytes, label: Label, *context: bytes, length: int = KEY_BYTES) -> bytes:

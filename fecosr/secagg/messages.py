@@ -51,7 +51,7 @@ class AdvertList:
 
 @dataclass(frozen=True, slots=True)
 class EncryptedShares:
-    """Carry one AES-256-GCM ciphertext for every other client of the cohort (client -> server).
+    """Carry one AES-256-GCM ciphertext for every neighbour (client -> server).
 
     Each plaintext is a share of the self-mask seed followed by a share of the mask private key. The shares a
     client holds of its own secrets never leave it.

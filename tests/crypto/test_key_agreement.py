@@ -70,3 +70,17 @@ def test_the_secret_never_shows() -> None:
     assert secret.hex() not in shown
     assert repr(secret) not in shown
     assert "secret" not in shown
+
+
+def test_what_passes_the_check_can_be_agreed_with_and_nothing_else() -> None:
+    key, field = PrivateKey(b"\7" * 32), 2**255 - 19
+    near = [start + step for start in (0, field, 2**255, 2**255 + field) for step in range(-2, 19)]
+    for coordinate in near:
+        public = (coordinate % 2**256).to_bytes(32, "little")
+        try:
+            check_public_key(public)
+        except CryptoError:
+            with pytest.raises(CryptoError):
+                key.agree(public)
+        else:
+            assert len(key.agree(public)) == 32
