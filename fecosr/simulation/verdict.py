@@ -1,16 +1,20 @@
 """Judge a simulated session by what an onlooker saw, without asking the server how it counts."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from fecosr.errors import ProtocolViolation
 from fecosr.ids import NodeId
+from fecosr.secagg.graph import MaskGraph, mask_graph
 from fecosr.secagg.messages import Phase
 from fecosr.secagg.parameters import SecAggParameters
-from fecosr.secagg.server import AbortReason, Completed, DropoutReason
+from fecosr.secagg.rules import Rule
+from fecosr.secagg.server import AbortReason, CohortFixed, Completed, DropoutReason
 from fecosr.simulation.participants import Participating, oracle_sum
 from fecosr.simulation.session import SimulatedSession
 from fecosr.simulation.trace import Trace
@@ -50,7 +54,8 @@ class Verdict:
 def judge(session: SimulatedSession, participants: Sequence[Participating]) -> Verdict:
     """Return the verdict on a session of honest clients."""
     outcome = session.outcome
-    expected_abort = shortfall(session.parameters, session.trace)
+    graph = _graph_of(session)
+    expected_abort = shortfall(session.parameters, session.trace, graph)
     correct: bool | None = None
     if isinstance(outcome, Completed):
         oracle = oracle_sum(participants, outcome.survivors, session.parameters)
@@ -64,33 +69,64 @@ def judge(session: SimulatedSession, participants: Sequence[Participating]) -> V
         abort=abort,
         expected_abort=expected_abort,
         sum_correct=correct,
-        faults=tuple(_faults(session, abort, expected_abort, correct)),
+        faults=tuple(_faults(session, graph, expected_abort, correct)),
     )
 
 
-def shortfall(parameters: SecAggParameters, trace: Trace) -> AbortReason | None:
-    """Return in which phase so many had left that there could be no sum, counted one phase after another."""
+def shortfall(parameters: SecAggParameters, trace: Trace, graph: MaskGraph | None) -> AbortReason | None:
+    """Return in which phase so many had left that there could be no sum, counted one phase after another.
+
+    Args:
+        parameters: what everybody agreed on.
+        trace: what was seen.
+        graph: who makes masks with whom; None: there never was a cohort.
+    """
     asked = set(trace.expected)
     needed = dict.fromkeys(Phase, parameters.n_min)
     for phase in Phase:
         left = {departure.client for departure in trace.departures if departure.phase is phase}
         # Keys and shares of who left are of no use; vectors, signatures and revealed shares count for good.
         lost = left if phase in (Phase.ADVERTISE_KEYS, Phase.SHARE_KEYS) else left - trace.answered[phase]
-        if len(asked - lost) < needed[phase]:
+        stayed = asked - lost
+        if len(stayed) < needed[phase] or (graph and _is_torn(graph, phase, stayed, trace)):
             return _TOO_FEW[phase]
         asked -= left
-        if phase is Phase.ADVERTISE_KEYS:
-            needed |= _needed_of(parameters, len(asked))
+        if phase is Phase.ADVERTISE_KEYS and graph:
+            needed |= _needed_of(parameters, graph, len(asked))
     return None
 
 
-def _needed_of(parameters: SecAggParameters, cohort_size: int) -> Mapping[Phase, int]:
+def _is_torn(graph: MaskGraph, phase: Phase, stayed: AbstractSet[NodeId], trace: Trace) -> bool:
+    """Return whether those who stayed are enough in number and still cannot open a sum in a sparse graph."""
+    if phase is Phase.MASKED_INPUT:
+        return graph.has_gap(stayed)
+    if phase is Phase.UNMASK:
+        sharers = _sharers(graph, trace)
+        return any(len(stayed & set(graph.holders(owner))) < graph.threshold for owner in sharers)
+    return False
+
+
+def _sharers(graph: MaskGraph, trace: Trace) -> AbstractSet[NodeId]:
+    early = (Phase.ADVERTISE_KEYS, Phase.SHARE_KEYS)
+    left = {departure.client for departure in trace.departures if departure.phase in early}
+    return graph.places.keys() - left
+
+
+def _graph_of(session: SimulatedSession) -> MaskGraph | None:
+    for record in session.server_records:
+        if isinstance(record, CohortFixed):
+            clients = [advert.client for advert in record.adverts]
+            return mask_graph(session.parameters, record.session, clients)
+    return None
+
+
+def _needed_of(parameters: SecAggParameters, graph: MaskGraph, cohort_size: int) -> Mapping[Phase, int]:
     fewest, quorum = parameters.fewest_survivors(cohort_size), parameters.threshold(cohort_size)
     return {
         Phase.SHARE_KEYS: fewest,
         Phase.MASKED_INPUT: fewest,
         Phase.CONSISTENCY: quorum,
-        Phase.UNMASK: quorum,
+        Phase.UNMASK: graph.threshold,
     }
 
 
@@ -105,17 +141,34 @@ def _count(trace: Trace) -> Mapping[Phase, Mapping[DropoutReason, int]]:
 
 def _faults(
     session: SimulatedSession,
-    abort: AbortReason | None,
+    graph: MaskGraph | None,
     expected_abort: AbortReason | None,
     sum_correct: bool | None,
-) -> list[str]:
-    faults = [f"an honest party was accused: {violation}" for violation in session.violations]
+) -> Iterator[str]:
+    outcome = session.outcome
+    for violation in _inexcusable(session, graph):
+        yield f"an honest party was accused: {violation}"
+    abort = None if isinstance(outcome, Completed) else outcome.reason
     if abort != expected_abort:
-        faults.append(f"ended with {abort or 'a sum'} where {expected_abort or 'a sum'} was due")
+        yield f"ended with {abort or 'a sum'} where {expected_abort or 'a sum'} was due"
     if sum_correct is False:
-        faults.append("the sum is not the survivors' vectors added up")
-    if isinstance(session.outcome, Completed):
-        handed_in = session.trace.answered[Phase.MASKED_INPUT]
-        if set(session.outcome.survivors) != handed_in:
-            faults.append("the survivors are not exactly those who handed in a vector")
-    return faults
+        yield "the sum is not the survivors' vectors added up"
+    if (
+        isinstance(outcome, Completed)
+        and set(outcome.survivors) != session.trace.answered[Phase.MASKED_INPUT]
+    ):
+        yield "the survivors are not exactly those who handed in a vector"
+
+
+def _inexcusable(session: SimulatedSession, graph: MaskGraph | None) -> list[ProtocolViolation]:
+    """Return the violations that no dropouts explain.
+
+    In a sparse graph so many neighbours of a client can leave before they share that it must withdraw.
+    """
+    lonely = 0
+    if graph and graph.degree is not None:
+        sharers = _sharers(graph, session.trace)
+        lonely = sum(len(sharers & set(graph.neighbours(client))) < graph.threshold for client in sharers)
+    others = [violation for violation in session.violations if violation.rule != Rule.COHORT_TOO_SMALL]
+    withdrawals = [violation for violation in session.violations if violation.rule == Rule.COHORT_TOO_SMALL]
+    return others + withdrawals[lonely:]

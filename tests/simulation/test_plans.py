@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from fecosr.secagg.parameters import SecAggParameters
+from fecosr.secagg.server import AbortReason
 from fecosr.simulation.faults import Faults
 from fecosr.simulation.participants import seeded_participants
 from fecosr.simulation.session import simulate_session
@@ -60,6 +61,28 @@ def test_sessions_end_as_they_must_under_every_plan() -> None:
 def test_a_thousand_sessions_end_as_they_must(share: int) -> None:
     size = 1000 // SHARES
     assert assert_all_as_they_must_be(range(share * size, (share + 1) * size))["completed"]
+
+
+def assert_sparse_is_as_it_must_be(seed: int) -> AbortReason | None:
+    """Play a session in a sparse graph, in which up to every other client may leave."""
+    rate = (0.2, 0.1, 0.05, 0.3, 0.45)[seed % 5]
+    participants = seeded_participants(66 + seed % 5, 5, seed)
+    parameters = SecAggParameters(seed.to_bytes(32, "big"), 5, 8, 6)
+    session = simulate_session(parameters, participants, Faults(dropout=rate, notice=0.5), seed)
+    verdict = judge(session, participants)
+    assert not verdict.faults, f"seed {seed}: {'; '.join(verdict.faults)}"
+    return verdict.abort
+
+
+def test_a_sparse_session_ends_as_it_must() -> None:
+    assert assert_sparse_is_as_it_must_be(0) is None
+
+
+@pytest.mark.slow
+def test_many_sparse_sessions_end_as_they_must() -> None:
+    ended = {assert_sparse_is_as_it_must_be(seed) for seed in range(30)}
+    assert None in ended
+    assert len(ended) > 1
 
 
 def test_a_seed_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
