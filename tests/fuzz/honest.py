@@ -44,9 +44,9 @@ def _leaves(client: NodeId, phase: Phase) -> bool:
 
 
 @cache
-def session() -> Rehearsal:
+def session(ring_bits: int = 32) -> Rehearsal:
     """Return an honest session of six from which one leaves before its vector arrives."""
-    return rehearse(6, leaves=_leaves)
+    return rehearse(6, leaves=_leaves, ring_bits=ring_bits)
 
 
 @cache

@@ -103,7 +103,7 @@ def _changed_tuple(value: tuple[Any, ...], choices: Choices, names: tuple[NodeId
 
 
 def _changed_vector(value: npt.NDArray[Any], choices: Choices) -> npt.NDArray[Any]:
-    if value.dtype != np.uint32 or value.ndim != 1 or not value.size:
+    if value.dtype.kind != "u" or not value.size:
         return value
     match choices.below(4):
         case 0:
@@ -113,6 +113,6 @@ def _changed_vector(value: npt.NDArray[Any], choices: Choices) -> npt.NDArray[An
         case 2:
             return value.reshape(1, -1)
         case _:
-            other = value.copy()
-            other[choices.below(len(value))] ^= np.uint32(1 + choices.below(255))
-            return other
+            other = value.copy().reshape(-1)
+            other[choices.below(other.size)] ^= other.dtype.type(1 + choices.below(255))
+            return other.reshape(value.shape)

@@ -12,6 +12,7 @@ from fecosr.ledger.checkpoint import check_follows, decode_checkpoint, encode_ch
 from fecosr.ledger.log import decode_entry, encode_entry, verify_chain
 from fecosr.secagg.client import ClientState, Revealed, SurvivorsSigned, Withdrawn
 from fecosr.secagg.messages import Phase, ServerMessage, UnmaskShares
+from fecosr.secagg.packing import RING_BITS
 from fecosr.secagg.rules import Rule
 from fecosr.secagg.server import Aborted, Completed, DropoutReason, RunningState, ServerState
 from fecosr.wire import transfers
@@ -25,7 +26,7 @@ from tests.fuzz import honest
 from tests.fuzz.choices import Choices
 from tests.fuzz.fingerprint import fingerprint
 from tests.fuzz.mutation import changed, changed_bytes
-from tests.reference.rehearsal import NAMES, fresh, plain_sum
+from tests.reference.rehearsal import NAMES, Rehearsal, fresh, plain_sum
 
 PEER: Final = "somebody"
 MAX_CHANGES: Final = 4
@@ -121,19 +122,21 @@ def checkpoint(data: bytes) -> None:
 def server(data: bytes) -> None:
     """Feed the server honest, changed, repeated and misplaced messages; a sum must be the true one."""
     choices = Choices(data)
-    play = honest.session()
+    play = honest.session(choices.one_of(RING_BITS))
     state: ServerState = fresh(play.servers[choices.one_of(list(Phase))])
     now = 0.0
     for _ in range(MAX_STEPS):
         if isinstance(state, Completed | Aborted) or not choices.left:
             break
         now += _SECONDS_PER_STEP * choices.below(2)
-        state = _server_step(state, choices, now)
+        state = _server_step(play, state, choices, now)
     # With whatever is left to say said, every session ends.
     while isinstance(state, RunningState):
-        state = _server_catches_up(state)
+        state = _server_catches_up(play, state)
     if isinstance(state, Completed):
-        assert state.total.tolist() == plain_sum(play.participants, state.survivors)
+        assert state.total.tolist() == plain_sum(
+            play.participants, state.survivors, play.parameters.ring_bits
+        )
 
 
 def client(data: bytes) -> None:
@@ -161,7 +164,7 @@ def client(data: bytes) -> None:
     assert len(signed) <= 1
 
 
-def _server_step(state: RunningState, choices: Choices, now: float) -> ServerState:
+def _server_step(play: Rehearsal, state: RunningState, choices: Choices, now: float) -> ServerState:
     sender = choices.one_of((*NAMES[:6], NodeId("zz-nobody")))
     match choices.below(8):
         case 0:
@@ -170,7 +173,6 @@ def _server_step(state: RunningState, choices: Choices, now: float) -> ServerSta
             return state.expire(now).state
         case _:
             pass
-    play = honest.session()
     said = play.said[choices.one_of(list(Phase))]
     message = _nearly(said[choices.one_of(sorted(said))], choices)
     step = _received(state, state.receive, sender, message, now)
@@ -190,8 +192,8 @@ def _received(
     return step
 
 
-def _server_catches_up(state: RunningState) -> ServerState:
-    said = honest.session().said[state.phase]
+def _server_catches_up(play: Rehearsal, state: RunningState) -> ServerState:
+    said = play.said[state.phase]
     for sender in sorted(state.waiting_for & said.keys()):
         step = attempt(ProtocolViolation, state.receive, sender, said[sender], 0.0)
         if isinstance(step, ProtocolViolation):
