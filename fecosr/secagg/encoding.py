@@ -13,7 +13,7 @@ from fecosr.crypto.prg import ALIGNMENT, BLOCK_ELEMENTS, Keystream
 from fecosr.errors import CryptoError, MisuseError
 from fecosr.secagg.packing import FULL_BITS, check_ring
 from fecosr.secagg.rotation import coordinate_bound, rotate, rotate_back
-from fecosr.secagg.rounding import PreparedUpdate, round_into
+from fecosr.secagg.rounding import PreparedUpdate, make_scratch, round_into
 
 NORM_SLACK: Final = 1e-6
 """How far, relatively, float32 rounding may carry a clipped norm over clip_norm."""
@@ -229,7 +229,7 @@ class UpdateEncoding:
         before = self.num_parameters % ALIGNMENT
         bits = np.empty(before + len(values), dtype="<u4")
         Keystream(rounding_key, self.num_parameters - before).fill(bits)
-        round_into(bits[before:], values, 1.0)
+        round_into(bits[before:], values, 1.0, make_scratch(len(values)))
         rounded_weight, rounded_loss = (int(value) for value in bits[before:])
         digits = self._digits(rounded_weight, self.num_weight_digits)
         digits += self._digits(rounded_loss, self.num_loss_digits)
@@ -260,8 +260,11 @@ class UpdateEncoding:
 def _l2_norm(update: npt.NDArray[np.float32]) -> float:
     """Return the norm, accumulated in float64 where no float32 square overflows."""
     total = 0.0
-    for start in range(0, len(update), BLOCK_ELEMENTS):
-        part = update[start : start + BLOCK_ELEMENTS].astype(np.float64)
+    scratch = np.empty(min(update.size, BLOCK_ELEMENTS))
+    for start in range(0, update.size, BLOCK_ELEMENTS):
+        part = update[start : start + BLOCK_ELEMENTS]
+        squares = scratch[: part.size]
+        np.copyto(squares, part)
         # Not a dot product: BLAS would wake threads up for every chunk, which costs more than the sum.
-        total += float(np.square(part, out=part).sum())
+        total += float(np.square(squares, out=squares).sum())
     return math.sqrt(total)

@@ -89,10 +89,12 @@ def masked(  # noqa: PLR0917 - the ring stands last because there is a usual one
     scratch = np.empty(min(length, BLOCK_ELEMENTS), dtype=np.uint32)
     for start in range(0, length, BLOCK_ELEMENTS):
         room = result[start : start + BLOCK_ELEMENTS]
-        block = scratch[: len(room)]
+        # In the full ring what travels is what is reckoned with.
+        block = room if ring_bits == FULL_BITS else scratch[: len(room)]
         write(start, block)
         masks.apply(block)
-        pack_into(room, block)
+        if block is not room:
+            pack_into(room, block)
     return result
 
 
