@@ -22,6 +22,9 @@ class Benchmark:
 
 BENCHMARKS: Final[dict[str, Benchmark]] = {
     "secagg": Benchmark("fecosr.harness.bench_secagg", "Encoding, masking and sharing, beside their floors."),
+    "training": Benchmark(
+        "fecosr.harness.bench_training", "Full-softmax training, beside autograd and a peer."
+    ),
     "wire": Benchmark("fecosr.harness.bench_wire", "Rounds without training, beside bare gRPC streaming."),
 }
 """Every benchmark there is; adding one here makes it a command."""
