@@ -8,7 +8,8 @@ For a target y with its K nearest items N(y), y included, and a softmax p over a
 
 The right-hand side holds because t_y sums to one; it never needs a soft target over the whole catalogue.
 t_y is zero outside N(y) by definition: this is not a truncation of a softmax over all items, whose tail could
-outweigh the target. alpha = 0, or tau towards 0, gives cross-entropy back.
+outweigh the target. alpha = 0, or tau towards 0, gives cross-entropy back. Label smoothing spreads a share
+over the whole catalogue alike; its part of loss and gradient needs the mean item alone.
 """
 
 from dataclasses import dataclass, field
@@ -38,11 +39,13 @@ class SoftTargets:
 
     Attributes:
         items: int64 [V, K], the items that share the target, y itself first.
-        shares: float32 [V, K], t_y at those items; rows sum to one.
+        shares: float32 [V, K], t_y at those items, without what `uniform` adds; rows sum to `1 - uniform`.
+        uniform: the share that is spread over all items alike.
     """
 
     items: Tensor = field(repr=False)
     shares: Tensor = field(repr=False)
+    uniform: float = 0.0
 
 
 def semantic_targets(neighbours: Neighbours, settings: S2CESettings) -> SoftTargets:
@@ -64,6 +67,15 @@ def semantic_targets(neighbours: Neighbours, settings: S2CESettings) -> SoftTarg
 def hard_targets(num_items: int) -> SoftTargets:
     """Return t_y = onehot(y) for every item: with it, `soft_cross_entropy` is cross-entropy."""
     return SoftTargets(torch.arange(num_items)[:, None], torch.ones(num_items, 1))
+
+
+def smoothed(soft: SoftTargets, smoothing: float) -> SoftTargets:
+    """Return `(1 - smoothing) t_y + smoothing / V` for every item y.
+
+    Reference: Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7.
+    """
+    kept = 1.0 - smoothing
+    return SoftTargets(soft.items, kept * soft.shares, kept * soft.uniform + smoothing)
 
 
 def soft_cross_entropy(
@@ -89,7 +101,7 @@ def soft_cross_entropy(
     Returns:
         a scalar.
     """
-    of_rows = SoftTargets(soft.items[targets], soft.shares[targets].to(states.dtype))  # [N, K]
+    of_rows = SoftTargets(soft.items[targets], soft.shares[targets].to(states.dtype), soft.uniform)
     loss: Tensor = _S2CE.apply(states, item_inputs, of_rows, precision)  # type: ignore[no-untyped-call]
     return loss
 
@@ -109,6 +121,11 @@ class _S2CE(torch.autograd.Function):
         for start in range(0, num_rows, rows_at_a_time):
             rows = slice(start, min(start + rows_at_a_time, num_rows))
             total += _sweep(products, rows, targets.items[rows], targets.shares[rows])
+        if targets.uniform:
+            mean_item = items.mean(dim=0)  # [D]
+            total -= targets.uniform * (states @ mean_item).double().sum()
+            products.grad_states.sub_(targets.uniform * mean_item)
+            products.grad_items.sub_(targets.uniform / len(items) * states.sum(dim=0))
         ctx.save_for_backward(products.grad_states.div_(num_rows), products.grad_items.div_(num_rows))
         return (total / num_rows).to(states.dtype)
 

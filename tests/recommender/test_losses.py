@@ -7,7 +7,13 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from fecosr.recommender import catalogue_products, losses
-from fecosr.recommender.losses import SoftTargets, hard_targets, semantic_targets, soft_cross_entropy
+from fecosr.recommender.losses import (
+    SoftTargets,
+    hard_targets,
+    semantic_targets,
+    smoothed,
+    soft_cross_entropy,
+)
 from fecosr.recommender.semantics import semantic_neighbours
 from fecosr.recommender.settings import Precision, S2CESettings
 from tests.reference.soft_targets import dense_loss, dense_targets
@@ -231,3 +237,37 @@ def test_alpha_zero_and_plain_cross_entropy_take_the_same_path(vectors: np.ndarr
     without = soft_of(vectors, S2CESettings(alpha=0.0))
     assert torch.equal(without.items, hard_targets(NUM_ITEMS).items)
     assert torch.equal(without.shares, hard_targets(NUM_ITEMS).shares)
+
+
+@pytest.mark.parametrize("smoothing", [0.1, 1.0])
+def test_smoothing_spreads_a_share_over_all_items_alike(
+    vectors: np.ndarray, example: tuple[torch.Tensor, torch.Tensor, torch.Tensor], smoothing: float
+) -> None:
+    states, items, targets = example
+    settings = S2CESettings(alpha=0.3, tau=0.2, num_neighbours=5)
+    dense = (1 - smoothing) * dense_targets(vectors, 0.3, 0.2, 5) + smoothing / NUM_ITEMS
+    ours = soft_cross_entropy(states, items, targets, smoothed(soft_of(vectors, settings), smoothing))
+    expected = dense_loss(states, items, targets, dense)
+    torch.testing.assert_close(ours, expected, rtol=1e-6, atol=1e-7)
+    for mine, theirs in zip(
+        torch.autograd.grad(ours, (states, items)),
+        torch.autograd.grad(expected, (states, items)),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-7)
+
+
+def test_smoothed_hard_targets_are_label_smoothing(
+    example: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+) -> None:
+    states, items, targets = example
+    ours = soft_cross_entropy(states, items, targets, smoothed(hard_targets(NUM_ITEMS), 0.2))
+    expected = functional.cross_entropy(states @ items.T, targets, label_smoothing=0.2)
+    torch.testing.assert_close(ours, expected, rtol=1e-6, atol=1e-7)
+
+
+def test_smoothing_twice_leaves_less_of_the_target() -> None:
+    twice = smoothed(smoothed(hard_targets(4), 0.5), 0.5)
+    assert twice.uniform == 0.75
+    assert twice.shares.tolist() == [[0.25]] * 4
+    assert smoothed(hard_targets(4), 0.0).uniform == 0.0
