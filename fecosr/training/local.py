@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch.optim import AdamW
 
+from fecosr.recommender.losses import SoftTargets, smoothed
 from fecosr.recommender.model import SharedModel
 from fecosr.training.epochs import EpochReport, Progress, ignore_progress, train_epoch
 from fecosr.training.parameters import FloatVector, flatten, load_into
 from fecosr.training.prepared import PreparedMarket
+from fecosr.training.proximal import ProximalTerm
 from fecosr.training.seeds import derive_seed, seeded
 from fecosr.training.settings import LocalTrainingSettings
 
@@ -62,7 +64,8 @@ def train_locally(
     optimiser = AdamW(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
-    soft = data.soft if settings.loss == "s2ce" else data.hard
+    if settings.proximal:
+        ProximalTerm(model, settings.proximal).attach(optimiser)
     names = ("round", round_number, data.market)
     generator = np.random.default_rng(derive_seed(seed, *names))
     loss = 0.0
@@ -71,7 +74,7 @@ def train_locally(
             loss = train_epoch(
                 model,
                 data,
-                soft,
+                _targets(data, settings),
                 optimiser,
                 batch_size=settings.batch_size,
                 precision=settings.precision,
@@ -81,3 +84,8 @@ def train_locally(
     lengths = np.array([len(sequence) for sequence in data.split.train], dtype=np.int64)
     targets = np.clip(lengths - 1, 0, model.max_length)
     return LocalResult(flatten(model) - shared, int((targets > 0).sum()), int(targets.sum()), loss)
+
+
+def _targets(data: PreparedMarket, settings: LocalTrainingSettings) -> SoftTargets:
+    soft = data.soft if settings.loss == "s2ce" else data.hard
+    return smoothed(soft, settings.label_smoothing) if settings.label_smoothing else soft

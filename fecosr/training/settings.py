@@ -25,6 +25,8 @@ class LocalTrainingSettings:
         learning_rate: of AdamW, which starts afresh in every round.
         weight_decay: of AdamW.
         loss: "s2ce", or "ce" for plain cross-entropy.
+        label_smoothing: share of every target that is spread over the whole catalogue alike.
+        proximal: mu of FedProx, which holds the parameters near those where the round started; 0 is FedAvg.
         precision: of the products with the catalogue.
 
     Raises:
@@ -38,6 +40,8 @@ class LocalTrainingSettings:
     learning_rate: float = 0.004
     weight_decay: float = 0.0
     loss: Literal["s2ce", "ce"] = "s2ce"
+    label_smoothing: float = 0.0
+    proximal: float = 0.0
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
@@ -46,6 +50,8 @@ class LocalTrainingSettings:
         _require(0.0 < self.learning_rate <= 10.0, "learning_rate must be above 0 and at most 10")
         _require(0.0 <= self.weight_decay <= 10.0, "weight_decay must be in 0 .. 10")
         _require(self.loss in ("s2ce", "ce"), "loss must be 's2ce' or 'ce'")
+        _require(0.0 <= self.label_smoothing < 1.0, "label_smoothing must be at least 0 and below 1")
+        _require(0.0 <= self.proximal <= 1e6, "proximal must be in 0 .. 1e6")
         _require_precision(self.precision)
 
 

@@ -108,3 +108,28 @@ def test_parameters_of_another_model_are_refused(
 ) -> None:
     with pytest.raises(MisuseError, match="parameters"):
         train(prepared, shared[:-1], settings)
+
+
+def test_the_proximal_term_keeps_the_update_small(
+    prepared: PreparedMarket, shared: np.ndarray, settings: LearningSettings
+) -> None:
+    def length(proximal: float) -> float:
+        local = replace(settings.local_training, epochs=6, proximal=proximal)
+        update = train(prepared, shared, replace(settings, local_training=local)).update
+        return float(np.linalg.norm(update))
+
+    assert length(10.0) < 0.7 * length(0.0)
+
+
+def test_label_smoothing_is_part_of_either_loss(
+    prepared: PreparedMarket, shared: np.ndarray, settings: LearningSettings
+) -> None:
+    for loss in ("ce", "s2ce"):
+        plain = replace(settings.local_training, loss=loss)
+        runs = [
+            train(prepared, shared, replace(settings, local_training=replace(plain, label_smoothing=share)))
+            for share in (0.0, 0.3)
+        ]
+        assert not np.array_equal(runs[0].update, runs[1].update)
+        # What is spread over all items cannot be learned: more of the loss remains.
+        assert runs[1].loss > runs[0].loss

@@ -20,6 +20,8 @@ WRONG: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
     (LocalTrainingSettings, {"learning_rate": float("nan")}, "learning_rate"),
     (LocalTrainingSettings, {"weight_decay": -0.1}, "weight_decay"),
     (LocalTrainingSettings, {"loss": "bce"}, "loss"),
+    (LocalTrainingSettings, {"label_smoothing": 1.0}, "label_smoothing"),
+    (LocalTrainingSettings, {"proximal": -1.0}, "proximal"),
     (LocalTrainingSettings, {"precision": "float16"}, "precision must be one of float32, bfloat16"),
     (FineTuningSettings, {"max_epochs": -1}, "max_epochs"),
     (FineTuningSettings, {"patience": 0}, "patience"),
