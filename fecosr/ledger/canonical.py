@@ -36,11 +36,13 @@ def parse_canonical(line: bytes, record: int) -> dict[str, object]:
             parse_float=_refuse_number,
             parse_constant=_refuse_number,
         )
+        # Writing recurses as well, and not as deep as reading.
+        is_canonical = canonical_json(value) == line
     except (ValueError, RecursionError) as error:
         raise LedgerError(record, "canonical", f"not a canonical JSON record: {error}") from None
     if not isinstance(value, dict):
         raise LedgerError(record, "canonical", "a record is one JSON object")
-    if canonical_json(value) != line:
+    if not is_canonical:
         raise LedgerError(record, "canonical", "these bytes are not the canonical encoding of their value")
     return value
 

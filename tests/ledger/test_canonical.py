@@ -51,3 +51,18 @@ def test_anything_else_is_refused_with_the_record(line: bytes) -> None:
     with pytest.raises(LedgerError) as refused:
         parse_canonical(line, 17)
     assert (refused.value.record, refused.value.rule) == (17, "canonical")
+
+
+def refusal_of(line: bytes) -> tuple[int, str] | None:
+    """Return which record breaks which rule, or None when the line is read."""
+    try:
+        parse_canonical(line, 17)
+    except LedgerError as refused:
+        return refused.record, refused.rule
+    return None
+
+
+def test_no_depth_of_nesting_escapes_as_another_error() -> None:
+    # Reading and writing run out of stack at different depths.
+    refusals = {refusal_of(b'{"a":' + b"[" * depth + b"]" * depth + b"}") for depth in range(1, 1200)}
+    assert refusals == {None, (17, "canonical")}
