@@ -1,6 +1,7 @@
 """Ed25519 identities: deterministic signatures over labelled encodings."""
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature
@@ -11,6 +12,8 @@ from fecosr.errors import CryptoError, MisuseError
 SEED_BYTES: Final = 32
 PUBLIC_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
+MAX_REMEMBERED: Final = 4096
+"""How many signatures that verified are remembered: adverts, inputs and survivors of a largest cohort."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,17 @@ def verify(public: bytes, signature: bytes, message: bytes) -> None:
     Raises:
         CryptoError: key or signature is malformed, or the signature is not of this message under this key.
 
+    Guarantees:
+        Only success is remembered, for exactly these three values: a signature that the server checks on
+        arrival, and every client of one process again, is computed once.
+
     Reference: RFC 8032, Section 5.1.7.
     """
+    _verify(public, signature, message)
+
+
+@lru_cache(maxsize=MAX_REMEMBERED)
+def _verify(public: bytes, signature: bytes, message: bytes) -> None:
     if len(public) != PUBLIC_BYTES or len(signature) != SIGNATURE_BYTES:
         raise CryptoError("malformed Ed25519 key or signature")
     try:

@@ -32,6 +32,21 @@ def test_a_signature_is_of_one_message_by_one_key() -> None:
             verify(public, claimed, message)
 
 
+def test_a_signature_that_verified_before_is_remembered_and_one_that_did_not_is_not() -> None:
+    key = SigningKey(bytes(32))
+    signature = key.sign(b"remembered")
+    flipped = bytes([signature[0] ^ 1]) + signature[1:]
+    for _ in range(3):
+        verify(key.public, signature, b"remembered")
+        for public, claimed, message in (
+            (key.public, flipped, b"remembered"),
+            (key.public, signature, b"remembered!"),
+            (SigningKey(b"\1" * 32).public, signature, b"remembered"),
+        ):
+            with pytest.raises(CryptoError):
+                verify(public, claimed, message)
+
+
 def test_a_seed_of_another_length_is_refused() -> None:
     with pytest.raises(MisuseError):
         SigningKey(bytes(31))
