@@ -56,6 +56,19 @@ class MaskGraph:
         """Return where on the owner's polynomials each holder's shares lie: its place among them, from 1."""
         return {holder: place for place, holder in enumerate(self.holders(owner), start=1)}
 
+    def isolated(self, sharers: Collection[NodeId]) -> frozenset[NodeId]:
+        """Return whom too few neighbours among the `sharers` are left, once all such clients are left out.
+
+        Too few could open their secrets. On the ring one such client soon isolates its neighbours and these
+        theirs, so that mostly nobody remains; a tenth leaving isolates somebody with chance 2^-20 only.
+        """
+        if self.degree is None:
+            return frozenset()
+        left = set(sharers)
+        while lonely := {it for it in left if len(left.intersection(self.neighbours(it))) < self.threshold}:
+            left -= lonely
+        return frozenset(sharers) - left
+
     def has_gap(self, survivors: Collection[NodeId]) -> bool:
         """Return whether so few survive somewhere on the ring that the masks might not tie them all together.
 

@@ -12,12 +12,16 @@ from fecosr.secagg.messages import ConsistencyProof, KeyAdvert, ServerMessage
 
 
 class DropoutReason(StrEnum):
-    """Say why a client left the session."""
+    """Say why a client left the session.
+
+    ISOLATED is nobody's fault: so many neighbours of the client left that it could not hide among the rest.
+    """
 
     DISCONNECTED = "disconnected"
     DEADLINE = "deadline"
     WITHDREW = "withdrew"
     VIOLATION = "violation"
+    ISOLATED = "isolated"
 
 
 class AbortReason(StrEnum):

@@ -172,6 +172,11 @@ class CollectingShares(Collecting):
         return replace(self, shares={**self.shares, sender: message})
 
     def _close(self, now: float) -> ServerTransition:
+        isolated = self.cohort.graph.isolated(self._counted)
+        if isolated:
+            # They would withdraw, and rightly blame the server.
+            gone = {**self.gone, **dict.fromkeys(sorted(isolated), DropoutReason.ISOLATED)}
+            return replace(self, gone=gone).advance(now)
         sharers = self._counted
         state = CollectingInputs(
             self.terms,

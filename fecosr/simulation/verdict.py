@@ -8,12 +8,10 @@ from typing import Final
 
 import numpy as np
 
-from fecosr.errors import ProtocolViolation
 from fecosr.ids import NodeId
 from fecosr.secagg.graph import MaskGraph, mask_graph
 from fecosr.secagg.messages import Phase
 from fecosr.secagg.parameters import SecAggParameters
-from fecosr.secagg.rules import Rule
 from fecosr.secagg.server import AbortReason, CohortFixed, Completed, DropoutReason
 from fecosr.simulation.participants import Participating, oracle_sum
 from fecosr.simulation.session import SimulatedSession
@@ -146,8 +144,10 @@ def _faults(
     sum_correct: bool | None,
 ) -> Iterator[str]:
     outcome = session.outcome
-    for violation in _inexcusable(session, graph):
+    for violation in session.violations:
         yield f"an honest party was accused: {violation}"
+    for client in sorted(_falsely_isolated(graph, session.trace) if graph else ()):
+        yield f"{client} was left out although enough of its neighbours had shared"
     abort = None if isinstance(outcome, Completed) else outcome.reason
     if abort != expected_abort:
         yield f"ended with {abort or 'a sum'} where {expected_abort or 'a sum'} was due"
@@ -160,15 +160,10 @@ def _faults(
         yield "the survivors are not exactly those who handed in a vector"
 
 
-def _inexcusable(session: SimulatedSession, graph: MaskGraph | None) -> list[ProtocolViolation]:
-    """Return the violations that no dropouts explain.
-
-    In a sparse graph so many neighbours of a client can leave before they share that it must withdraw.
-    """
-    lonely = 0
-    if graph and graph.degree is not None:
-        sharers = _sharers(graph, session.trace)
-        lonely = sum(len(sharers & set(graph.neighbours(client))) < graph.threshold for client in sharers)
-    others = [violation for violation in session.violations if violation.rule != Rule.COHORT_TOO_SMALL]
-    withdrawals = [violation for violation in session.violations if violation.rule == Rule.COHORT_TOO_SMALL]
-    return others + withdrawals[lonely:]
+def _falsely_isolated(graph: MaskGraph, trace: Trace) -> AbstractSet[NodeId]:
+    """Return who was left out for want of neighbours and, with all others like it gone, had enough."""
+    claimed = {gone.client for gone in trace.departures if gone.reason is DropoutReason.ISOLATED}
+    left = set(_sharers(graph, trace)) | claimed
+    for _ in range(len(claimed)):
+        left -= {it for it in claimed & left if len(left & set(graph.neighbours(it))) < graph.threshold}
+    return claimed & left

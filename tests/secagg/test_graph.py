@@ -89,3 +89,7 @@ def test_a_stranger_has_no_neighbours() -> None:
     for num_clients in (9, 70):
         with pytest.raises(MisuseError):
             graph_of(num_clients).neighbours(NodeId("stranger"))
+
+
+def test_nobody_is_isolated_where_everybody_is_a_neighbour() -> None:
+    assert not graph_of(10).isolated([])

@@ -23,15 +23,11 @@ from fecosr.secagg.parameters import MAX_CLIENTS, SecAggParameters
 from fecosr.secagg.rules import Rule
 from fecosr.secagg.server import (
     Aborted,
-    AbortReason,
     CohortFixed,
-    CollectingInputs,
     CollectingSignatures,
-    CollectingUnmaskShares,
     Completed,
     DropoutReason,
     RunningState,
-    ServerState,
     SurvivorsFixed,
     UnmaskingBegun,
     open_session,
@@ -47,14 +43,11 @@ from tests.reference.rehearsal import (
     assert_server_refuses,
     fresh,
     identity_of,
-    names_of,
     plain_sum,
     rehearse,
 )
 
 AT = NodeId("at")
-SOMEBODY = NodeId("m0001")
-"""Whom the tests look over the shoulder of in a crowd."""
 
 
 def assert_second_is_equivocation(play: Rehearsal, phase: Phase, other: ClientMessage) -> None:
@@ -312,78 +305,3 @@ def test_a_session_that_cannot_be_is_refused(play: Rehearsal) -> None:
     del limits[Phase.UNMASK]
     with pytest.raises(MisuseError):
         open_session(parameters, roster, frozenset(names[:4]), limits, 0.0)
-
-
-def test_a_sparse_session_opens_the_survivors_sum_whoever_leaves_when(sparse_play: Rehearsal) -> None:
-    play, outcome = sparse_play, sparse_play.outcome
-    assert isinstance(outcome, Completed)
-    assert len(outcome.survivors) == 68
-    assert len(outcome.dropouts) == len(outcome.departed) == 2
-    assert outcome.total.tolist() == plain_sum(play.participants, outcome.survivors)
-    said = play.said[Phase.SHARE_KEYS][SOMEBODY]
-    assert isinstance(said, EncryptedShares)
-    assert len(said.ciphertexts) < 30
-
-
-def test_a_sparse_sum_whose_survivors_have_a_gap_is_given_up(sparse_play: Rehearsal) -> None:
-    phase = Phase.MASKED_INPUT
-    state = sparse_play.servers[phase]
-    assert isinstance(state, CollectingInputs)
-    graph = state.cohort.graph
-    assert graph.degree is not None
-    window = graph.ring[: graph.degree.num_neighbours // 2]
-    current: ServerState = fresh(state)
-    for client, said in sparse_play.said[phase].items():
-        if client not in window:
-            assert isinstance(current, RunningState)
-            current = current.receive(client, said, 0.0).state
-    assert isinstance(current, RunningState)
-    current = current.expire(float("inf")).state
-    assert isinstance(current, Aborted)
-    assert (current.reason, current.unmasked) == (AbortReason.TOO_FEW_INPUTS, False)
-    assert "gap" in current.detail
-
-
-def test_a_sparse_sum_with_too_few_shares_of_one_secret_is_given_up_by_name(sparse_play: Rehearsal) -> None:
-    phase = Phase.UNMASK
-    state = sparse_play.servers[phase]
-    assert isinstance(state, CollectingUnmaskShares)
-    silent = state.cohort.graph.holders(SOMEBODY)[: -state.cohort.graph.threshold + 1]
-    current: ServerState = fresh(state)
-    for client, said in sparse_play.said[phase].items():
-        assert isinstance(current, RunningState)
-        if client not in silent:
-            current = current.receive(client, said, 0.0).state
-    assert isinstance(current, RunningState)
-    current = current.expire(float("inf")).state
-    assert isinstance(current, Aborted)
-    assert (current.reason, current.unmasked) == (AbortReason.TOO_FEW_UNMASK_SHARES, True)
-    assert SOMEBODY in current.detail
-
-
-def test_in_a_sparse_session_shares_are_for_and_of_neighbours_only(sparse_play: Rehearsal) -> None:
-    phase = Phase.SHARE_KEYS
-    said = sparse_play.said[phase][SOMEBODY]
-    assert isinstance(said, EncryptedShares)
-    ciphertexts = dict(said.ciphertexts)
-    _, sealed = ciphertexts.popitem()
-    stranger = next(it for it in names_of(70) if it not in said.ciphertexts and it != SOMEBODY)
-    for wrong in (ciphertexts, {**ciphertexts, stranger: sealed}, {**said.ciphertexts, stranger: sealed}):
-        refused = refused_in_crowd(sparse_play, phase, EncryptedShares(wrong))
-        assert refused == Rule.WRONG_DESTINATIONS
-    revealed = sparse_play.said[Phase.UNMASK][SOMEBODY]
-    assert isinstance(revealed, UnmaskShares)
-    assert revealed.seed_shares.keys() | revealed.mask_key_shares.keys() <= said.ciphertexts.keys()
-    more = UnmaskShares({**revealed.seed_shares, stranger: bytes(33)}, revealed.mask_key_shares)
-    assert refused_in_crowd(sparse_play, Phase.UNMASK, more) == Rule.WRONG_SHARES
-    share = dict(revealed.seed_shares)
-    share.popitem()
-    less = UnmaskShares(share, revealed.mask_key_shares)
-    assert refused_in_crowd(sparse_play, Phase.UNMASK, less) == Rule.WRONG_SHARES
-
-
-def refused_in_crowd(play: Rehearsal, phase: Phase, message: ClientMessage) -> str:
-    with pytest.raises(ProtocolViolation) as refusal:
-        fresh(play.servers[phase]).receive(SOMEBODY, message, 0.0)
-    assert refusal.value.peer == SOMEBODY
-    return refusal.value.rule
