@@ -1,0 +1,1 @@
+"""One file per method. Those that need one market only call `fecosr.training.baselines`."""

@@ -1,0 +1,65 @@
+"""Everything that decides a comparison's figures, apart from the data and the seeds."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from fecosr.config.plan import AggregationSection
+from fecosr.config.toml import Section
+from fecosr.recommender.settings import AdapterSettings, EncoderSettings, S2CESettings, SemanticsSettings
+from fecosr.training.settings import (
+    FineTuningSettings,
+    LearningSettings,
+    LocalBaselineSettings,
+    LocalTrainingSettings,
+)
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Strength = Annotated[float, Field(ge=0, le=1e6)]
+
+
+class RivalSection(Section):
+    """Hold the one setting that each rival has and FeCoSR has not.
+
+    Attributes:
+        fedprox_strength: mu of FedProx.
+        ditto_strength: lambda of Ditto.
+        label_smoothing: share of a target that is spread over the whole catalogue.
+        num_neighbours: of item-KNN; 0 keeps all.
+    """
+
+    fedprox_strength: Strength = 0.01
+    ditto_strength: Strength = 0.1
+    label_smoothing: Share = 0.1
+    num_neighbours: int = Field(default=0, ge=0)
+
+
+class ComparisonSettings(Section):
+    """Hold the whole of a settings file; sections have the names they have in a federation plan.
+
+    Attributes:
+        rounds: of every federated method.
+    """
+
+    rounds: int = Field(default=40, ge=1, le=100_000)
+    aggregation: AggregationSection = AggregationSection(clip_norm=10.0)
+    semantics: SemanticsSettings = SemanticsSettings()
+    encoder: EncoderSettings = EncoderSettings()
+    s2ce: S2CESettings = S2CESettings()
+    local_training: LocalTrainingSettings = LocalTrainingSettings()
+    adapter: AdapterSettings = AdapterSettings()
+    fine_tuning: FineTuningSettings = FineTuningSettings()
+    local_baseline: LocalBaselineSettings = LocalBaselineSettings()
+    rivals: RivalSection = RivalSection()
+
+    def learning(self) -> LearningSettings:
+        """Return the part that decides model and training."""
+        return LearningSettings(
+            semantics=self.semantics,
+            encoder=self.encoder,
+            s2ce=self.s2ce,
+            local_training=self.local_training,
+            adapter=self.adapter,
+            fine_tuning=self.fine_tuning,
+            local_baseline=self.local_baseline,
+        )

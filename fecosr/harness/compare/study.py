@@ -1,0 +1,90 @@
+"""What every method of a comparison is given: the same markets, settings and seed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from fecosr.data.catalogue import Catalogue
+from fecosr.data.sequences import MarketSequences
+from fecosr.harness.compare.federation import Pretrained
+from fecosr.harness.compare.settings import ComparisonSettings
+from fecosr.training.prepared import PreparedMarket, prepare
+
+Advance = Callable[[str, int, int], None]
+"""Be told what is going on, and how many of how many steps of it are over."""
+
+
+def ignore_advance(activity: str, done: int, total: int) -> None:
+    """Do nothing with a report."""
+    del activity, done, total
+
+
+class Stages(Protocol):
+    """Keep pretraining that several methods share, so that it is done once."""
+
+    def pretrained(self, name: str, make: Callable[[], Pretrained]) -> Pretrained:
+        """Return what `make` made under this name, now or earlier."""
+
+
+class StagesInMemory:
+    """Keep stages as long as this object lives."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Pretrained] = {}
+
+    def pretrained(self, name: str, make: Callable[[], Pretrained]) -> Pretrained:
+        """Return what `make` made under this name, now or earlier."""
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Study:
+    """Hold one variant of the data under one seed.
+
+    Attributes:
+        markets: ready for training, by name, largest first.
+        catalogues: the items behind the numbers, by market; only methods that break isolation may compare
+            them.
+        settings: of all methods.
+        seed: with the names of method and market it decides everything random.
+        stages: shared between the methods of this study.
+        advance: is told how far a method is.
+    """
+
+    markets: Mapping[str, PreparedMarket] = field(repr=False)
+    catalogues: Mapping[str, Catalogue] = field(repr=False)
+    settings: ComparisonSettings
+    seed: int
+    stages: Stages = field(default_factory=StagesInMemory, repr=False)
+    advance: Advance = field(default=ignore_advance, repr=False)
+
+    @property
+    def largest(self) -> str:
+        """Return the market with most users."""
+        return next(iter(self.markets))
+
+    def with_markets(self, markets: Mapping[str, PreparedMarket]) -> "Study":
+        """Return this study on differently prepared markets, without the stages of the others."""
+        return replace(self, markets=markets, stages=StagesInMemory())
+
+
+def prepare_study(
+    data: Mapping[str, MarketSequences],
+    settings: ComparisonSettings,
+    seed: int,
+    *,
+    stages: Stages | None = None,
+    advance: Advance = ignore_advance,
+) -> Study:
+    """Return the study of some markets under a seed, largest market first."""
+    names = sorted(data, key=lambda name: (-data[name].num_users, name))
+    return Study(
+        markets={name: prepare(data[name], settings.semantics, settings.s2ce) for name in names},
+        catalogues={name: data[name].catalogue for name in names},
+        settings=settings,
+        seed=seed,
+        stages=stages or StagesInMemory(),
+        advance=advance,
+    )

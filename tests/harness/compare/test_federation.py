@@ -1,0 +1,80 @@
+"""The rounds of one process are those of the protocol."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from fecosr.config.plan import AggregationSection
+from fecosr.federation.run import run_federation
+from fecosr.harness.compare.federation import Contribution, federate, weighted_mean
+from fecosr.ids import NodeId
+from fecosr.training.parameters import FloatVector
+from tests.reference.small_federation import SmallFederation
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    update: FloatVector
+    num_users: int
+    loss: float = 1.5
+
+
+@pytest.mark.parametrize(("exponent", "learning_rate"), [(1.0, 1.0), (0.5, 0.7)])
+def test_two_rounds_give_what_the_real_protocol_gives_up_to_its_rounding(
+    exponent: float, learning_rate: float
+) -> None:
+    protocol = SmallFederation(
+        ["de", "fr", "jp", "uk"], weight_exponent=exponent, server_learning_rate=learning_rate, clip_norm=1.0
+    )
+    run = run_federation(protocol.setup, protocol.nodes(), protocol.initial, protocol.train, protocol.entropy)
+    final = run.models[run.fine_tuning[NodeId("de")]]
+
+    def work(name: str, shared: FloatVector, number: int) -> Contribution:
+        return Given(protocol.update(NodeId(name)), protocol.num_users(NodeId(name)))
+
+    # With this clip norm three of the four updates are scaled down, so clipping is compared as well.
+    here = federate(
+        protocol.names,
+        protocol.initial,
+        work,
+        rounds=2,
+        aggregation=AggregationSection(
+            clip_norm=1.0,
+            reference_num_users=100,
+            weight_exponent=exponent,
+            server_learning_rate=learning_rate,
+        ),
+    )
+    np.testing.assert_allclose(here.parameters, final, atol=1e-6)
+    assert np.abs(final - protocol.initial).max() > 0.1
+    assert [measured.round for measured in here.rounds] == [1, 2]
+    assert here.rounds[0].loss == pytest.approx(1.5)
+
+
+def test_every_round_starts_from_what_the_last_one_ended_with() -> None:
+    starts: list[float] = []
+
+    def work(name: str, shared: FloatVector, number: int) -> Contribution:
+        starts.append(float(shared[0]))
+        return Given(np.ones(3, np.float32), 10)
+
+    told: list[tuple[int, int]] = []
+    federate(
+        ["a", "b"],
+        np.zeros(3, np.float32),
+        work,
+        rounds=3,
+        aggregation=AggregationSection(clip_norm=10.0),
+        round_done=lambda done, total: told.append((done, total)),
+    )
+    assert starts == [0, 0, 1, 1, 2, 2]
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_the_weighted_mean_is_that_of_numpy() -> None:
+    generator = np.random.default_rng(0)
+    updates = {name: generator.normal(size=50).astype(np.float32) for name in "abc"}
+    weights = {"a": 0.1, "b": 1.0, "c": 0.4}
+    expected = np.average(np.stack(list(updates.values())), axis=0, weights=list(weights.values()))
+    np.testing.assert_allclose(weighted_mean(updates, weights), expected, rtol=1e-6)
