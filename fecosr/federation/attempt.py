@@ -9,6 +9,7 @@ import numpy as np
 from fecosr.crypto.labels import sha256
 from fecosr.errors import CryptoError
 from fecosr.federation.aggregation import fedavg, parameters_hash, weight_of
+from fecosr.federation.contents import update_encoding
 from fecosr.federation.effects import CoordinatorOutgoing, CoordinatorRecord, ModelStored, Observed, ToNode
 from fecosr.federation.messages import Outcome, RoundClosed, RoundManifest
 from fecosr.federation.progress import CoordinatorSetup, Progress
@@ -46,12 +47,7 @@ class Attempt:
 
     def encoding(self) -> UpdateEncoding:
         """Return the encoding that coordinator and nodes share."""
-        return UpdateEncoding(
-            num_parameters=self.manifest.num_parameters,
-            clip_norm=self.manifest.clip_norm,
-            num_summands=self.manifest.num_summands,
-            max_loss=self.setup.plan.max_loss,
-        )
+        return update_encoding(self.manifest, max_loss=self.setup.plan.max_loss)
 
     def secagg_parameters(self) -> SecAggParameters:
         """Return what the manifest says about its secure aggregation."""

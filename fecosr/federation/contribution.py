@@ -9,6 +9,7 @@ from fecosr.crypto.signatures import SigningKey, verify
 from fecosr.errors import CryptoError, ProtocolViolation
 from fecosr.federation.aggregation import Vector, weight_of
 from fecosr.federation.cohort import Roster
+from fecosr.federation.contents import update_encoding
 from fecosr.federation.effects import SumOpened
 from fecosr.federation.messages import RoundManifest, RoundTask, RunClosed
 from fecosr.federation.plan import FederationPlan
@@ -16,7 +17,6 @@ from fecosr.federation.policy import NodePolicy
 from fecosr.ids import COORDINATOR, NodeId
 from fecosr.privacy.clipping import clip
 from fecosr.secagg import client as secagg
-from fecosr.secagg.encoding import UpdateEncoding
 from fecosr.secagg.messages import (
     AdvertList,
     ClientMessage,
@@ -167,12 +167,7 @@ def begin_session(
         at most 1, so that it fits the ring whatever the training produced.
     """
     plan = setup.plan
-    encoding = UpdateEncoding(
-        num_parameters=manifest.num_parameters,
-        clip_norm=manifest.clip_norm,
-        num_summands=manifest.num_summands,
-        max_loss=plan.max_loss,
-    )
+    encoding = update_encoding(manifest, max_loss=plan.max_loss)
     vector = encoding.encode(
         clip(trained.update, manifest.clip_norm),
         weight=weight_of(
