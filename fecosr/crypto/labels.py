@@ -12,6 +12,9 @@ LENGTH_BYTES: Final = 8
 class Label(StrEnum):
     """Name every purpose a byte string can have, so that none is ever mistaken for another."""
 
+    PARTICIPATION = "fecosr/v1/participation"
+    OPTIMISER_STATE = "fecosr/v1/optimiser-state"
+    RELEASES = "fecosr/v1/releases"
     ROUND_MANIFEST = "fecosr/v1/round-manifest"
     RUN_CLOSED = "fecosr/v1/run-closed"
     CHECKPOINT = "fecosr/v1/checkpoint"
@@ -30,6 +33,8 @@ class Label(StrEnum):
     CLIENT_SECRETS = "fecosr/v1/client-secrets"
     ROUNDING = "fecosr/v1/rounding"
     ROTATION_SIGNS = "fecosr/v1/rotation-signs"
+    NOISE = "fecosr/v1/noise"
+    USER_SAMPLING = "fecosr/v1/user-sampling"
 
 
 def encode(label: Label, *parts: bytes) -> bytes:
