@@ -3,6 +3,7 @@
     settings       which data, in which format (no polars, no torch)
     readers        one file per format, each to the same table of interactions
     interactions   the one table, and the one way to read it
+    families       variants of one product as one item
     markets        which markets a folder holds, and which users occur in two of them
     catalogue      the items of one market, in a fixed order
     sequences      k-core filter, chronological sequences, leave-one-out split

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import polars as pl
 
+from fecosr.data.families import merge_families
 from fecosr.data.readers.online_retail import read_online_retail
 from fecosr.data.readers.recbole import read_recbole
 from fecosr.data.readers.tabular import read_columns, read_csv
@@ -19,10 +20,11 @@ def read_interactions(settings: DataSettings) -> pl.DataFrame:
     """Return one market's interactions in file order, without the excluded users.
 
     Returns:
-        Columns `user` str, `item` str, `timestamp` i64 in seconds, `row` i64 and, with titles, `title` str.
+        Columns `user` str, `item` str, `timestamp` i64 in seconds, `row` i64 and, with titles, `title` str
+        and, with stars, `rating` str.
 
     Raises:
-        DataError: the files cannot be used, or hold no interactions.
+        DataError: the files cannot be used, hold no interactions, or no stars to merge families by.
     """
     frame = _read(settings)
     if frame.is_empty():
@@ -30,7 +32,7 @@ def read_interactions(settings: DataSettings) -> pl.DataFrame:
     kept = frame.filter(~pl.col("user").is_in(settings.exclude_users)) if settings.exclude_users else frame
     if kept.is_empty():
         raise DataError("every user is excluded", remedy="shorten exclude_users", source=settings.path)
-    return kept
+    return merge_families(kept) if settings.merge_families else kept
 
 
 def market_name(settings: DataSettings) -> str:

@@ -23,7 +23,7 @@ RETAIL_COUNTRIES: Final[dict[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class ColumnNames:
-    """Name the columns of a CSV or Parquet file; an empty `title` means the file has none."""
+    """Name the columns of a CSV or Parquet file; empty `title` and `rating` mean the file has none."""
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
@@ -31,12 +31,13 @@ class ColumnNames:
     item: str = "item"
     timestamp: str = "timestamp"
     title: str = ""
+    rating: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a required column without a name, and one column in two roles."""
         if not (self.user and self.item and self.timestamp):
             raise ValueError("columns: user, item and timestamp must each name a column")
-        names = [name for name in (self.user, self.item, self.timestamp, self.title) if name]
+        names = [name for name in (self.user, self.item, self.timestamp, self.title, self.rating) if name]
         if len(set(names)) != len(names):
             raise ValueError(f"columns: the same column has two roles in {', '.join(names)}")
 
@@ -99,6 +100,7 @@ class DataSettings:
         separator: of the columns (csv).
         min_core: users and items with fewer interactions are dropped, repeatedly; 1 keeps everything.
         exclude_users: users dropped before anything else, such as those that a bigger market also has.
+        merge_families: whether variants of one product become one item (see `fecosr.data.families`).
         synthetic: what to generate (synthetic).
     """
 
@@ -111,6 +113,7 @@ class DataSettings:
     separator: str = ","
     min_core: int = 5
     exclude_users: tuple[str, ...] = ()
+    merge_families: bool = False
     synthetic: SyntheticSettings = field(default_factory=SyntheticSettings)
 
     def __post_init__(self) -> None:

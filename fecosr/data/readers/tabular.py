@@ -37,8 +37,8 @@ def interactions(table: SourceTable, columns: ColumnNames) -> pl.DataFrame:
     Raises:
         DataError: a column is missing, or a row has no user, no item or no time.
     """
-    required = (columns.user, columns.item, columns.timestamp)
-    table.require(*required, *([columns.title] if columns.title else []))
+    optional = [name for name in (columns.title, columns.rating) if name]
+    table.require(columns.user, columns.item, columns.timestamp, *optional)
     for name in (columns.user, columns.item):
         _require_name(table, name)
     table.refuse_where(
@@ -52,6 +52,8 @@ def interactions(table: SourceTable, columns: ColumnNames) -> pl.DataFrame:
         seconds(table, columns.timestamp),
         pl.col(ROW).alias("row"),
         *([pl.col(columns.title).cast(pl.String).alias("title")] if columns.title else []),
+        # Stars are compared, never computed with: text does.
+        *([pl.col(columns.rating).cast(pl.String).alias("rating")] if columns.rating else []),
     )
     return result.with_columns(_tidy_title()) if columns.title else result
 

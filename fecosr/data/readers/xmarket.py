@@ -11,7 +11,7 @@ from fecosr.data.settings import ColumnNames
 from fecosr.errors import DataError
 
 FILE_ENDINGS: Final = ("_5core.txt", "_5core.txt.gz")
-_COLUMNS: Final = ColumnNames(user="userId", item="itemId", timestamp="date")
+_COLUMNS: Final = ColumnNames(user="userId", item="itemId", timestamp="date", rating="rate")
 
 
 def read_xmarket(path: Path, market: str) -> pl.DataFrame:

@@ -15,7 +15,7 @@ TEXT = "userId itemId rate date\nu1 i1 5.0 2024-05-01\nu1 i2 4.0 1970-01-02\n"
 @pytest.mark.parametrize("name", ["de_5core.txt", "de_5core.txt.gz"])
 def test_a_file_or_its_folder_will_do(write: Writer, name: str) -> None:
     path = write(name, TEXT)
-    expected = [("u1", "i1", 1_714_521_600, 0), ("u1", "i2", 86400, 1)]
+    expected = [("u1", "i1", 1_714_521_600, 0, "5.0"), ("u1", "i2", 86400, 1, "4.0")]
     assert read_xmarket(path, "").rows() == expected
     assert read_xmarket(path.parent, "de").rows() == expected
 
@@ -34,7 +34,7 @@ def test_a_market_that_is_not_there_is_refused(write: Writer) -> None:
         (TEXT + "u2 i2 5.0 24-05-01\n", r":4: column date holds no time"),
         (TEXT + "u2 i2 5.0\n", r":4: column date is empty"),
         (TEXT + "u2 i2 5.0 2024-05-01 x\n", r":4: 5 fields where the header has 4"),
-        (TEXT.replace(" ", "\t"), r":1: no column userId, itemId, date .*check the separator"),
+        (TEXT.replace(" ", "\t"), r":1: no column userId, itemId, date, rate .*check the separator"),
         (TEXT.removeprefix("userId itemId rate date\n"), r":1: no column userId"),
     ],
 )
