@@ -33,6 +33,9 @@ class Label(StrEnum):
     CLIENT_SECRETS = "fecosr/v1/client-secrets"
     ROUNDING = "fecosr/v1/rounding"
     ROTATION_SIGNS = "fecosr/v1/rotation-signs"
+    ENROLMENT_REQUEST = "fecosr/v1/enrolment-request"
+    IDENTITY_HANDOVER = "fecosr/v1/identity-handover"
+    KIT_PACKAGE = "fecosr/v1/kit-package"
     NOISE = "fecosr/v1/noise"
     USER_SAMPLING = "fecosr/v1/user-sampling"
 
