@@ -27,8 +27,10 @@ from fecosr.federation.coordinator import Stopped
 from fecosr.federation.progress import CoordinatorSetup
 from fecosr.rpc.coordinator_driver import CoordinatorDriver
 from fecosr.rpc.coordinator_server import CoordinatorServer
+from fecosr.rpc.expiry import warn_of_expiry
 from fecosr.rpc.failpoints import failpoint_from
 from fecosr.rpc.listener import listen
+from fecosr.rpc.revocation import Revocations
 from fecosr.rpc.tls import TlsFiles
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -93,6 +95,8 @@ async def _serve(
     files = TlsFiles(config.tls.ca, config.tls.certificate, config.tls.key)
     # Whatever an operator may have to correct is tried before the first record is stored.
     listener = listen(config.listen, files, utc_now())
+    revocations = Revocations(config.tls.revoked, config.tls.ca)
+    warn_of_expiry(log, utc_now(), config.tls.ca, config.tls.certificate)
     with CoordinatorState(config.storage, setup) as state:
         begin = state.begin(config.initial_model)
         driver = CoordinatorDriver(state.persist, log, failpoint)
@@ -102,6 +106,7 @@ async def _serve(
             handler=driver,
             models=driver,
             uploads=state.uploads,
+            revocations=revocations,
         )
         # The run is open before the first node is let in: nodes that knock earlier wait at the port.
         await driver.start(server, begin)

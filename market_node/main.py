@@ -19,6 +19,7 @@ from fecosr.federation.cohort import Roster
 from fecosr.federation.contribution import NodeSetup
 from fecosr.federation.node import Done, Refused
 from fecosr.ids import NodeId
+from fecosr.rpc.expiry import warn_of_expiry
 from fecosr.rpc.failpoints import failpoint_from
 from fecosr.rpc.node_client import NodeClient
 from fecosr.rpc.node_driver import NodeDriver
@@ -130,6 +131,7 @@ def _setup(kit: _Kit, num_parameters: int) -> NodeSetup:
 async def _federate(kit: _Kit, setup: NodeSetup, state: NodeState, trainer: MarketTrainer) -> int:
     """Take part until the final model is stored; return the exit code."""
     files = TlsFiles(kit.config.tls.ca, kit.config.tls.certificate, kit.config.tls.key)
+    warn_of_expiry(kit.log, utc_now(), files.authority, files.certificate)
     client = NodeClient(kit.config.coordinator, files, clock=utc_now)
     driver = NodeDriver(
         setup, state.memory(), state, trainer.train, log=kit.log, failpoint=failpoint_from(os.environ)

@@ -40,10 +40,16 @@ class TlsSection(Section):
     ca: Path = Path("tls/ca.pem")
     certificate: Path = Path("tls/certificate.pem")
     key: Path = Path("tls/key.pem")
+    revoked: Path = Path("tls/revoked.pem")
 
     def under(self, folder: Path) -> "TlsSection":
         """Return the same files as paths from `folder`."""
-        return TlsSection(ca=folder / self.ca, certificate=folder / self.certificate, key=folder / self.key)
+        return TlsSection(
+            ca=folder / self.ca,
+            certificate=folder / self.certificate,
+            key=folder / self.key,
+            revoked=folder / self.revoked,
+        )
 
 
 class CoordinatorConfig(Section):

@@ -16,6 +16,7 @@ from fecosr.rpc.download_call import send_model
 from fecosr.rpc.handler import CoordinatorHandler, ModelSource, UploadSink
 from fecosr.rpc.incoming import Context, IncomingStream, NewestStreams, uninterrupted
 from fecosr.rpc.listener import Listener
+from fecosr.rpc.revocation import Revocations
 from fecosr.rpc.tls import PeerNameError, peer_node
 from fecosr.rpc.upload_call import receive_upload
 from fecosr.wire.control import decode_node_message, encode_coordinator_message
@@ -41,6 +42,7 @@ class CoordinatorServer:
         handler: is told what they do.
         models: holds what they may fetch.
         uploads: receives what they upload.
+        revocations: refuses those whose certificate is good no longer.
     """
 
     def __init__(
@@ -51,12 +53,14 @@ class CoordinatorServer:
         handler: CoordinatorHandler,
         models: ModelSource,
         uploads: UploadSink,
+        revocations: Revocations | None = None,
     ) -> None:
         self.port = listener.port
         self._roster = frozenset(roster)
         self._handler = handler
         self._models = models
         self._uploads = uploads
+        self._revocations = revocations
         self._connections: NewestStreams[NodeConnection] = NewestStreams()
         self._arriving: NewestStreams[IncomingStream] = NewestStreams()
         self._fetching: NewestStreams[IncomingStream] = NewestStreams()
@@ -183,6 +187,8 @@ class CoordinatorServer:
     async def _authenticated(self, context: Context) -> NodeId:
         try:
             node = peer_node(context.auth_context())
+            if self._revocations is not None:
+                self._revocations.check(context.auth_context())
         except PeerNameError as error:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
         if node not in self._roster:

@@ -34,7 +34,7 @@ class TlsFiles:
 
 
 class PeerNameError(ValueError):
-    """Report a certificate that names no market node."""
+    """Report a certificate that names no market node, or is good no longer."""
 
 
 def server_credentials(files: TlsFiles, now: datetime) -> grpc.ServerCredentials:
@@ -65,10 +65,7 @@ def peer_node(auth_context: Mapping[str, Iterable[bytes]]) -> NodeId:
     Raises:
         PeerNameError: there is no certificate, or it does not name exactly one market node.
     """
-    certificates = list(auth_context.get(_PEER_CERTIFICATE, ()))
-    if len(certificates) != 1:
-        raise PeerNameError("the peer showed no certificate")
-    certificate = x509.load_pem_x509_certificate(certificates[0])
+    certificate = peer_certificate(auth_context)
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -80,6 +77,18 @@ def peer_node(auth_context: Mapping[str, Iterable[bytes]]) -> NodeId:
         return node_id(uris[0].removeprefix(NODE_URI))
     except ValueError:
         raise PeerNameError("the certificate names no market node") from None
+
+
+def peer_certificate(auth_context: Mapping[str, Iterable[bytes]]) -> x509.Certificate:
+    """Return the certificate that the peer showed and TLS has verified.
+
+    Raises:
+        PeerNameError: there is none.
+    """
+    certificates = list(auth_context.get(_PEER_CERTIFICATE, ()))
+    if len(certificates) != 1:
+        raise PeerNameError("the peer showed no certificate")
+    return x509.load_pem_x509_certificate(certificates[0])
 
 
 def check_leaf(files: TlsFiles, now: datetime) -> None:
