@@ -23,9 +23,10 @@ from fecosr.data.batches import Batch, bucketed_batches
 from fecosr.data.catalogue import Catalogue
 from fecosr.data.sequences import ItemArray, MarketSequences
 from fecosr.harness.figures import Figure
-from fecosr.recommender.losses import SoftTargets, hard_targets, soft_cross_entropy
+from fecosr.recommender.losses import soft_cross_entropy
 from fecosr.recommender.model import ItemTableModel, real_positions
 from fecosr.recommender.settings import EncoderSettings, Precision
+from fecosr.recommender.soft_targets import SoftTargets, hard_targets
 from fecosr.training.epochs import train_epoch, train_step
 from fecosr.training.prepared import PreparedMarket, prepare_without_semantics
 
@@ -99,7 +100,7 @@ def _s2ce_beside_ce(num_items: int) -> Figure:
     """Return the seconds of S2CE, forward and backward, beside cross-entropy with the same kernel."""
     states, items, targets = _problem(ROWS, num_items)
     neighbours = (torch.arange(num_items)[:, None] + torch.arange(NUM_NEIGHBOURS) * 97) % num_items
-    soft = SoftTargets(neighbours, torch.full(neighbours.shape, 1 / NUM_NEIGHBOURS))
+    soft = SoftTargets(torch.full(neighbours.shape, 1 / NUM_NEIGHBOURS), neighbours)
     ours, reference = _in_turns(
         [
             partial(_gradients, partial(soft_cross_entropy, soft=kind), states, items, targets)

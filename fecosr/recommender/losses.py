@@ -1,18 +1,15 @@
 """Semantic Soft Cross-Entropy (S2CE), and plain cross-entropy as its special case.
 
-For a target y with its K nearest items N(y), y included, and a softmax p over all of the market's items,
+For a target y with soft target t_y (`fecosr.recommender.soft_targets`) and a softmax p over all of the
+market's items,
 
-    q_y(j) = softmax over j in N(y) of cos(z_y, z_j) / tau
-    t_y    = (1 - alpha) onehot(y) + alpha q_y
-    loss   = -sum_j t_y(j) log p(j)  =  logsumexp(logits) - sum_{k in N(y)} t_y(k) logits(k)
+    loss = -sum_j t_y(j) log p(j)  =  logsumexp(logits) - sum_j t_y(j) logits(j)
 
-The right-hand side holds because t_y sums to one; it never needs a soft target over the whole catalogue.
-t_y is zero outside N(y) by definition: this is not a truncation of a softmax over all items, whose tail could
-outweigh the target. alpha = 0, or tau towards 0, gives cross-entropy back. Label smoothing spreads a share
-over the whole catalogue alike; its part of loss and gradient needs the mean item alone.
+The right-hand side holds because t_y sums to one. Where t_y is zero but for K items it never needs a soft
+target over the whole catalogue, and a share that is spread over all items alike needs the mean item alone.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,8 +17,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from fecosr.recommender.catalogue_products import CatalogueProducts, catalogue_products
-from fecosr.recommender.semantics import Neighbours
-from fecosr.recommender.settings import Precision, S2CESettings
+from fecosr.recommender.settings import Precision
+from fecosr.recommender.soft_targets import SoftTargets
 
 _GOOD_ROWS = 128
 """Rows of a chunk with which its products run at full speed."""
@@ -31,51 +28,6 @@ _CACHED_LOGITS = 1 << 20
 
 _MOST_LOGITS = 6 << 20
 """Logits held at a time at most, 24 MiB: beyond 32 MiB page faults cost more than the products."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SoftTargets:
-    """Hold t_y for every item y of a catalogue, or for the targets of a batch, without its zeros.
-
-    Attributes:
-        items: int64 [V, K], the items that share the target, y itself first.
-        shares: float32 [V, K], t_y at those items, without what `uniform` adds; rows sum to `1 - uniform`.
-        uniform: the share that is spread over all items alike.
-    """
-
-    items: Tensor = field(repr=False)
-    shares: Tensor = field(repr=False)
-    uniform: float = 0.0
-
-
-def semantic_targets(neighbours: Neighbours, settings: S2CESettings) -> SoftTargets:
-    """Return t_y = (1 - alpha) onehot(y) + alpha q_y for every item.
-
-    Args:
-        neighbours: of each item, itself first.
-        settings: alpha, tau and K; neighbours beyond K are left out.
-    """
-    items = torch.from_numpy(neighbours.items[:, : settings.num_neighbours].copy())  # [V, K]
-    if settings.alpha == 0.0:
-        return hard_targets(len(items))
-    cosines = torch.from_numpy(neighbours.cosines[:, : settings.num_neighbours].copy())  # [V, K]
-    shares = settings.alpha * torch.softmax(cosines.double() / settings.tau, dim=1)  # [V, K]
-    shares[:, 0] += 1.0 - settings.alpha
-    return SoftTargets(items, shares.float())
-
-
-def hard_targets(num_items: int) -> SoftTargets:
-    """Return t_y = onehot(y) for every item: with it, `soft_cross_entropy` is cross-entropy."""
-    return SoftTargets(torch.arange(num_items)[:, None], torch.ones(num_items, 1))
-
-
-def smoothed(soft: SoftTargets, smoothing: float) -> SoftTargets:
-    """Return `(1 - smoothing) t_y + smoothing / V` for every item y.
-
-    Reference: Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7.
-    """
-    kept = 1.0 - smoothing
-    return SoftTargets(soft.items, kept * soft.shares, kept * soft.uniform + smoothing)
 
 
 def soft_cross_entropy(
@@ -101,18 +53,25 @@ def soft_cross_entropy(
     Returns:
         a scalar.
     """
-    of_rows = SoftTargets(soft.items[targets], soft.shares[targets].to(states.dtype), soft.uniform)
-    loss: Tensor = _S2CE.apply(states, item_inputs, of_rows, precision)  # type: ignore[no-untyped-call]
+    wanted = _Wanted(targets, soft)
+    loss: Tensor = _S2CE.apply(states, item_inputs, wanted, precision)  # type: ignore[no-untyped-call]
     return loss
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Wanted:
+    """Hold the targets of a batch, int64 [N], and the soft targets of every item."""
+
+    targets: Tensor
+    soft: SoftTargets
 
 
 class _S2CE(torch.autograd.Function):
     """Compute loss and both gradients in one sweep over row chunks, softmax in place."""
 
     @staticmethod
-    def forward(
-        ctx: Any, states: Tensor, items: Tensor, targets: SoftTargets, precision: Precision
-    ) -> Tensor:
+    def forward(ctx: Any, states: Tensor, items: Tensor, wanted: _Wanted, precision: Precision) -> Tensor:
+        targets, soft = wanted.targets, wanted.soft
         num_rows = len(states)
         rows_at_a_time = _rows_at_a_time(num_rows, len(items))
         products = catalogue_products(states, items, rows_at_a_time, precision)
@@ -120,12 +79,13 @@ class _S2CE(torch.autograd.Function):
         total = torch.zeros((), dtype=torch.float64, device=states.device)
         for start in range(0, num_rows, rows_at_a_time):
             rows = slice(start, min(start + rows_at_a_time, num_rows))
-            total += _sweep(products, rows, targets.items[rows], targets.shares[rows])
-        if targets.uniform:
+            total += _sweep(products, rows, targets[rows], soft)
+        if soft.uniform is not None:
+            spread = soft.uniform[targets].to(states.dtype)  # [N]
             mean_item = items.mean(dim=0)  # [D]
-            total -= targets.uniform * (states @ mean_item).double().sum()
-            products.grad_states.sub_(targets.uniform * mean_item)
-            products.grad_items.sub_(targets.uniform / len(items) * states.sum(dim=0))
+            total -= (spread * (states @ mean_item)).double().sum()
+            products.grad_states.addr_(spread, mean_item, alpha=-1.0)
+            products.grad_items.sub_((spread @ states) / len(items))
         ctx.save_for_backward(products.grad_states.div_(num_rows), products.grad_items.div_(num_rows))
         return (total / num_rows).to(states.dtype)
 
@@ -136,16 +96,22 @@ class _S2CE(torch.autograd.Function):
         return grad_loss * grad_states, grad_loss * grad_items, None, None
 
 
-def _sweep(products: CatalogueProducts, rows: slice, columns: Tensor, shares: Tensor) -> Tensor:
+def _sweep(products: CatalogueProducts, rows: slice, targets: Tensor, soft: SoftTargets) -> Tensor:
     """Return the summed loss of some rows, and add their part to both gradients."""
     logits = products.logits(rows)  # [rows, V]
+    shares = soft.shares[targets].to(logits.dtype)  # [rows, K]
+    columns = None if soft.items is None else soft.items[targets]  # [rows, K]
     largest = logits.amax(dim=1)  # [rows]
-    expected = (shares * logits.gather(1, columns)).sum(dim=1)  # [rows]
+    shared = logits if columns is None else logits.gather(1, columns)  # [rows, K]
+    expected: Tensor = torch.linalg.vecdot(shares, shared)  # [rows]
     p = torch.softmax(logits, dim=1, out=logits)  # [rows, V]
     # The largest p is exp(largest - log_normaliser), and never so small that its logarithm loses digits.
     log_normaliser = largest - p.amax(dim=1).log()  # [rows]
-    products.accumulate(rows, p.scatter_add_(1, columns, -shares))  # p - t
-    return (log_normaliser - expected).double().sum()
+    # What is left in place of p is p - t.
+    grad_logits = p.sub_(shares) if columns is None else p.scatter_add_(1, columns, shares.neg_())
+    products.accumulate(rows, grad_logits)
+    total: Tensor = (log_normaliser - expected).double().sum()
+    return total
 
 
 def _rows_at_a_time(num_rows: int, num_items: int) -> int:

@@ -92,6 +92,8 @@ class S2CESettings:
         alpha: how much of each target is spread over semantic neighbours; 0 is plain cross-entropy.
         tau: temperature of the spread; towards 0 it falls back onto the target itself.
         num_neighbours: K, the target included; a smaller catalogue is used whole.
+        support: over which items a target is spread: its K nearest "neighbours", or the whole "catalogue",
+            of which all shares are exact where it is small, and those of the K nearest items where not.
 
     Raises:
         ValueError: a value is out of range.
@@ -102,11 +104,13 @@ class S2CESettings:
     alpha: float = 0.5
     tau: float = 0.3
     num_neighbours: int = 16
+    support: Literal["neighbours", "catalogue"] = "neighbours"
 
     def __post_init__(self) -> None:
         _require(0.0 <= self.alpha <= 1.0, "alpha must be in 0 .. 1")
         _require(1e-6 <= self.tau <= 1e6, "tau must be in 1e-6 .. 1e6")
         _require(1 <= self.num_neighbours <= 1024, "num_neighbours must be in 1 .. 1024")
+        _require(self.support in ("neighbours", "catalogue"), "support must be 'neighbours' or 'catalogue'")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,11 @@ import torch
 from torch.optim import Optimizer
 
 from fecosr.data.batches import Batch, bucketed_batches
-from fecosr.recommender.losses import SoftTargets, soft_cross_entropy
+from fecosr.recommender.losses import soft_cross_entropy
 from fecosr.recommender.metrics import RankingMetrics
 from fecosr.recommender.model import SequenceModel, real_positions
 from fecosr.recommender.settings import Precision
+from fecosr.recommender.soft_targets import SoftTargets
 from fecosr.training.evaluation import evaluate
 from fecosr.training.prepared import PreparedMarket
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch.optim import AdamW
 
-from fecosr.recommender.losses import SoftTargets, smoothed
 from fecosr.recommender.model import SharedModel
+from fecosr.recommender.soft_targets import SoftTargets, smoothed
 from fecosr.training.epochs import EpochReport, Progress, ignore_progress, train_epoch
 from fecosr.training.parameters import FloatVector, flatten, load_into
 from fecosr.training.prepared import PreparedMarket

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from fecosr.data.sequences import MarketSequences, Split, split_leave_one_out
-from fecosr.recommender.losses import SoftTargets, hard_targets, semantic_targets
-from fecosr.recommender.semantics import catalogue_semantics, semantic_neighbours
+from fecosr.recommender.semantics import catalogue_semantics
 from fecosr.recommender.settings import S2CESettings, SemanticsSettings
+from fecosr.recommender.soft_targets import SoftTargets, hard_targets, semantic_targets
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,13 +51,12 @@ def prepare_without_semantics(data: MarketSequences) -> PreparedMarket:
 def prepare(data: MarketSequences, semantics: SemanticsSettings, s2ce: S2CESettings) -> PreparedMarket:
     """Return `data` split and with its semantics, neighbours and soft targets computed, once and for all."""
     items = catalogue_semantics(data.catalogue.item_ids, data.catalogue.titles, semantics)
-    neighbours = semantic_neighbours(items.vectors, s2ce.num_neighbours)
     return PreparedMarket(
         market=data.market,
         num_items=data.num_items,
         split=split_leave_one_out(data),
         semantics=torch.from_numpy(items.vectors),
         semantics_source=items.source,
-        soft=semantic_targets(neighbours, s2ce),
+        soft=semantic_targets(items.vectors, s2ce),
         hard=hard_targets(data.num_items),
     )

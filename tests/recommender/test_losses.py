@@ -7,15 +7,9 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from fecosr.recommender import catalogue_products, losses
-from fecosr.recommender.losses import (
-    SoftTargets,
-    hard_targets,
-    semantic_targets,
-    smoothed,
-    soft_cross_entropy,
-)
-from fecosr.recommender.semantics import semantic_neighbours
+from fecosr.recommender.losses import soft_cross_entropy
 from fecosr.recommender.settings import Precision, S2CESettings
+from fecosr.recommender.soft_targets import SoftTargets, hard_targets, semantic_targets, smoothed
 from tests.reference.soft_targets import dense_loss, dense_targets
 
 NUM_ITEMS, DIMENSION, NUM_ROWS = 37, 6, 20
@@ -37,10 +31,6 @@ def example() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return states.requires_grad_(), items.requires_grad_(), targets
 
 
-def soft_of(vectors: np.ndarray, settings: S2CESettings) -> SoftTargets:
-    return semantic_targets(semantic_neighbours(vectors, settings.num_neighbours), settings)
-
-
 @pytest.mark.parametrize(
     "settings",
     [
@@ -48,6 +38,7 @@ def soft_of(vectors: np.ndarray, settings: S2CESettings) -> SoftTargets:
         S2CESettings(alpha=1.0, tau=0.5, num_neighbours=8),
         S2CESettings(alpha=0.7, tau=10.0, num_neighbours=NUM_ITEMS),
         S2CESettings(alpha=0.5, tau=0.2, num_neighbours=1000),
+        S2CESettings(alpha=0.6, tau=0.2, num_neighbours=4, support="catalogue"),
     ],
 )
 def test_loss_and_gradients_agree_with_a_dense_soft_target(
@@ -59,8 +50,9 @@ def test_loss_and_gradients_agree_with_a_dense_soft_target(
     monkeypatch.setattr(losses, "_GOOD_ROWS", 1)
     monkeypatch.setattr(losses, "_CACHED_LOGITS", 3 * NUM_ITEMS)
     states, items, targets = example
-    dense = dense_targets(vectors, settings.alpha, settings.tau, settings.num_neighbours)
-    ours = soft_cross_entropy(states, items, targets, soft_of(vectors, settings))
+    most = NUM_ITEMS if settings.support == "catalogue" else settings.num_neighbours
+    dense = dense_targets(vectors, settings.alpha, settings.tau, most)
+    ours = soft_cross_entropy(states, items, targets, semantic_targets(vectors, settings))
     expected = dense_loss(states, items, targets, dense)
     torch.testing.assert_close(ours, expected, rtol=1e-6, atol=1e-7)
     for mine, theirs in zip(
@@ -76,7 +68,7 @@ def test_the_gradient_on_the_logits_is_p_minus_t(vectors: np.ndarray) -> None:
     settings = S2CESettings(alpha=0.4, tau=0.3, num_neighbours=6)
     logits = torch.randn(1, NUM_ITEMS, dtype=torch.float64, requires_grad=True)
     identity = torch.eye(NUM_ITEMS, dtype=torch.float64)
-    loss = soft_cross_entropy(logits, identity, torch.tensor([11]), soft_of(vectors, settings))
+    loss = soft_cross_entropy(logits, identity, torch.tensor([11]), semantic_targets(vectors, settings))
     loss.backward()  # type: ignore[no-untyped-call]
     t = dense_targets(vectors, 0.4, 0.3, 6)[11]
     assert logits.grad is not None
@@ -92,7 +84,7 @@ def test_numerical_gradients_agree(
     monkeypatch.setattr(losses, "_CACHED_LOGITS", 2 * 9)
     states, items = (tensor.detach()[:9, :4].clone().requires_grad_() for tensor in example[:2])
     targets = example[2][:9] % 9
-    soft = soft_of(vectors[:9], S2CESettings(alpha=0.5, tau=0.2, num_neighbours=4))
+    soft = semantic_targets(vectors[:9], S2CESettings(alpha=0.5, tau=0.2, num_neighbours=4))
     assert torch.autograd.gradcheck(
         lambda h, e: 3.0 * soft_cross_entropy(h, e, targets, soft), (states, items), eps=1e-6, atol=1e-7
     )
@@ -104,8 +96,10 @@ def test_numerical_gradients_agree(
         S2CESettings(alpha=0.0, tau=0.2, num_neighbours=8),
         S2CESettings(alpha=0.8, tau=1e-6, num_neighbours=8),
         S2CESettings(alpha=0.8, tau=0.2, num_neighbours=1),
+        S2CESettings(alpha=0.0, tau=0.2, support="catalogue"),
+        S2CESettings(alpha=0.8, tau=1e-6, support="catalogue"),
     ],
-    ids=["no alpha", "tau to zero", "no neighbours"],
+    ids=["no alpha", "tau to zero", "no neighbours", "no alpha over all", "tau to zero over all"],
 )
 def test_it_falls_back_to_cross_entropy(
     vectors: np.ndarray,
@@ -114,15 +108,8 @@ def test_it_falls_back_to_cross_entropy(
 ) -> None:
     states, items, targets = example
     expected = functional.cross_entropy(states @ items.T, targets)
-    for soft in (soft_of(vectors, settings), hard_targets(NUM_ITEMS)):
+    for soft in (semantic_targets(vectors, settings), hard_targets(NUM_ITEMS)):
         torch.testing.assert_close(soft_cross_entropy(states, items, targets, soft), expected)
-
-
-def test_shares_sum_to_one_and_the_target_keeps_most_of_a_small_alpha(vectors: np.ndarray) -> None:
-    soft = soft_of(vectors, S2CESettings(alpha=0.2, tau=0.2, num_neighbours=8))
-    torch.testing.assert_close(soft.shares.sum(dim=1), torch.ones(NUM_ITEMS))
-    assert (soft.shares[:, 0] > 0.8).all()
-    assert (soft.items[:, 0] == torch.arange(NUM_ITEMS)).all()
 
 
 def test_large_logits_neither_overflow_nor_lose_the_target() -> None:
@@ -162,7 +149,7 @@ def test_no_temporary_grows_with_batch_times_items(num_neighbours: int) -> None:
     states = torch.randn(num_rows, 4, requires_grad=True)
     items = torch.randn(num_items, 4, requires_grad=True)
     columns = torch.arange(num_items)[:, None] + torch.arange(num_neighbours)
-    soft = SoftTargets(columns % num_items, torch.full((num_items, num_neighbours), 1 / num_neighbours))
+    soft = SoftTargets(torch.full((num_items, num_neighbours), 1 / num_neighbours), columns % num_items)
     with LargestTensor() as largest:  # type: ignore[no-untyped-call]
         loss = soft_cross_entropy(states, items, torch.arange(num_rows), soft)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -214,7 +201,7 @@ def loss_and_gradients(precision: Precision) -> list[torch.Tensor]:
     targets = torch.randint(700, (50,), generator=generator)
     shares = torch.full((700, 4), 0.25)
     columns = (torch.arange(700)[:, None] + torch.arange(4)) % 700
-    loss = soft_cross_entropy(states, items, targets, SoftTargets(columns, shares), precision)
+    loss = soft_cross_entropy(states, items, targets, SoftTargets(shares, columns), precision)
     return [loss.detach(), *torch.autograd.grad(loss, (states, items))]
 
 
@@ -233,12 +220,6 @@ def test_bfloat16_is_single_precision_where_it_gains_nothing(monkeypatch: pytest
         assert torch.equal(half, single)
 
 
-def test_alpha_zero_and_plain_cross_entropy_take_the_same_path(vectors: np.ndarray) -> None:
-    without = soft_of(vectors, S2CESettings(alpha=0.0))
-    assert torch.equal(without.items, hard_targets(NUM_ITEMS).items)
-    assert torch.equal(without.shares, hard_targets(NUM_ITEMS).shares)
-
-
 @pytest.mark.parametrize("smoothing", [0.1, 1.0])
 def test_smoothing_spreads_a_share_over_all_items_alike(
     vectors: np.ndarray, example: tuple[torch.Tensor, torch.Tensor, torch.Tensor], smoothing: float
@@ -246,7 +227,9 @@ def test_smoothing_spreads_a_share_over_all_items_alike(
     states, items, targets = example
     settings = S2CESettings(alpha=0.3, tau=0.2, num_neighbours=5)
     dense = (1 - smoothing) * dense_targets(vectors, 0.3, 0.2, 5) + smoothing / NUM_ITEMS
-    ours = soft_cross_entropy(states, items, targets, smoothed(soft_of(vectors, settings), smoothing))
+    ours = soft_cross_entropy(
+        states, items, targets, smoothed(semantic_targets(vectors, settings), smoothing)
+    )
     expected = dense_loss(states, items, targets, dense)
     torch.testing.assert_close(ours, expected, rtol=1e-6, atol=1e-7)
     for mine, theirs in zip(
@@ -264,10 +247,3 @@ def test_smoothed_hard_targets_are_label_smoothing(
     ours = soft_cross_entropy(states, items, targets, smoothed(hard_targets(NUM_ITEMS), 0.2))
     expected = functional.cross_entropy(states @ items.T, targets, label_smoothing=0.2)
     torch.testing.assert_close(ours, expected, rtol=1e-6, atol=1e-7)
-
-
-def test_smoothing_twice_leaves_less_of_the_target() -> None:
-    twice = smoothed(smoothed(hard_targets(4), 0.5), 0.5)
-    assert twice.uniform == 0.75
-    assert twice.shares.tolist() == [[0.25]] * 4
-    assert smoothed(hard_targets(4), 0.0).uniform == 0.0

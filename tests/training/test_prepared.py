@@ -15,7 +15,7 @@ def test_a_catalogue_without_titles_falls_back_to_ids_and_says_so(
     prepared = prepare(market, settings.semantics, settings.s2ce)
     assert prepared.semantics_source == SOURCE_IDENTIFIERS
     assert prepared.semantics.shape == (24, 32)
-    assert prepared.soft.items.shape == (24, 4)
+    assert prepared.soft.shares.shape == (24, 4)
 
 
 def test_titles_make_neighbours(market: MarketSequences, settings: LearningSettings) -> None:
@@ -23,6 +23,7 @@ def test_titles_make_neighbours(market: MarketSequences, settings: LearningSetti
     titled = replace(market, catalogue=Catalogue(market.catalogue.item_ids, titles))
     prepared = prepare(titled, settings.semantics, settings.s2ce)
     assert prepared.semantics_source == SOURCE_TITLES
+    assert prepared.soft.items is not None
     nearest = prepared.soft.items[:, 1]
     assert (nearest % 2 == torch.arange(24) % 2).float().mean() > 0.8
 
