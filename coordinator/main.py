@@ -96,7 +96,6 @@ async def _serve(
     # Whatever an operator may have to correct is tried before the first record is stored.
     listener = listen(config.listen, files, utc_now())
     revocations = Revocations(config.tls.revoked, config.tls.ca)
-    warn_of_expiry(log, utc_now(), config.tls.ca, config.tls.certificate)
     with CoordinatorState(config.storage, setup) as state:
         begin = state.begin(config.initial_model)
         driver = CoordinatorDriver(state.persist, log, failpoint)
@@ -112,6 +111,7 @@ async def _serve(
         await driver.start(server, begin)
         await server.start()
         try:
+            warn_of_expiry(log, utc_now(), config.tls.ca, config.tls.certificate)
             log.info("coordinator_ready", address=config.listen, port=server.port)
             return await _until_over(driver, log)
         finally:

@@ -7,7 +7,7 @@ from cryptography import x509
 from structlog.testing import LogCapture
 
 from fecosr.rpc.certificates import create_authority
-from fecosr.rpc.expiry import WARNING_DAYS, days_left, warn_of_expiry
+from fecosr.rpc.expiry import WARNING_DAYS, days_left, expires_soon, warn_of_expiry
 from tests.reference.loopback import NOW
 
 
@@ -44,3 +44,12 @@ def test_days_are_whole(certificate: Path) -> None:
     found = x509.load_pem_x509_certificate(certificate.read_bytes())
     assert days_left(found, NOW) in {99, 100}
     assert days_left(found, NOW + timedelta(days=100 - WARNING_DAYS, hours=1)) == WARNING_DAYS - 1
+
+
+@pytest.mark.parametrize(("lifetime_days", "from_day"), [(3650, 3620), (365, 335), (30, 20), (3, 2)])
+def test_a_certificate_made_for_a_short_time_is_not_announced_from_its_first_day_on(
+    lifetime_days: int, from_day: int
+) -> None:
+    found = x509.load_pem_x509_certificate(create_authority("test", NOW, lifetime_days).certificate)
+    assert not expires_soon(found, NOW + timedelta(days=from_day, hours=-1))
+    assert expires_soon(found, NOW + timedelta(days=from_day, hours=1))
