@@ -1,4 +1,4 @@
-"""What the coordinator keeps on disk, its ledger and the shared models, and how it finds its place again."""
+"""What the coordinator keeps on disk, its ledger and what that names, and how it finds its place again."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,16 +7,21 @@ from typing import Self
 
 from fecosr.errors import ConfigError, StorageError
 from fecosr.federation.coordinator import CoordinatorTransition, open_run, resume_run
-from fecosr.federation.effects import CoordinatorRecord, ModelStored
-from fecosr.federation.progress import CoordinatorSetup, replay
-from fecosr.ledger.records import RunOpened
+from fecosr.federation.effects import CoordinatorRecord, ModelStored, OptimiserStateStored, SumStored
+from fecosr.federation.progress import CoordinatorSetup, Kept, Replayed, replay
+from fecosr.ledger.log import Entry
+from fecosr.ledger.records import RoundReleased, RunOpened
 from fecosr.storage.atomic_files import make_folder
 from fecosr.storage.ledger_store import LedgerStore
+from fecosr.storage.optimiser_states import OptimiserStateStore
 from fecosr.storage.parameters import ModelStore, Parameters, read_parameters
+from fecosr.storage.sums import SumStore
 from fecosr.storage.uploads import UploadSpool
 
 LEDGER_FILE = "ledger.jsonl"
 MODELS_FOLDER = "models"
+OPTIMISER_FOLDER = "optimiser"
+SUMS_FOLDER = "sums"
 UPLOADS_FOLDER = "uploads"
 
 
@@ -38,6 +43,8 @@ class CoordinatorState:
         self._setup = setup
         self._ledger = LedgerStore(folder / LEDGER_FILE, setup.plan.run, setup.key.public)
         self._models = ModelStore(folder / MODELS_FOLDER)
+        self._optimiser_states = OptimiserStateStore(folder / OPTIMISER_FOLDER)
+        self._sums = SumStore(folder / SUMS_FOLDER)
         self.uploads = UploadSpool(folder / UPLOADS_FOLDER)
 
     def begin(self, initial_model: Path) -> Callable[[float], CoordinatorTransition]:
@@ -46,7 +53,7 @@ class CoordinatorState:
         Raises:
             ConfigError: the kit has no usable initial model, or another plan or roster than the run was begun
                 with.
-            StorageError: a model file is missing or damaged.
+            StorageError: the file of the model or of the optimiser's state is missing or damaged.
         """
         entries = self._ledger.entries
         if not entries:
@@ -57,17 +64,31 @@ class CoordinatorState:
             raise StorageError("the ledger does not begin by opening a run")
         self._check_unchanged(opened)
         replayed = replay(entries, self._setup.key.public)
-        current = self._models.load(replayed.model_hash)
-        return lambda now: resume_run(self._setup, replayed, current, now)
+        kept = self._kept(replayed)
+        return lambda now: resume_run(self._setup, replayed, kept, now)
 
     def persist(self, record: CoordinatorRecord) -> None:
         """Store one record; it is on the disk when this returns."""
-        if isinstance(record, ModelStored):
-            stored = self._models.save(record.parameters, {"run": self._setup.plan.run})
-            if stored != record.model_hash:
-                raise StorageError("a model was stored under another hash than its own")
-        else:
-            self._ledger.append(record)
+        match record:
+            case ModelStored(model_hash=named, parameters=parameters):
+                _require_same(named, self._models.save(parameters, {"run": self._setup.plan.run}))
+            case OptimiserStateStored(state_hash=named, state=state):
+                _require_same(named, self._optimiser_states.save(state))
+            case SumStored(sum_hash=named, total=total):
+                _require_same(named, self._sums.save(total))
+            case entry:
+                self._append(entry)
+
+    def _append(self, entry: Entry) -> None:
+        self._ledger.append(entry)
+        if isinstance(entry.body, RoundReleased):
+            self._optimiser_states.forget_all_but(entry.body.optimiser_state)
+
+    def _kept(self, replayed: Replayed) -> Kept:
+        parameters = self._models.load(replayed.model_hash)
+        if not replayed.released:
+            return Kept(parameters, self._setup.plan.server.init(len(parameters)))
+        return Kept(parameters, self._optimiser_states.load(replayed.optimiser_state))
 
     def _check_unchanged(self, opened: RunOpened) -> None:
         if opened.plan_hash != self._setup.plan.hash():
@@ -89,6 +110,11 @@ class CoordinatorState:
     ) -> None:
         self.uploads.discard_all()
         self._ledger.close()
+
+
+def _require_same(named: bytes, stored: bytes) -> None:
+    if named != stored:
+        raise StorageError("something was stored under another hash than its own")
 
 
 def _initial(path: Path) -> Parameters:

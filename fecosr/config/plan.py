@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from fecosr.config.toml import Section, load
 from fecosr.crypto.labels import sha256
+from fecosr.federation.optimisers import ServerOptimiser, Sgd
 from fecosr.federation.plan import FederationPlan
 from fecosr.ids import RunId, run_id
 from fecosr.recommender.settings import AdapterSettings, EncoderSettings, S2CESettings, SemanticsSettings
@@ -54,7 +55,7 @@ class AggregationSection(Section):
     max_loss: float = Field(default=20.0, gt=0, le=1e6, allow_inf_nan=False)
     reference_num_users: int = Field(default=10_000, ge=1)
     weight_exponent: float = Field(default=0.5, ge=0, le=1)
-    server_learning_rate: float = Field(default=1.0, gt=0, le=10)
+    server: Annotated[ServerOptimiser, Field(discriminator="optimiser")] = Sgd()
 
 
 class PrivacySection(Section):
@@ -115,7 +116,7 @@ class Plan(Section):
             max_loss=self.aggregation.max_loss,
             reference_num_users=self.aggregation.reference_num_users,
             weight_exponent=self.aggregation.weight_exponent,
-            server_learning_rate=self.aggregation.server_learning_rate,
+            server=self.aggregation.server,
             join_seconds=self.deadlines.join_seconds,
             finish_seconds=self.deadlines.finish_seconds,
             phase_seconds=phases,

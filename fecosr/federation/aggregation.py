@@ -1,4 +1,4 @@
-"""From local updates to the next model: weights on the way in, the server optimiser on the way out."""
+"""What goes into a round and what comes out of it: weights, the mean update, names of models and sums."""
 
 import hashlib
 
@@ -6,8 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fecosr.errors import MisuseError
+from fecosr.secagg.encoding import DecodedSum
 
 Vector = npt.NDArray[np.float32]
+RingVector = npt.NDArray[np.uint32]
 
 
 def weight_of(num_users: int, *, reference_num_users: int, exponent: float) -> float:
@@ -24,17 +26,14 @@ def weight_of(num_users: int, *, reference_num_users: int, exponent: float) -> f
     return float(min(1.0, num_users / reference_num_users) ** exponent)
 
 
-def fedavg(parameters: Vector, mean_update: Vector, *, learning_rate: float) -> Vector:
-    """Return the shared parameters after one server step, `parameters + learning_rate * mean_update`.
+def mean_update(total: DecodedSum) -> Vector:
+    """Return the weighted mean of the survivors' updates, float32 [P], rounded once per element."""
+    return total.update_sum / np.float32(total.weight)
 
-    Args:
-        parameters: float32 [P], the model the round started from.
-        mean_update: float32 [P], the weighted mean of the survivors' updates.
-        learning_rate: 1 gives plain FedAvg.
 
-    Reference: McMahan et al. 2017, Algorithm 1, in the form of Reddi et al. 2021, Algorithm 1 (SGD server).
-    """
-    return parameters + np.float32(learning_rate) * mean_update
+def sum_hash(total: RingVector) -> bytes:
+    """Return the SHA-256 by which the ledger names an opened sum: of its uint32 elements, little endian."""
+    return hashlib.sha256(np.ascontiguousarray(total, dtype="<u4").data).digest()
 
 
 def parameters_hash(parameters: Vector) -> bytes:

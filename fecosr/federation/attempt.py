@@ -6,11 +6,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fecosr.crypto.labels import sha256
 from fecosr.errors import CryptoError
-from fecosr.federation.aggregation import fedavg, parameters_hash, weight_of
+from fecosr.federation.aggregation import mean_update, parameters_hash, sum_hash, weight_of
 from fecosr.federation.contents import update_encoding
-from fecosr.federation.effects import CoordinatorOutgoing, CoordinatorRecord, ModelStored, Observed, ToNode
+from fecosr.federation.effects import (
+    CoordinatorOutgoing,
+    CoordinatorRecord,
+    ModelStored,
+    Observed,
+    OptimiserStateStored,
+    SumStored,
+    ToNode,
+)
 from fecosr.federation.messages import Outcome, RoundClosed, RoundManifest
 from fecosr.federation.progress import CoordinatorSetup, Progress
 from fecosr.ids import NodeId
@@ -86,32 +93,39 @@ def release(attempt: Attempt, completed: secagg.Completed, now: float) -> Ending
         return abort(attempt, "bad_sum", str(error), unmasked=True)
     if total.weight < _smallest_weight(attempt, len(completed.survivors)):
         return abort(attempt, "bad_sum", "The survivors' weights sum to too little.", unmasked=True)
-    mean = total.update_sum / np.float32(total.weight)  # [P]
+    mean = mean_update(total)  # [P]
     if not l2_norm(mean) <= _largest_norm(attempt, len(completed.survivors), total.weight):
         return abort(attempt, "bad_sum", "The mean update is longer than clip_norm.", unmasked=True)
-    rate = attempt.setup.plan.server_learning_rate
-    parameters = fedavg(attempt.progress.parameters, mean, learning_rate=rate)
-    model_hash = parameters_hash(parameters)
+    before = attempt.progress
+    step = attempt.setup.plan.server.apply(before.parameters, mean, before.optimiser_state)
+    if not np.isfinite(step.parameters).all():
+        return abort(attempt, "bad_sum", "The next model would not be finite.", unmasked=True)
+    model_hash = parameters_hash(step.parameters)
     if model_hash == attempt.manifest.model_hash:
         # Nodes rightly refuse to train on one model in two rounds.
         return abort(attempt, "model_unchanged", "The sum leaves the model as it was.", unmasked=True)
-    entry, progress = attempt.progress.recorded(
-        _released_body(attempt, completed, model_hash), attempt.setup.key
-    )
+    body = _released_body(attempt, completed, model_hash, step.state.hash())
+    entry, progress = before.recorded(body, attempt.setup.key)
     progress = replace(
         progress,
         released=attempt.manifest.round,
         attempts=0,
         bound_to=frozenset(),
-        parameters=parameters,
+        parameters=step.parameters,
         model_hash=model_hash,
         excluded=progress.excluded | _convicted(attempt),
+        optimiser_state=step.state,
     )
     outbox: tuple[CoordinatorOutgoing, ...] = (
         _released_event(attempt, completed, total, now),
         *_closed(attempt, progress, Outcome.RELEASED, ""),
     )
-    return Transition(Released(progress), (ModelStored(model_hash, parameters), entry), outbox)
+    stored = (
+        ModelStored(model_hash, step.parameters),
+        OptimiserStateStored(body.optimiser_state, step.state),
+        SumStored(body.total_hash, completed.total),
+    )
+    return Transition(Released(progress), (*stored, entry), outbox)
 
 
 def abort(attempt: Attempt, reason: str, detail: str, *, unmasked: bool) -> EndingTransition:
@@ -160,7 +174,9 @@ def _largest_norm(attempt: Attempt, num_survivors: int, weight: float) -> float:
     return encoding.clip_norm * (1 + NORM_SLACK) + rounding
 
 
-def _released_body(attempt: Attempt, completed: secagg.Completed, model_hash: bytes) -> RoundReleased:
+def _released_body(
+    attempt: Attempt, completed: secagg.Completed, model_hash: bytes, state_hash: bytes
+) -> RoundReleased:
     signatures = sorted(completed.proof.signatures, key=lambda signed: signed.client)
     return RoundReleased(
         round=attempt.manifest.round,
@@ -170,10 +186,11 @@ def _released_body(attempt: Attempt, completed: secagg.Completed, model_hash: by
         consistency_signatures=tuple(
             RecordedSignature(signed.client, signed.signature) for signed in signatures
         ),
-        total_hash=sha256(completed.total.astype("<u4").tobytes()),
+        total_hash=sum_hash(completed.total),
         model_in=attempt.manifest.model_hash,
         model_out=model_hash,
         privacy_event="non_private",
+        optimiser_state=state_hash,
     )
 
 

@@ -24,6 +24,7 @@ from fecosr.federation.messages import Finished, Hello, NodeMessage, Rejected, R
 from fecosr.federation.progress import (
     COORDINATOR_RESTARTED,
     CoordinatorSetup,
+    Kept,
     Progress,
     Replayed,
     opening,
@@ -218,11 +219,9 @@ def open_run(setup: CoordinatorSetup, parameters: Vector, now: float) -> Coordin
     return _prefixed(_gather(setup, progress, now, now), records=(ModelStored(model_hash, parameters), entry))
 
 
-def resume_run(
-    setup: CoordinatorSetup, replayed: Replayed, parameters: Vector, now: float
-) -> CoordinatorTransition:
-    """Go on with a run whose ledger was replayed; `parameters` are those `replayed.model_hash` names."""
-    entries, progress = returning(setup, replayed, parameters, now)
+def resume_run(setup: CoordinatorSetup, replayed: Replayed, kept: Kept, now: float) -> CoordinatorTransition:
+    """Go on with a run whose ledger was replayed; `kept` is what the hashes in `replayed` name."""
+    entries, progress = returning(setup, replayed, kept, now)
     if replayed.aborted:
         return _tell(setup, progress, replayed.aborted, now)
     if replayed.ended:

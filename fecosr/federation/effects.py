@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fecosr.federation.aggregation import Vector
+from fecosr.federation.aggregation import RingVector, Vector
 from fecosr.federation.messages import CoordinatorMessage, NodeMessage, RoundManifest
+from fecosr.federation.optimisers import OptimiserState
 from fecosr.ids import NodeId
 from fecosr.ledger.checkpoint import Checkpoint
 from fecosr.ledger.log import Entry
@@ -27,6 +28,22 @@ class ModelStored:
     parameters: Vector = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class OptimiserStateStored:
+    """Keep what the server optimiser remembers under its hash, for a coordinator that starts again."""
+
+    state_hash: bytes
+    state: OptimiserState
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SumStored:
+    """Keep an opened sum, uint32 [length], under its hash, so that an auditor can redo the server's step."""
+
+    sum_hash: bytes
+    total: RingVector = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class ToNode:
     """Send a message to one node, if it is still connected."""
@@ -42,7 +59,8 @@ class Disconnect:
     node: NodeId
 
 
-CoordinatorRecord = ModelStored | Entry
+CoordinatorRecord = ModelStored | OptimiserStateStored | SumStored | Entry
+"""The entry that names model, state and sum is the release; what is stored before it is not yet released."""
 CoordinatorOutgoing = ToNode | Disconnect | Observed
 
 

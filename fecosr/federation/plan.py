@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fecosr.crypto.labels import sha256
+from fecosr.federation.optimisers import ServerOptimiser
 from fecosr.ids import RunId
 from fecosr.secagg.messages import Phase
 
@@ -23,7 +24,7 @@ class FederationPlan:
         max_loss: a reported training loss is cut to this, so that it fits the encoding.
         reference_num_users: a market of this many users or more has weight 1.
         weight_exponent: see `fecosr.federation.aggregation.weight_of`.
-        server_learning_rate: step length of the server optimiser.
+        server: the optimiser that turns the mean update of a round into the next model.
         join_seconds: how long a round waits for missing nodes once n_min are connected.
         finish_seconds: how long the end of the run waits for nodes to fetch the final model.
         phase_seconds: deadline of each secure-aggregation phase; AdvertiseKeys covers the training.
@@ -39,7 +40,7 @@ class FederationPlan:
     max_loss: float
     reference_num_users: int
     weight_exponent: float
-    server_learning_rate: float
+    server: ServerOptimiser
     join_seconds: float
     finish_seconds: float
     phase_seconds: Mapping[Phase, float]

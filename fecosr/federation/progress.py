@@ -7,6 +7,7 @@ from typing import Final
 from fecosr.crypto.signatures import SigningKey
 from fecosr.federation.aggregation import Vector
 from fecosr.federation.cohort import Roster
+from fecosr.federation.optimisers import OptimiserState
 from fecosr.federation.plan import FederationPlan
 from fecosr.ids import NodeId
 from fecosr.ledger.log import Entry, Head, append, genesis, verify_chain
@@ -48,6 +49,7 @@ class Progress:
         attempts: attempts already made at the next round.
         parameters: float32 [P], the current shared model.
         model_hash: its name.
+        optimiser_state: what the server optimiser remembers.
         connected: nodes with an open connection.
         finished: nodes that hold the final model.
         absent_since: when each node that is not connected was last seen, in driver seconds.
@@ -60,6 +62,7 @@ class Progress:
     attempts: int
     parameters: Vector = field(repr=False)
     model_hash: bytes
+    optimiser_state: OptimiserState
     connected: frozenset[NodeId]
     finished: frozenset[NodeId]
     absent_since: Mapping[NodeId, float]
@@ -92,6 +95,7 @@ class Replayed:
         released: rounds released.
         attempts: attempts already made at the next round.
         model_hash: the current shared model.
+        optimiser_state: hash of what the server optimiser remembers; empty before the first release.
         open_attempt: the attempt that was neither released nor aborted; 0: none.
         survivors: whose vectors the open attempt sums up, once that was fixed.
         unmasking: whether the open attempt had asked for shares, so that its sum may have been opened.
@@ -105,6 +109,7 @@ class Replayed:
     released: int
     attempts: int
     model_hash: bytes
+    optimiser_state: bytes
     open_attempt: int
     survivors: tuple[NodeId, ...]
     unmasking: bool
@@ -114,6 +119,19 @@ class Replayed:
     aborted: str
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """Hold what a coordinator keeps beside its ledger, which names it by hashes.
+
+    Attributes:
+        parameters: float32 [P], the current shared model.
+        optimiser_state: what the server optimiser remembers after the round released last.
+    """
+
+    parameters: Vector = field(repr=False)
+    optimiser_state: OptimiserState
+
+
 def replay(entries: Iterable[Entry], coordinator_public: bytes) -> Replayed:
     """Return where the ledger stopped, having verified all of it.
 
@@ -121,10 +139,27 @@ def replay(entries: Iterable[Entry], coordinator_public: bytes) -> Replayed:
         LedgerError: the chain or a signature does not verify.
     """
     entries = tuple(entries)
-    replayed = Replayed(verify_chain(entries, coordinator_public), 0, 0, b"", 0, (), False, (), "", False, "")
+    replayed = _nothing_yet(verify_chain(entries, coordinator_public))
     for entry in entries:
         replayed = _after(replayed, entry.body)
     return replayed
+
+
+def _nothing_yet(head: Head) -> Replayed:
+    return Replayed(
+        head=head,
+        released=0,
+        attempts=0,
+        model_hash=b"",
+        optimiser_state=b"",
+        open_attempt=0,
+        survivors=(),
+        unmasking=False,
+        bound_to=(),
+        last_reason="",
+        ended=False,
+        aborted="",
+    )
 
 
 def _after(before: Replayed, body: Body) -> Replayed:
@@ -140,7 +175,12 @@ def _after(before: Replayed, body: Body) -> Replayed:
         case UnmaskingBegun():
             return replace(before, unmasking=True)
         case RoundReleased():
-            return Replayed(before.head, body.round, 0, body.model_out, 0, (), False, (), "", False, "")
+            return replace(
+                _nothing_yet(before.head),
+                released=body.round,
+                model_hash=body.model_out,
+                optimiser_state=body.optimiser_state,
+            )
         case RoundAborted():
             bound_to = before.survivors if body.unmasked else before.bound_to
             return replace(
@@ -170,18 +210,19 @@ def opening(
         num_parameters=len(parameters),
         privacy=PrivacyTerms("none", "user", "add_or_remove_one", plan.clip_norm),
     )
-    return _empty(setup, genesis(plan.run), parameters, model_hash, now).recorded(body, setup.key)
+    kept = Kept(parameters, plan.server.init(len(parameters)))
+    return _empty(setup, genesis(plan.run), kept, model_hash, now).recorded(body, setup.key)
 
 
 def returning(
-    setup: CoordinatorSetup, replayed: Replayed, parameters: Vector, now: float
+    setup: CoordinatorSetup, replayed: Replayed, kept: Kept, now: float
 ) -> tuple[tuple[Entry, ...], Progress]:
     """Return the entries a coordinator appends when it comes back, and the progress after them.
 
     A round that was open is aborted: its keys died with the process, so it is tried again with fresh ones.
     """
     progress = replace(
-        _empty(setup, replayed.head, parameters, replayed.model_hash, now),
+        _empty(setup, replayed.head, kept, replayed.model_hash, now),
         released=replayed.released,
         attempts=replayed.attempts,
         bound_to=frozenset(replayed.survivors if replayed.unmasking else replayed.bound_to),
@@ -205,15 +246,14 @@ def returning(
     return (restarted, aborted), progress
 
 
-def _empty(
-    setup: CoordinatorSetup, head: Head, parameters: Vector, model_hash: bytes, now: float
-) -> Progress:
+def _empty(setup: CoordinatorSetup, head: Head, kept: Kept, model_hash: bytes, now: float) -> Progress:
     return Progress(
         head=head,
         released=0,
         attempts=0,
-        parameters=parameters,
+        parameters=kept.parameters,
         model_hash=model_hash,
+        optimiser_state=kept.optimiser_state,
         connected=frozenset(),
         finished=frozenset(),
         absent_since=dict.fromkeys(setup.roster.nodes, now),

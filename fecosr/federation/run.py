@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from fecosr.errors import MisuseError
 from fecosr.federation import node as market
-from fecosr.federation.aggregation import Vector
+from fecosr.federation.aggregation import RingVector, Vector
 from fecosr.federation.contribution import LocalUpdate, NodeSetup
 from fecosr.federation.coordinator import (
     CoordinatorState,
@@ -14,6 +14,7 @@ from fecosr.federation.coordinator import (
     RunningCoordinator,
     Stopped,
     open_run,
+    resume_run,
 )
 from fecosr.federation.effects import (
     Disconnect,
@@ -22,13 +23,16 @@ from fecosr.federation.effects import (
     ModelStored,
     NodeRecord,
     Observed,
+    OptimiserStateStored,
     StartSession,
+    SumStored,
     ToCoordinator,
     ToNode,
     TrainLocally,
 )
 from fecosr.federation.messages import CoordinatorMessage, Hello, NodeMessage, RoundManifest
-from fecosr.federation.progress import CoordinatorSetup
+from fecosr.federation.optimisers import OptimiserState
+from fecosr.federation.progress import CoordinatorSetup, Kept, Replayed, replay
 from fecosr.ids import NodeId
 from fecosr.ledger.log import Entry
 
@@ -67,6 +71,8 @@ class FederationRun:
         now: virtual seconds.
         ledger: the coordinator's ledger entries, in order.
         models: shared models by hash.
+        optimiser_states: what the server optimiser remembered after each round, by hash.
+        sums: opened sums by hash.
         records: what each node stored, in order.
         fine_tuning: the final model's hash for each node that got it.
         log: every observed event, with who observed it.
@@ -77,6 +83,8 @@ class FederationRun:
     now: float = 0.0
     ledger: list[Entry] = field(default_factory=list)
     models: dict[bytes, Vector] = field(default_factory=dict)
+    optimiser_states: dict[bytes, OptimiserState] = field(default_factory=dict)
+    sums: dict[bytes, RingVector] = field(default_factory=dict)
     records: dict[NodeId, list[NodeRecord]] = field(default_factory=dict)
     fine_tuning: dict[NodeId, bytes] = field(default_factory=dict)
     log: list[tuple[str, str, Mapping[str, object]]] = field(default_factory=list)
@@ -98,6 +106,24 @@ class FederationRun:
         self.to_nodes = deque(item for item in self.to_nodes if item[0] != node)
         running = self._running()
         self.coordinator_does(running.disconnected(node, self.now))
+
+    def coordinator_restarts(self, setup: CoordinatorSetup) -> None:
+        """Let the coordinator come back from nothing but what it stored; messages on their way are lost."""
+        self.to_nodes.clear()
+        self.to_coordinator.clear()
+        replayed = replay(self.ledger, setup.key.public)
+        self.coordinator_does(resume_run(setup, replayed, self.kept(setup, replayed), self.now))
+        for name, state in self.nodes.items():
+            if isinstance(state, market.Listening):
+                self.nodes[name] = market.disconnected(state).state
+                self._node_does(name, market.connected(self._listening(name)))
+
+    def kept(self, setup: CoordinatorSetup, replayed: Replayed) -> Kept:
+        """Return what the coordinator stored under the hashes its ledger ends with."""
+        parameters = self.models[replayed.model_hash]
+        if not replayed.released:
+            return Kept(parameters, setup.plan.server.init(len(parameters)))
+        return Kept(parameters, self.optimiser_states[replayed.optimiser_state])
 
     def time_passes(self) -> None:
         """Jump to the coordinator's deadline."""
@@ -122,10 +148,15 @@ class FederationRun:
     def coordinator_does(self, transition: CoordinatorTransition) -> None:
         """Carry out a transition of the coordinator: records first, then messages."""
         for record in transition.records:
-            if isinstance(record, ModelStored):
-                self.models[record.model_hash] = record.parameters
-            else:
-                self.ledger.append(record)
+            match record:
+                case ModelStored(model_hash=digest, parameters=parameters):
+                    self.models[digest] = parameters
+                case OptimiserStateStored(state_hash=digest, state=state):
+                    self.optimiser_states[digest] = state
+                case SumStored(sum_hash=digest, total=total):
+                    self.sums[digest] = total
+                case entry:
+                    self.ledger.append(entry)
         self.coordinator, self.deadline = transition.state, transition.deadline
         for item in transition.outbox:
             match item:

@@ -161,6 +161,7 @@ class RoundReleased:
         model_in: hash of the parameters the round started from.
         model_out: hash of the parameters after the server optimiser.
         privacy_event: what the release costs; "non_private" has no finite cost.
+        optimiser_state: hash of what the server optimiser remembers after this round.
     """
 
     round: int
@@ -172,6 +173,7 @@ class RoundReleased:
     model_in: Digest
     model_out: Digest
     privacy_event: Literal["non_private"]
+    optimiser_state: Digest
 
     def __post_init__(self) -> None:
         _require_sorted("survivors", self.survivors)

@@ -9,7 +9,7 @@ from coordinator.state import LEDGER_FILE, MODELS_FOLDER, CoordinatorState
 from fecosr.errors import ConfigError, StorageError
 from fecosr.federation.aggregation import parameters_hash
 from fecosr.federation.coordinator import Gathering
-from fecosr.federation.effects import ModelStored
+from fecosr.federation.effects import CoordinatorRecord, ModelStored
 from fecosr.federation.progress import CoordinatorSetup
 from fecosr.ledger.log import Entry
 from fecosr.ledger.records import CoordinatorRestarted
@@ -29,7 +29,7 @@ def initial_model(tmp_path: Path, federation: SmallFederation) -> Path:
     return path
 
 
-def begin(folder: Path, setup: CoordinatorSetup, initial_model: Path) -> Iterator[ModelStored | Entry]:
+def begin(folder: Path, setup: CoordinatorSetup, initial_model: Path) -> Iterator[CoordinatorRecord]:
     """Open the state as a coordinator does at its start, store what it wants stored, and leave again."""
     with CoordinatorState(folder, setup) as state:
         transition = state.begin(initial_model)(0.0)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from fecosr.errors import MisuseError
-from fecosr.federation.aggregation import fedavg, parameters_hash, weight_of
+from fecosr.federation.aggregation import mean_update, parameters_hash, sum_hash, weight_of
+from fecosr.secagg.encoding import DecodedSum
 
 
 @pytest.mark.parametrize(
@@ -20,12 +21,15 @@ def test_a_market_without_users_is_refused() -> None:
         weight_of(0, reference_num_users=100, exponent=1.0)
 
 
-def test_fedavg_moves_by_the_learning_rate_and_keeps_float32() -> None:
-    parameters = np.array([1.0, 2.0], dtype=np.float32)
-    stepped = fedavg(parameters, np.array([1.0, -2.0], dtype=np.float32), learning_rate=0.5)
-    np.testing.assert_array_equal(stepped, np.array([1.5, 1.0], dtype=np.float32))
-    assert stepped.dtype == np.float32
-    np.testing.assert_array_equal(parameters, [1.0, 2.0])
+def test_the_mean_is_of_the_sums_and_keeps_float32() -> None:
+    total = DecodedSum(np.array([1.0, -3.0], dtype=np.float32), weight=2.0, loss=1.0)
+    mean = mean_update(total)
+    np.testing.assert_array_equal(mean, np.array([0.5, -1.5], dtype=np.float32))
+    assert mean.dtype == np.float32
+
+
+def test_a_sum_is_named_by_its_little_endian_elements() -> None:
+    assert sum_hash(np.array([1], dtype=np.uint32)) == hashlib.sha256(b"\x01\x00\x00\x00").digest()
 
 
 def test_the_hash_is_of_little_endian_float32_bytes() -> None:

@@ -181,7 +181,7 @@ def finished_run(federation: SmallFederation) -> FederationRun:
 def test_the_end_waits_for_every_node_to_hold_the_model(federation: SmallFederation) -> None:
     run = finished_run(federation)
     replayed = replay(run.ledger, federation.coordinator_key.public)
-    again = resume_run(federation.setup, replayed, run.models[replayed.model_hash], 0.0)
+    again = resume_run(federation.setup, replayed, run.kept(federation.setup, replayed), 0.0)
     assert isinstance(again.state, Finishing)
     assert again.records == ()
     transition = again.state.connected(NodeId("de"), hello(federation), 0.0)
@@ -204,7 +204,7 @@ def test_a_coordinator_that_died_between_rounds_goes_on_where_its_ledger_ends(
     releases = [place for place, entry in enumerate(run.ledger) if isinstance(entry.body, RoundReleased)]
     replayed = replay(run.ledger[: releases[0] + 1], federation.coordinator_key.public)
     assert (replayed.released, replayed.attempts, replayed.open_attempt) == (1, 0, 0)
-    transition = resume_run(federation.setup, replayed, run.models[replayed.model_hash], 0.0)
+    transition = resume_run(federation.setup, replayed, run.kept(federation.setup, replayed), 0.0)
     (entry,) = transition.records
     assert isinstance(entry, Entry)
     assert entry.body == CoordinatorRestarted(1, 0)
@@ -215,7 +215,7 @@ def test_a_coordinator_that_died_before_it_could_say_that_the_run_is_complete_sa
 ) -> None:
     run = finished_run(federation)
     replayed = replay(run.ledger[:-1], federation.coordinator_key.public)
-    transition = resume_run(federation.setup, replayed, run.models[replayed.model_hash], 0.0)
+    transition = resume_run(federation.setup, replayed, run.kept(federation.setup, replayed), 0.0)
     bodies = [record.body for record in transition.records if isinstance(record, Entry)]
     assert bodies == [CoordinatorRestarted(2, 0), RunCompleted(2, replayed.model_hash)]
     assert isinstance(transition.state, Finishing)
@@ -225,7 +225,7 @@ def test_a_coordinator_that_died_in_the_last_attempt_gives_the_run_up() -> None:
     federation = SmallFederation(["de", "fr", "jp", "uk"], max_attempts=1)
     run = finished_run(federation)
     replayed = replay(run.ledger[:3], federation.coordinator_key.public)
-    transition = resume_run(federation.setup, replayed, federation.initial, 0.0)
+    transition = resume_run(federation.setup, replayed, run.kept(federation.setup, replayed), 0.0)
     bodies = [record.body for record in transition.records if isinstance(record, Entry)]
     assert bodies[-1] == RunAborted(0, "coordinator_restarted")
     assert isinstance(transition.state, GivenUp)
@@ -235,7 +235,7 @@ def test_a_coordinator_that_died_in_a_round_aborts_it_and_tries_again(federation
     run = finished_run(federation)
     for size in range(2, 6):
         replayed = replay(run.ledger[:size], federation.coordinator_key.public)
-        transition = resume_run(federation.setup, replayed, federation.initial, 0.0)
+        transition = resume_run(federation.setup, replayed, run.kept(federation.setup, replayed), 0.0)
         restarted, aborted = (record.body for record in transition.records if isinstance(record, Entry))
         assert restarted == CoordinatorRestarted(1, 1)
         assert isinstance(aborted, RoundAborted)
@@ -253,7 +253,7 @@ def test_a_restart_between_two_attempts_still_asks_for_the_same_markets(
 ) -> None:
     run = finished_run(federation)
     replayed = replay(run.ledger[:5], federation.coordinator_key.public)
-    first = resume_run(federation.setup, replayed, federation.initial, 0.0)
+    first = resume_run(federation.setup, replayed, run.kept(federation.setup, replayed), 0.0)
     entries = [*run.ledger[:5], *(record for record in first.records if isinstance(record, Entry))]
     second = replay(entries, federation.coordinator_key.public)
     assert second.bound_to == federation.names
@@ -262,7 +262,7 @@ def test_a_restart_between_two_attempts_still_asks_for_the_same_markets(
 def test_a_retry_that_needs_a_lost_market_waits_for_it_and_not_for_ever(federation: SmallFederation) -> None:
     run = finished_run(federation)
     replayed = replay(run.ledger[:5], federation.coordinator_key.public)
-    transition = resume_run(federation.setup, replayed, federation.initial, 0.0)
+    transition = resume_run(federation.setup, replayed, run.kept(federation.setup, replayed), 0.0)
     for name in federation.names[:-1]:
         transition = running(transition).connected(name, hello(federation), 1.0)
     (waiting,) = [
@@ -282,7 +282,7 @@ def test_before_shares_were_asked_for_a_retry_may_go_on_with_others(federation: 
     run = finished_run(federation)
     replayed = replay(run.ledger[:4], federation.coordinator_key.public)
     assert replayed.survivors == federation.names
-    transition = resume_run(federation.setup, replayed, federation.initial, 0.0)
+    transition = resume_run(federation.setup, replayed, run.kept(federation.setup, replayed), 0.0)
     for name in federation.names[:-1]:
         transition = running(transition).connected(name, hello(federation), 1.0)
     opened = running(transition).expire(federation.plan.join_seconds)

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from fecosr.errors import MisuseError
-from fecosr.federation.aggregation import parameters_hash
+from fecosr.federation.aggregation import Vector, parameters_hash, sum_hash
 from fecosr.federation.coordinator import GivenUp, Stopped, open_run
 from fecosr.federation.effects import AttemptClaimed, CheckpointKept, SumOpened
 from fecosr.federation.node import Refused
+from fecosr.federation.optimisers import Adaptive, ServerOptimiser, Sgd
 from fecosr.federation.run import FederationRun, run_federation
 from fecosr.ids import NodeId
 from fecosr.ledger.log import verify_chain
@@ -76,13 +77,17 @@ def bodies(run: FederationRun, kind: type[Kind]) -> list[Kind]:
     return [entry.body for entry in run.ledger if isinstance(entry.body, kind)]
 
 
+def final_model(run: FederationRun) -> Vector:
+    return run.models[bodies(run, RunCompleted)[0].final_model_hash]
+
+
 def test_two_rounds_end_with_the_model_that_averaging_in_the_open_yields(
     four_markets: SmallFederation,
 ) -> None:
     run = undisturbed(four_markets)
 
     assert run.coordinator == Stopped(completed=True, reason="", missing=())
-    final = run.models[bodies(run, RunCompleted)[0].final_model_hash]
+    final = final_model(run)
     expected = four_markets.initial + 2 * four_markets.mean_update(four_markets.names)
     np.testing.assert_allclose(final, expected, atol=TOLERANCE)
     assert run.fine_tuning == dict.fromkeys(four_markets.names, parameters_hash(final))
@@ -277,3 +282,28 @@ def test_no_round_opens_below_n_min(four_markets: SmallFederation) -> None:
     assert not bodies(run, RoundOpened)
     with pytest.raises(MisuseError):
         run.time_passes()
+
+
+@pytest.mark.parametrize(
+    "server", [Sgd(learning_rate=0.5, momentum=0.9), Adaptive("adam", 0.1), Adaptive("yogi", 0.1)]
+)
+def test_a_coordinator_that_dies_after_any_release_goes_on_with_its_moments(server: ServerOptimiser) -> None:
+    """Otherwise the adaptive step would start afresh, and the run end with another model."""
+    federation = SmallFederation(["de", "fr", "jp", "uk"], rounds=4, server=server)
+    expected = final_model(undisturbed(federation))
+    for number in (1, 2, 3):
+        run = start(federation)
+        deliver_until(run, "round_released", round=number)
+        run.coordinator_restarts(federation.setup)
+        deliver_all(run)
+        np.testing.assert_allclose(final_model(run), expected, atol=TOLERANCE)
+
+
+def test_every_release_names_the_state_it_leaves_behind() -> None:
+    federation = SmallFederation(["de", "fr", "jp", "uk"], rounds=3, server=Adaptive("yogi", 0.1))
+    run = undisturbed(federation)
+    released = bodies(run, RoundReleased)
+    assert len({body.optimiser_state for body in released}) == 3
+    for body in released:
+        assert run.optimiser_states[body.optimiser_state].hash() == body.optimiser_state
+        assert sum_hash(run.sums[body.total_hash]) == body.total_hash

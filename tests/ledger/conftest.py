@@ -51,7 +51,16 @@ def bodies(key: SigningKey) -> tuple[Body, ...]:
         SurvivorsFixed(1, 1, digest, (DE,), {US: "timed_out"}),
         RoundAborted(1, 1, "too_few_survivors", "1 of 2 survived.", False),
         RoundReleased(
-            1, 2, digest, (DE, US), (RecordedSignature(DE, signature),), digest, digest, digest, "non_private"
+            round=1,
+            attempt=2,
+            session=digest,
+            survivors=(DE, US),
+            consistency_signatures=(RecordedSignature(DE, signature),),
+            total_hash=digest,
+            model_in=digest,
+            model_out=digest,
+            optimiser_state=digest,
+            privacy_event="non_private",
         ),
         CoordinatorRestarted(1, 2),
         RunAborted(1, "bad_sum"),

@@ -13,6 +13,7 @@ from fecosr.audit.findings import Finding
 from fecosr.crypto.labels import sha256
 from fecosr.crypto.signatures import SigningKey
 from fecosr.federation.aggregation import Vector, parameters_hash
+from fecosr.federation.optimisers import OptimiserState
 from fecosr.federation.recorded import manifest_from, recorded_advert
 from fecosr.ids import NodeId, RunId
 from fecosr.ledger.checkpoint import encode_checkpoint, sign_checkpoint
@@ -201,6 +202,7 @@ def attempt_bodies(
         total_hash=sha256(ended.total.astype("<u4").tobytes()),
         model_in=manifest.model_hash,
         model_out=model_out,
+        optimiser_state=OptimiserState().hash(),
         privacy_event="non_private",
     )
     survivors = SurvivorsFixed(*numbers, ended.survivors, dropouts)

@@ -10,6 +10,7 @@ from fecosr.federation.aggregation import Vector
 from fecosr.federation.cohort import Roster
 from fecosr.federation.contribution import LocalUpdate, NodeSetup
 from fecosr.federation.messages import RoundManifest
+from fecosr.federation.optimisers import Sgd
 from fecosr.federation.plan import FederationPlan
 from fecosr.federation.policy import NodePolicy
 from fecosr.federation.progress import CoordinatorSetup
@@ -40,7 +41,7 @@ class SmallFederation:
             "max_loss": 20.0,
             "reference_num_users": 100,
             "weight_exponent": 1.0,
-            "server_learning_rate": 1.0,
+            "server": Sgd(),
             "join_seconds": 30.0,
             "finish_seconds": 60.0,
             "phase_seconds": dict.fromkeys(Phase, 10.0),

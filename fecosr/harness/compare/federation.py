@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from fecosr.config.plan import AggregationSection
-from fecosr.federation.aggregation import fedavg, weight_of
+from fecosr.federation.aggregation import weight_of
 from fecosr.harness.compare.heterogeneity import RoundMeasures, measure_round
 from fecosr.privacy.clipping import clip
 from fecosr.training.parameters import FloatVector
@@ -70,6 +70,7 @@ def federate(
     """
     names = tuple(markets)
     parameters, measures = initial, []
+    state = aggregation.server.init(len(initial))
     for number in range(1, rounds + 1):
         results = {name: work(name, parameters, number) for name in names}
         updates = {name: clip(results[name].update, aggregation.clip_norm) for name in names}
@@ -77,7 +78,8 @@ def federate(
         losses = {name: results[name].loss for name in names}
         measures.append(measure_round(number, updates, weights, losses))
         mean_update = weighted_mean(updates, weights)
-        parameters = fedavg(parameters, mean_update, learning_rate=aggregation.server_learning_rate)
+        step = aggregation.server.apply(parameters, mean_update, state)
+        parameters, state = step.parameters, step.state
         round_done(number, rounds)
     return Pretrained(parameters, tuple(measures))
 

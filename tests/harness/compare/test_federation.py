@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fecosr.config.plan import AggregationSection
+from fecosr.federation.optimisers import Adaptive, ServerOptimiser, Sgd
 from fecosr.federation.run import run_federation
 from fecosr.harness.compare.federation import Contribution, federate, weighted_mean
 from fecosr.ids import NodeId
@@ -20,12 +21,16 @@ class Given:
     loss: float = 1.5
 
 
-@pytest.mark.parametrize(("exponent", "learning_rate"), [(1.0, 1.0), (0.5, 0.7)])
+@pytest.mark.parametrize(
+    ("exponent", "server"),
+    [(1.0, Sgd()), (0.5, Sgd(learning_rate=0.7)), (0.5, Adaptive("adam", 0.1, tau=0.1))],
+    ids=["fedavg", "damped", "adam"],
+)
 def test_two_rounds_give_what_the_real_protocol_gives_up_to_its_rounding(
-    exponent: float, learning_rate: float
+    exponent: float, server: ServerOptimiser
 ) -> None:
     protocol = SmallFederation(
-        ["de", "fr", "jp", "uk"], weight_exponent=exponent, server_learning_rate=learning_rate, clip_norm=1.0
+        ["de", "fr", "jp", "uk"], weight_exponent=exponent, server=server, clip_norm=1.0
     )
     run = run_federation(protocol.setup, protocol.nodes(), protocol.initial, protocol.train, protocol.entropy)
     final = run.models[run.fine_tuning[NodeId("de")]]
@@ -43,7 +48,7 @@ def test_two_rounds_give_what_the_real_protocol_gives_up_to_its_rounding(
             clip_norm=1.0,
             reference_num_users=100,
             weight_exponent=exponent,
-            server_learning_rate=learning_rate,
+            server=server,
         ),
     )
     np.testing.assert_allclose(here.parameters, final, atol=1e-6)

@@ -1,0 +1,64 @@
+"""Opened sums on disk: safetensors files that hold one uint32 vector, named by the hash in the ledger.
+
+They say no more than the coordinator was told in each round, and let an auditor redo what it made of that.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from fecosr.errors import StorageError
+from fecosr.federation.aggregation import RingVector, sum_hash
+from fecosr.storage.atomic_files import make_folder, remove_partial_files, write_bytes
+
+TENSOR: Final = "sum"
+
+
+class SumStore:
+    """Keep every opened sum of a run in `folder` under its own hash.
+
+    Raises:
+        ConfigError: there cannot be such a folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        make_folder(folder)
+        remove_partial_files(folder)
+
+    def save(self, total: RingVector) -> bytes:
+        """Store the uint32 [length] `total` and return its hash once it is on the disk.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        digest = sum_hash(total)
+        vector = np.ascontiguousarray(total, dtype="<u4")
+        write_bytes(sum_path(self.folder, digest), save({TENSOR: vector}))
+        return digest
+
+
+def sum_path(folder: Path, digest: bytes) -> Path:
+    """Return where the sum with this hash stands in `folder`, or would."""
+    return folder / f"{digest.hex()}.safetensors"
+
+
+def read_sum(path: Path) -> RingVector:
+    """Return the uint32 [length] that stands at `path`.
+
+    Raises:
+        StorageError: missing, damaged, or not one uint32 vector.
+    """
+    try:
+        tensors = load(path.read_bytes())
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read: {error.strerror}") from None
+    except SafetensorError:
+        raise StorageError(f"{path}: is not a whole safetensors file") from None
+    if tensors.keys() != {TENSOR} or tensors[TENSOR].dtype != np.uint32 or tensors[TENSOR].ndim != 1:
+        raise StorageError(f"{path}: does not hold exactly one uint32 vector named {TENSOR!r}")
+    total: RingVector = tensors[TENSOR]
+    return total
