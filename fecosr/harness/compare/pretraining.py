@@ -1,6 +1,7 @@
 """The two stages that most federated methods are made of: shared pretraining, then each market by itself."""
 
 from dataclasses import replace
+from typing import Any
 
 from fecosr.harness.compare.federation import Contribution, Pretrained, Work, federate
 from fecosr.harness.compare.method import Trained
@@ -10,10 +11,9 @@ from fecosr.training.evaluation import Scorer, model_scorer
 from fecosr.training.fine_tuning import fine_tune
 from fecosr.training.local import train_locally
 from fecosr.training.parameters import FloatVector, initial_shared_vector, load_into, new_shared_model
-from fecosr.training.settings import LocalTrainingSettings
 
 
-def pretrain(study: Study, stage: str, **changes: object) -> Pretrained:
+def pretrain(study: Study, stage: str, **changes: Any) -> Pretrained:
     """Return the shared model after all rounds; the markets train as the settings say, but for `changes`.
 
     Args:
@@ -21,7 +21,12 @@ def pretrain(study: Study, stage: str, **changes: object) -> Pretrained:
         stage: names this pretraining among the stages of the study.
         changes: fields of `LocalTrainingSettings`, such as `loss="ce"`.
     """
-    local_training: LocalTrainingSettings = replace(study.settings.local_training, **changes)  # type: ignore[arg-type]
+    return study.stages.pretrained(stage, lambda: run_rounds(study, round_of(study, **changes)))
+
+
+def round_of(study: Study, **changes: Any) -> Work:
+    """Return what a market does in a round, as the settings say, but for `changes`."""
+    local_training = replace(study.settings.local_training, **changes)
     model = new_model(study)
 
     def work(name: str, shared: FloatVector, number: int) -> Contribution:
@@ -29,7 +34,7 @@ def pretrain(study: Study, stage: str, **changes: object) -> Pretrained:
             model, study.markets[name], shared, local_training, seed=study.seed, round_number=number
         )
 
-    return study.stages.pretrained(stage, lambda: run_rounds(study, work))
+    return work
 
 
 def run_rounds(study: Study, work: Work) -> Pretrained:

@@ -5,22 +5,55 @@ from typing import Final
 
 from fecosr.errors import ConfigError
 from fecosr.harness.compare.method import Method
+from fecosr.harness.compare.methods.ablations import FeCoSRWithoutAdapter, FeCoSRWithoutFederation
+from fecosr.harness.compare.methods.centralised import Centralised, CentralisedFineTuned
+from fecosr.harness.compare.methods.ditto import Ditto
 from fecosr.harness.compare.methods.fecosr import FeCoSR, FeCoSRWithoutFineTuning
 from fecosr.harness.compare.methods.fedavg import FedAvgCE, FedAvgCEFineTuned
+from fecosr.harness.compare.methods.fedprox import FedProxFineTuned
+from fecosr.harness.compare.methods.fedrep import FedRep
 from fecosr.harness.compare.methods.item_knn import ItemKNN
+from fecosr.harness.compare.methods.label_smoothing import LabelSmoothingFineTuned
 from fecosr.harness.compare.methods.local import LocalItemTable, LocalSemantic
+from fecosr.harness.compare.methods.permuted import FeCoSRPermuted
 from fecosr.harness.compare.methods.popularity import Popularity
+from fecosr.harness.compare.methods.transfer import OneToOneTransfer
 
 METHODS: Final[tuple[Method, ...]] = (
     Popularity(),
     ItemKNN(),
     LocalItemTable(),
     LocalSemantic(),
+    OneToOneTransfer(),
     FedAvgCE(),
     FedAvgCEFineTuned(),
+    FedProxFineTuned(),
+    LabelSmoothingFineTuned(),
+    FedRep(),
+    Ditto(),
     FeCoSR(),
+    FeCoSRPermuted(),
+    FeCoSRWithoutFederation(),
+    FeCoSRWithoutAdapter(),
     FeCoSRWithoutFineTuning(),
+    Centralised(),
+    CentralisedFineTuned(),
 )
+
+CORE: Final = (
+    Popularity.name,
+    ItemKNN.name,
+    LocalItemTable.name,
+    LocalSemantic.name,
+    FedAvgCEFineTuned.name,
+    FeCoSR.name,
+    FeCoSRPermuted.name,
+    CentralisedFineTuned.name,
+)
+"""The methods without which the comparison says nothing."""
+
+LOCAL: Final = (LocalItemTable.name, LocalSemantic.name)
+"""What a market reaches alone; the better of the two on validation users is what others are compared with."""
 
 
 def methods_named(names: Sequence[str]) -> tuple[Method, ...]:

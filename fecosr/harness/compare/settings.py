@@ -19,17 +19,19 @@ Strength = Annotated[float, Field(ge=0, le=1e6)]
 
 
 class RivalSection(Section):
-    """Hold the one setting that each rival has and FeCoSR has not.
+    """Hold the settings that rivals have and FeCoSR has not.
 
     Attributes:
         fedprox_strength: mu of FedProx.
         ditto_strength: lambda of Ditto.
+        fedrep_head_epochs: epochs of FedRep's heads in each round.
         label_smoothing: share of a target that is spread over the whole catalogue.
         num_neighbours: of item-KNN; 0 keeps all.
     """
 
     fedprox_strength: Strength = 0.01
     ditto_strength: Strength = 0.1
+    fedrep_head_epochs: int = Field(default=1, ge=1, le=100)
     label_smoothing: Share = 0.1
     num_neighbours: int = Field(default=0, ge=0)
 

@@ -65,9 +65,9 @@ class Study:
         """Return the market with most users."""
         return next(iter(self.markets))
 
-    def with_markets(self, markets: Mapping[str, PreparedMarket]) -> "Study":
-        """Return this study on differently prepared markets, without the stages of the others."""
-        return replace(self, markets=markets, stages=StagesInMemory())
+    def only(self, name: str) -> "Study":
+        """Return this study with one market alone."""
+        return replace(self, markets={name: self.markets[name]}, catalogues={name: self.catalogues[name]})
 
 
 def prepare_study(

@@ -28,7 +28,7 @@ def train_alone(
     names = ("alone", data.market)
     with seeded(seed, *names):
         shared = SharedModel(encoder, data.semantics.shape[1])
-        model = MarketModel(shared, data.num_items, adapter)
+        model = MarketModel(shared, data.num_items, adapter).to(data.device)
         optimiser = AdamW(
             model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )

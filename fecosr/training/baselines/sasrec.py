@@ -45,7 +45,7 @@ def train_sasrec(
     """Return SASRec trained from a random start with cross-entropy and early stopping."""
     names = ("sasrec", data.market)
     with seeded(seed, *names):
-        model = ItemTableModel(encoder, data.num_items)
+        model = ItemTableModel(encoder, data.num_items).to(data.device)
         optimiser = AdamW(
             model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
