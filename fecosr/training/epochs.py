@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
 from fecosr.data.batches import Batch, bucketed_batches
@@ -79,12 +80,13 @@ def train_epoch(
     Returns 0 where no sequence is long enough to hold a target.
     """
     model.train()
-    loss_sum, num_targets = 0.0, 0
+    # Summed where the losses are: to read one of them would let the processor wait for the device.
+    loss_sum, num_targets = torch.zeros((), dtype=torch.float64, device=data.device), 0
     for batch in bucketed_batches(data.split.train, model.max_length, batch_size, generator):
         loss, size = train_step(model, data, soft, optimiser, batch, precision=precision)
         loss_sum += loss * size
         num_targets += size
-    return loss_sum / max(1, num_targets)
+    return loss_sum.item() / max(1, num_targets)
 
 
 def train_until_best(
@@ -136,15 +138,17 @@ def train_step(
     batch: Batch,
     *,
     precision: Precision = "float32",
-) -> tuple[float, int]:
+) -> tuple[Tensor, int]:
     """Take one optimiser step and return the mean loss per target and the number of targets."""
-    inputs = torch.from_numpy(batch.inputs)  # [B, L]
-    real = real_positions(torch.from_numpy(batch.lengths), inputs.shape[1])  # [B, L]
-    targets = torch.from_numpy(batch.targets)[real]  # [N]
+    # Places of the targets are found on the processor, which knows their number without asking a device.
+    real = real_positions(torch.from_numpy(batch.lengths), batch.inputs.shape[1]).flatten()  # [B * L]
+    places = real.nonzero().squeeze(1)  # [N]
+    targets = torch.from_numpy(batch.targets).flatten()[places].to(data.device)  # [N]
     items = model.item_inputs(data.semantics)  # [V, D]
-    states = model.states(items, inputs)[real]  # [N, D]
+    every = model.states(items, torch.from_numpy(batch.inputs).to(data.device))  # [B, L, D]
+    states = every.flatten(0, 1).index_select(0, places.to(data.device))  # [N, D]
     loss = soft_cross_entropy(states, items, targets, soft, precision)
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
-    return loss.item(), len(targets)
+    return loss.detach(), len(targets)

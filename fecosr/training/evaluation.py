@@ -66,8 +66,9 @@ def model_scorer(model: SequenceModel, data: PreparedMarket) -> Scorer:
         model.eval()
         with torch.no_grad():
             sequences, last = _right_padded(histories, model.max_length)
-            states = model.states(items, sequences)[torch.arange(len(last)), last]  # [B, D]
-            scores: npt.NDArray[np.float32] = (states @ items.T).numpy()  # [B, V]
+            states = model.states(items, sequences.to(items.device))  # [B, L, D]
+            ends = states[torch.arange(len(last)), last]  # [B, D]
+            scores: npt.NDArray[np.float32] = (ends @ items.T).cpu().numpy()  # [B, V]
         model.train(was_training)
         return scores
 

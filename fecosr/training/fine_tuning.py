@@ -57,7 +57,7 @@ def fine_tune(
     load_into(model, shared)
     names = ("fine-tuning", data.market)
     with seeded(seed, *names):
-        market_model = MarketModel(model, data.num_items, adapter)
+        market_model = MarketModel(model, data.num_items, adapter).to(data.device)
         best_epoch, validation = train_until_best(
             market_model,
             data,

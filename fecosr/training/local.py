@@ -60,7 +60,7 @@ def train_locally(
     Guarantees:
         Equal arguments give an equal update, bit for bit, on one machine with one number of threads.
     """
-    load_into(model, shared)
+    load_into(model.to(data.device), shared)
     optimiser = AdamW(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )

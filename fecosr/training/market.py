@@ -5,13 +5,14 @@ from fecosr.recommender.metrics import RankingMetrics
 from fecosr.recommender.model import SequenceModel, SharedModel
 from fecosr.training.baselines.local import train_alone
 from fecosr.training.baselines.popularity import evaluate_popularity
+from fecosr.training.devices import torch_device
 from fecosr.training.epochs import Progress, ignore_progress
 from fecosr.training.evaluation import Part, evaluate
 from fecosr.training.fine_tuning import FineTuned, fine_tune
 from fecosr.training.local import LocalResult, train_locally
 from fecosr.training.parameters import FloatVector, layout_of, load_into, new_shared_model
 from fecosr.training.prepared import prepare
-from fecosr.training.settings import LearningSettings
+from fecosr.training.settings import Device, LearningSettings
 
 
 class MarketLearner:
@@ -24,12 +25,15 @@ class MarketLearner:
         data: the market's sequences.
         settings: of model and training.
         seed: of the run.
+        device: where to train and evaluate.
     """
 
-    def __init__(self, data: MarketSequences, settings: LearningSettings, *, seed: int) -> None:
+    def __init__(
+        self, data: MarketSequences, settings: LearningSettings, *, seed: int, device: Device = "cpu"
+    ) -> None:
         self.settings = settings
         self.seed = seed
-        self.data = prepare(data, settings.semantics, settings.s2ce)
+        self.data = prepare(data, settings.semantics, settings.s2ce).on(torch_device(device))
 
     @property
     def semantics_source(self) -> str:
@@ -96,4 +100,5 @@ class MarketLearner:
 
     def _shared_model(self) -> SharedModel:
         # Its parameters are overwritten; made this way, it leaves torch's own generator alone.
-        return new_shared_model(self.settings.encoder, self.settings.semantics, self.seed)
+        model = new_shared_model(self.settings.encoder, self.settings.semantics, self.seed)
+        return model.to(self.data.device)

@@ -1,6 +1,6 @@
 """One market's data in the form training reads it: split, semantic vectors, soft targets."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -32,6 +32,20 @@ class PreparedMarket:
     semantics_source: str
     soft: SoftTargets = field(repr=False)
     hard: SoftTargets = field(repr=False)
+
+    @property
+    def device(self) -> torch.device:
+        """Return where the market is trained; models are taken there, sequences follow batch by batch."""
+        return self.semantics.device
+
+    def on(self, device: torch.device) -> "PreparedMarket":
+        """Return the same market, to be trained on `device`."""
+        return replace(
+            self,
+            semantics=self.semantics.to(device),
+            soft=self.soft.to(device),
+            hard=self.hard.to(device),
+        )
 
 
 def prepare_without_semantics(data: MarketSequences) -> PreparedMarket:

@@ -18,8 +18,9 @@ def derive_seed(seed: int, *names: str | int) -> int:
 def seeded(seed: int, *names: str | int) -> Iterator[None]:
     """Run a block whose draws from torch's own generator depend on `seed` and `names` only.
 
-    Initial parameters and dropout draw from that generator; the caller's state of it is put back afterwards.
+    Initial parameters and dropout draw from that generator, and on a GPU dropout from that of the GPU; the
+    caller's states of them are put back afterwards.
     """
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(derive_seed(seed, *names))
         yield

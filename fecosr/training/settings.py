@@ -11,6 +11,9 @@ from fecosr.recommender.settings import (
     SemanticsSettings,
 )
 
+Device = Literal["auto", "cpu", "cuda"]
+"""Where a market trains; "auto" is a GPU where there is one. No part of a plan: every market has its own."""
+
 _CLOSED = {"extra": "forbid"}
 """Pydantic then refuses unknown keys, wherever these classes are sections of a plan."""
 
