@@ -91,7 +91,8 @@ def _take_part(kit: _Kit) -> int:
     config, log = kit.config, kit.log
     torch.set_num_threads(config.num_threads)
     data = load_market(config.data)
-    learner = MarketLearner(data, learning_settings(kit.plan, config), seed=kit.plan.run.seed)
+    learning = learning_settings(kit.plan, config)
+    learner = MarketLearner(data, learning, seed=kit.plan.run.seed, device=config.device)
     setup = _setup(kit, learner.num_shared_parameters)
     with NodeState(config.storage, setup.plan.run, kit.roster.coordinator) as state:
         log_ready(log, data, learner)

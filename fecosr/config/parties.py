@@ -15,7 +15,7 @@ from fecosr.federation.cohort import PUBLIC_KEY_BYTES, Roster
 from fecosr.federation.policy import NodePolicy
 from fecosr.ids import NodeId, node_id
 from fecosr.secagg.parameters import MAX_CLIENTS
-from fecosr.training.settings import LocalBaselineSettings
+from fecosr.training.settings import Device, LocalBaselineSettings
 
 SEED_BYTES = 32
 MOST_PORT = 65535
@@ -81,6 +81,7 @@ class NodeConfig(Section):
     policy: NodePolicy
     report: ReportSection = ReportSection()
     num_threads: int = Field(default=1, ge=1, le=256)
+    device: Device = "auto"
     plan: Path = Path("plan.toml")
     roster: Path = Path("roster.toml")
     identity: Path = Path("identity.key")

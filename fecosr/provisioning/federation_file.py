@@ -12,6 +12,7 @@ from fecosr.data.settings import DataSettings
 from fecosr.federation.policy import NodePolicy
 from fecosr.ids import NodeId
 from fecosr.secagg.parameters import MAX_CLIENTS
+from fecosr.training.settings import Device
 
 
 class MarketSection(Section):
@@ -23,6 +24,7 @@ class MarketSection(Section):
         policy: what its node accepts; without it, exactly what the plan says and nothing weaker.
         report: what its node measures for its own operator.
         num_threads: of its node's arithmetic.
+        device: where its node trains; "auto" is a GPU where its machine has one.
     """
 
     name: MarketName
@@ -30,6 +32,7 @@ class MarketSection(Section):
     policy: NodePolicy | None = None
     report: ReportSection = ReportSection()
     num_threads: int = Field(default=1, ge=1, le=256)
+    device: Device = "auto"
 
     def policy_under(self, plan: Plan) -> NodePolicy:
         """Return the market's policy: its own, or the plan's numbers as its limits."""

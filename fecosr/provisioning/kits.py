@@ -102,6 +102,7 @@ def _node_config(name: NodeId, market: MarketSection, plan: Plan, address: str, 
         policy=market.policy_under(plan),
         report=market.report,
         num_threads=market.num_threads,
+        device=market.device,
         storage=storage,
     )
 

@@ -43,6 +43,13 @@ def test_a_node_names_its_market_data_and_policy(tmp_path: Path) -> None:
     assert config.storage == tmp_path / "state"
 
 
+def test_a_node_trains_where_it_is_told_to_and_finds_out_by_itself(tmp_path: Path) -> None:
+    assert load_node(write(tmp_path / "node.toml", NODE)).device == "auto"
+    assert load_node(write(tmp_path / "node.toml", f'device = "cuda"\n{NODE}')).device == "cuda"
+    with pytest.raises(ConfigError, match="device"):
+        load_node(write(tmp_path / "node.toml", f'device = "gpu"\n{NODE}'))
+
+
 def test_data_is_looked_for_beside_the_file_that_names_it(tmp_path: Path) -> None:
     text = NODE.replace('kind = "synthetic"', 'kind = "csv"\npath = "sales.csv"')
     assert load_node(write(tmp_path / "node.toml", text)).data.path == str(tmp_path / "sales.csv")

@@ -45,6 +45,7 @@ market = "ca"
 [[markets]]
 name = "de"
 num_threads = 2
+device = "cpu"
 
 [markets.data]
 kind = "csv"

@@ -31,6 +31,8 @@ def test_every_party_can_load_its_kit_and_finds_itself_in_the_roster(
         node = load_node(path)
         assert (node.market, node.coordinator) == (name, "fed.example.org:7443")
         assert load_roster(node.roster).nodes[name] == load_identity(node.identity).public
+    machines = [load_node(path) for _, path in sorted(kits.nodes.items())]
+    assert [(node.num_threads, node.device) for node in machines] == [(1, "auto"), (2, "cpu")]
 
 
 def test_everybody_gets_the_same_plan_and_it_is_the_one_that_was_given(
