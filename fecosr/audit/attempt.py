@@ -49,6 +49,7 @@ def check_manifest(opened: RoundOpened, terms: Terms, *, record: int) -> Iterato
         "num_summands": len(terms.roster.nodes),
         "n_min": terms.plan.n_min,
         "max_colluding": terms.plan.max_colluding,
+        "ring_bits": terms.plan.ring_bits,
     }
     for name, value in required.items():
         if getattr(manifest, name) != value:

@@ -18,6 +18,7 @@ class PlanTerms:
     n_min: int
     max_colluding: int
     clip_norm: float
+    ring_bits: int
     mode: str
 
 
@@ -37,6 +38,7 @@ def plan_terms(plan_json: str) -> PlanTerms:
             n_min=_typed(plan["cohort"]["n_min"], int),
             max_colluding=_typed(plan["cohort"]["max_colluding"], int),
             clip_norm=_number(plan["aggregation"]["clip_norm"]),
+            ring_bits=_typed(plan["aggregation"]["ring_bits"], int),
             mode=_typed(plan["privacy"]["mode"], str),
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:

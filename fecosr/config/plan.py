@@ -47,11 +47,13 @@ class DeadlineSection(Section):
 class AggregationSection(Section):
     """Say how updates are bounded, weighted and applied.
 
+    Uploads take `ring_bits` / 8 bytes per parameter; in a small ring updates are rounded more coarsely.
     A market with n users weighs `min(1, n / reference_num_users) ** weight_exponent`; the exponent below 1
     keeps a large market from drowning a small one.
     """
 
     clip_norm: float = Field(gt=0, le=1e6, allow_inf_nan=False)
+    ring_bits: Literal[32, 24, 16] = 32
     max_loss: float = Field(default=20.0, gt=0, le=1e6, allow_inf_nan=False)
     reference_num_users: int = Field(default=10_000, ge=1)
     weight_exponent: float = Field(default=0.5, ge=0, le=1)
@@ -113,6 +115,7 @@ class Plan(Section):
             n_min=self.cohort.n_min,
             max_colluding=self.cohort.max_colluding,
             clip_norm=self.aggregation.clip_norm,
+            ring_bits=self.aggregation.ring_bits,
             max_loss=self.aggregation.max_loss,
             reference_num_users=self.aggregation.reference_num_users,
             weight_exponent=self.aggregation.weight_exponent,

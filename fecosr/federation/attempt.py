@@ -63,6 +63,7 @@ class Attempt:
             length=self.encoding().length,
             n_min=self.manifest.n_min,
             max_colluding=self.manifest.max_colluding,
+            ring_bits=self.manifest.ring_bits,
         )
 
 

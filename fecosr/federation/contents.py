@@ -16,4 +16,6 @@ def update_encoding(manifest: RoundManifest, *, max_loss: float) -> UpdateEncodi
         clip_norm=manifest.clip_norm,
         num_summands=manifest.num_summands,
         max_loss=max_loss,
+        ring_bits=manifest.ring_bits,
+        rotation_seed=manifest.context(),
     )

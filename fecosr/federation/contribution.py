@@ -94,6 +94,7 @@ def check_task(
         "clip_norm differs from the plan": manifest.clip_norm != plan.clip_norm,
         "n_min differs from the plan": manifest.n_min != plan.n_min,
         "max_colluding differs from the plan": manifest.max_colluding != plan.max_colluding,
+        "ring_bits differs from the plan": manifest.ring_bits != plan.ring_bits,
         "num_summands differs from the roster": manifest.num_summands != len(setup.roster.nodes),
         "the round is outside the plan": not 1 <= manifest.round <= plan.rounds,
         "the attempt is outside the plan": not 1 <= manifest.attempt <= plan.max_attempts,
@@ -154,7 +155,7 @@ def check_same_nodes(
 def begin_session(
     setup: NodeSetup, manifest: RoundManifest, trained: LocalUpdate, entropy: bytes
 ) -> Transition[secagg.ClientState, secagg.ClientRecord, ClientMessage]:
-    """Clip and encode the update and start the secure aggregation with it.
+    """Clip the update and start the secure aggregation with it; it is encoded while it is masked.
 
     Args:
         setup: what this node was provisioned with.
@@ -168,7 +169,7 @@ def begin_session(
     """
     plan = setup.plan
     encoding = update_encoding(manifest, max_loss=plan.max_loss)
-    vector = encoding.encode(
+    prepared = encoding.prepare(
         clip(trained.update, manifest.clip_norm),
         weight=weight_of(
             trained.num_users,
@@ -183,8 +184,9 @@ def begin_session(
         length=encoding.length,
         n_min=max(manifest.n_min, setup.policy.n_min),
         max_colluding=manifest.max_colluding,
+        ring_bits=manifest.ring_bits,
     )
-    return secagg.begin(parameters, setup.me, setup.identity, setup.roster.nodes, vector, entropy)
+    return secagg.begin(parameters, setup.me, setup.identity, setup.roster.nodes, prepared, entropy)
 
 
 def _verify(setup: NodeSetup, signature: bytes, message: bytes, phase: str) -> None:

@@ -28,6 +28,7 @@ class RoundManifest:
         num_summands: the most updates the encoding leaves room for (the size of the roster).
         n_min: fewest survivors whose sum may be opened.
         max_colluding: nodes assumed to collude with the coordinator.
+        ring_bits: 32, 24 or 16, the bits per parameter in which an update travels.
     """
 
     run: RunId
@@ -40,6 +41,7 @@ class RoundManifest:
     num_summands: int
     n_min: int
     max_colluding: int
+    ring_bits: int
 
     def signed_bytes(self) -> bytes:
         """Return the one encoding of this manifest that is hashed and signed."""
@@ -55,6 +57,7 @@ class RoundManifest:
             self.num_summands.to_bytes(8, "big"),
             self.n_min.to_bytes(8, "big"),
             self.max_colluding.to_bytes(8, "big"),
+            self.ring_bits.to_bytes(8, "big"),
         )
 
     def context(self) -> bytes:

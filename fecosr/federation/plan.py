@@ -21,6 +21,7 @@ class FederationPlan:
         n_min: fewest survivors whose sum may be opened.
         max_colluding: nodes assumed to collude with the coordinator.
         clip_norm: L2 bound on a node's update.
+        ring_bits: 32, 24 or 16, the bits per parameter in which an update travels.
         max_loss: a reported training loss is cut to this, so that it fits the encoding.
         reference_num_users: a market of this many users or more has weight 1.
         weight_exponent: see `fecosr.federation.aggregation.weight_of`.
@@ -37,6 +38,7 @@ class FederationPlan:
     n_min: int
     max_colluding: int
     clip_norm: float
+    ring_bits: int
     max_loss: float
     reference_num_users: int
     weight_exponent: float

@@ -88,6 +88,7 @@ def open_round(
         num_summands=len(setup.roster.nodes),
         n_min=plan.n_min,
         max_colluding=plan.max_colluding,
+        ring_bits=plan.ring_bits,
     )
     signature = setup.key.sign(manifest.signed_bytes())
     expected = tuple(sorted(candidates(setup, progress)))

@@ -47,6 +47,7 @@ class ManifestFields:
     num_summands: int
     n_min: int
     max_colluding: int
+    ring_bits: int
 
 
 @dataclass(frozen=True, slots=True)

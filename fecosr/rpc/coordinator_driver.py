@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Protocol, TypeGuard
 
 import numpy as np
-import numpy.typing as npt
 import structlog
 
 from fecosr.errors import ProtocolViolation
@@ -24,10 +23,10 @@ from fecosr.federation.messages import CoordinatorMessage, FromClient, Hello, No
 from fecosr.federation.progress import Progress
 from fecosr.ids import NodeId
 from fecosr.rpc.failpoints import NEVER, TRAINING, Failpoint
-from fecosr.secagg.messages import MaskedInput, Phase
+from fecosr.rpc.handler import ReceivedVector
+from fecosr.secagg.messages import HashedInput, Phase
+from fecosr.secagg.packing import from_octets, packed_bytes
 from fecosr.secagg.server import CollectingInputs, DropoutReason
-
-ELEMENT_BYTES = 4
 
 
 class Connections(Protocol):
@@ -100,14 +99,17 @@ class CoordinatorDriver:
         await self._on(lambda state, now: state.disconnected(node, now))
 
     async def masked_input(
-        self, node: NodeId, round_number: int, attempt: int, vector: npt.NDArray[np.uint32], signature: bytes
+        self, node: NodeId, round_number: int, attempt: int, received: ReceivedVector, signature: bytes
     ) -> bool:
         """Hear a masked vector, which came over its own stream; return whether it is in the sum.
 
         Raises:
             ProtocolViolation: it was not counted, because the node broke the protocol with it or before it.
         """
-        message = FromClient(round_number, attempt, MaskedInput(vector, signature))
+        if not _is_of(self._state, round_number, attempt):
+            return False
+        vector = from_octets(received.octets, self._state.round.attempt.manifest.ring_bits)
+        message = FromClient(round_number, attempt, HashedInput(vector, signature, received.digest))
         state = await self._on(lambda state, now: state.receive(node, message, now))
         if not _is_of(state, round_number, attempt):
             return False
@@ -123,8 +125,10 @@ class CoordinatorDriver:
         if not _is_of(self._state, round_number, attempt):
             return None
         running = self._state.round
-        wanted = running.server.phase is Phase.MASKED_INPUT and node in running.server.waiting_for
-        return running.attempt.encoding().length * ELEMENT_BYTES if wanted else None
+        if running.server.phase is not Phase.MASKED_INPUT or node not in running.server.waiting_for:
+            return None
+        encoding = running.attempt.encoding()
+        return packed_bytes(encoding.length, encoding.ring_bits)
 
     def parameters(self, node: NodeId, model_hash: bytes) -> memoryview | None:
         """Return the shared parameters with this hash, if nodes may have them now: only the current ones."""

@@ -35,7 +35,7 @@ class CoordinatorHandler(Protocol):
         node: NodeId,
         round_number: int,
         attempt: int,
-        vector: npt.NDArray[np.uint32],
+        received: "ReceivedVector",
         signature: bytes,
     ) -> bool:
         """Take a whole masked vector before its receipt leaves, and return whether it is in the sum.
@@ -55,18 +55,18 @@ class ReceivedVector(Protocol):
     """Hold an upload that arrived whole."""
 
     @property
-    def vector(self) -> npt.NDArray[np.uint32]:
-        """Return the vector."""
+    def octets(self) -> npt.NDArray[np.uint8]:
+        """Return its bytes."""
 
     @property
     def digest(self) -> bytes:
-        """Return the SHA-256 of its little-endian bytes."""
+        """Return their SHA-256, taken while they arrived."""
 
 
 class Upload(Protocol):
     """Receive one upload; `receive` and `finish` may block on the disk and are called on a thread."""
 
-    def receive(self, chunk: bytes) -> None:
+    def receive(self, chunk: memoryview) -> None:
         """Append `chunk`; raises ProtocolViolation when that is more than was announced."""
 
     def finish(self) -> ReceivedVector:
@@ -79,5 +79,5 @@ class Upload(Protocol):
 class UploadSink(Protocol):
     """Receive uploads outside of memory."""
 
-    def open(self, round_number: int, attempt: int, node: NodeId, length: int) -> Upload:
-        """Begin to receive a uint32 [length]."""
+    def open(self, round_number: int, attempt: int, node: NodeId, size_bytes: int) -> Upload:
+        """Begin to receive so many bytes."""

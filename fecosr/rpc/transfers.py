@@ -13,6 +13,7 @@ from fecosr.errors import ProtocolViolation
 from fecosr.federation.messages import FromClient
 from fecosr.ids import COORDINATOR
 from fecosr.secagg.messages import MaskedInput
+from fecosr.secagg.statements import vector_digest
 from fecosr.wire import service
 from fecosr.wire.transfers import (
     CHUNK_BYTES,
@@ -43,14 +44,15 @@ async def upload(channel: grpc.aio.Channel, message: FromClient, masked: MaskedI
         AioRpcError: the transfer failed.
         ProtocolViolation: the answer is malformed.
     """
-    vector = np.ascontiguousarray(masked.vector, dtype="<u4")
-    octets = vector.data.cast("B")
-    digest = await asyncio.to_thread(hashlib.sha256, octets)
-    header = UploadHeader(message.round, message.attempt, vector.nbytes, digest.digest(), masked.signature)
+    octets = masked.vector.data.cast("B")
+    digest = masked.digest
+    if digest is None:
+        digest = await asyncio.to_thread(vector_digest, masked.vector)
+    header = UploadHeader(message.round, message.attempt, octets.nbytes, digest, masked.signature)
     start: grpc.aio.StreamUnaryMultiCallable[bytes, bytes] = channel.stream_unary(
         service.path(service.UPLOAD_MASKED_INPUT)
     )
-    receipt = await start(_chunks(header, octets), timeout=transfer_seconds(vector.nbytes))
+    receipt = await start(_chunks(header, octets), timeout=transfer_seconds(octets.nbytes))
     return decode_receipt(receipt, COORDINATOR)
 
 
@@ -82,7 +84,7 @@ async def fetch_model(
     return parameters
 
 
-def _placed(chunk: ModelHeader | bytes, room: memoryview, expected_bytes: int) -> memoryview:
+def _placed(chunk: ModelHeader | memoryview, room: memoryview, expected_bytes: int) -> memoryview:
     """Write `chunk` into `room` and return what is left of it."""
     if isinstance(chunk, ModelHeader):
         if chunk.size_bytes != expected_bytes or room.nbytes != expected_bytes:

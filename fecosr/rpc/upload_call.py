@@ -9,7 +9,7 @@ from fecosr.rpc.handler import CoordinatorHandler, ReceivedVector, UploadSink
 from fecosr.rpc.incoming import IncomingStream, uninterrupted
 from fecosr.rpc.transfers import transfer_seconds
 from fecosr.secagg.messages import Phase
-from fecosr.wire.transfers import ELEMENT_BYTES, UploadHeader, UploadVerdict, decode_upload_chunk
+from fecosr.wire.transfers import UploadHeader, UploadVerdict, decode_upload_chunk
 
 HEADER_SECONDS: Final = 30.0
 
@@ -39,7 +39,7 @@ async def receive_upload(
     if received.digest != header.sha256:
         raise _violation(stream.node, "the SHA-256 is not the announced one")
     is_counted = await uninterrupted(
-        handler.masked_input(stream.node, header.round, header.attempt, received.vector, header.signature)
+        handler.masked_input(stream.node, header.round, header.attempt, received, header.signature)
     )
     return UploadVerdict.ACCEPTED if is_counted else UploadVerdict.NOT_EXPECTED
 
@@ -54,8 +54,7 @@ async def _header(stream: IncomingStream) -> UploadHeader:
 
 
 async def _body(stream: IncomingStream, header: UploadHeader, sink: UploadSink) -> ReceivedVector:
-    length = header.size_bytes // ELEMENT_BYTES
-    upload = sink.open(header.round, header.attempt, stream.node, length)
+    upload = sink.open(header.round, header.attempt, stream.node, header.size_bytes)
     try:
         while (data := await stream.read()) is not None:
             chunk = decode_upload_chunk(data, stream.node)

@@ -22,19 +22,17 @@ from fecosr.ids import NodeId
 from fecosr.secagg.messages import Phase
 from fecosr.storage.atomic_files import make_folder
 
-ELEMENT_BYTES = 4
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpooledVector:
     """Hold a masked vector that arrived whole.
 
     Attributes:
-        vector: uint32 [length], mapped from a file without a name; the file goes with the last reference.
-        digest: SHA-256 of its little-endian bytes.
+        octets: uint8 [size_bytes], mapped from a file without a name; the file goes with the last reference.
+        digest: their SHA-256.
     """
 
-    vector: npt.NDArray[np.uint32] = field(repr=False)
+    octets: npt.NDArray[np.uint8] = field(repr=False)
     digest: bytes
 
 
@@ -62,7 +60,7 @@ class Upload:
         except OSError as error:
             raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
 
-    def receive(self, chunk: bytes) -> None:
+    def receive(self, chunk: bytes | memoryview) -> None:
         """Append `chunk`.
 
         Raises:
@@ -96,12 +94,12 @@ class Upload:
             raise self._violation(f"sent {self._received_bytes} of {self._expected_bytes} bytes")
         try:
             self._file.close()
-            vector = np.memmap(self._path, dtype="<u4", mode="r")
+            octets = np.memmap(self._path, dtype=np.uint8, mode="r")
         except OSError as error:
             raise StorageError(f"{self._path}: cannot be read back: {error.strerror}") from None
         finally:
             self.discard()
-        return SpooledVector(vector, self._hash.digest())
+        return SpooledVector(octets, self._hash.digest())
 
     def discard(self) -> None:
         """Delete what arrived; a second call does nothing."""
@@ -139,8 +137,8 @@ class UploadSpool:
         for stale in folder.glob("*.upload"):
             stale.unlink()
 
-    def open(self, round_number: int, attempt: int, node: NodeId, length: int) -> Upload:
-        """Begin to receive a uint32 [length], discarding what `node` sent before in this attempt.
+    def open(self, round_number: int, attempt: int, node: NodeId, size_bytes: int) -> Upload:
+        """Begin to receive a vector of so many bytes, discarding what `node` sent before in this attempt.
 
         Raises:
             StorageError: the disk refused.
@@ -150,7 +148,7 @@ class UploadSpool:
         if earlier is not None:
             earlier.discard()
         path = self._folder / f"{name}-{next(self._serial)}.upload"
-        upload = Upload(path, node, length * ELEMENT_BYTES, partial(self._forget, name))
+        upload = Upload(path, node, size_bytes, partial(self._forget, name))
         self._open[name] = upload
         return upload
 

@@ -15,6 +15,7 @@ from fecosr.federation.messages import (
     RunClosed,
 )
 from fecosr.ledger.checkpoint import Checkpoint
+from fecosr.secagg.packing import RING_BITS
 from fecosr.wire.checks import HASH_BYTES, MalformedError, at_least, exactly, present, run_name, text
 from fecosr.wire.generated.v1 import federation_pb2 as pb
 
@@ -40,6 +41,7 @@ def encode_manifest(manifest: RoundManifest) -> pb.RoundManifest:
         num_summands=manifest.num_summands,
         n_min=manifest.n_min,
         max_colluding=manifest.max_colluding,
+        ring_bits=manifest.ring_bits,
     )
 
 
@@ -47,6 +49,8 @@ def decode_manifest(manifest: pb.RoundManifest) -> RoundManifest:
     """Return what `manifest` stands for, refusing wrong sizes, names and ranges."""
     if not 0 < manifest.clip_norm < math.inf:
         raise MalformedError("clip_norm must be finite and above 0")
+    if manifest.ring_bits not in RING_BITS:
+        raise MalformedError("ring_bits is none of those there are")
     return RoundManifest(
         run=run_name(manifest.run, "run"),
         round=at_least(1, manifest.round, "round"),
@@ -58,6 +62,7 @@ def decode_manifest(manifest: pb.RoundManifest) -> RoundManifest:
         num_summands=at_least(1, manifest.num_summands, "num_summands"),
         n_min=at_least(1, manifest.n_min, "n_min"),
         max_colluding=manifest.max_colluding,
+        ring_bits=manifest.ring_bits,
     )
 
 

@@ -10,8 +10,8 @@ from fecosr.wire.generated.v1 import coordination_pb2 as pb
 
 CHUNK_BYTES: Final = 1 << 20
 """The most data one chunk carries."""
-ELEMENT_BYTES: Final = 4
-"""Size of a float32 parameter and of a uint32 ring element."""
+PARAMETER_BYTES: Final = 4
+"""Size of a float32 parameter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class UploadHeader:
     Attributes:
         round: from 1.
         attempt: from 1.
-        size_bytes: of the vector as uint32 little endian.
+        size_bytes: of the vector as it travels, packed to its ring.
         sha256: of those bytes.
         signature: the node's Ed25519 identity over the session and `sha256`, 64 bytes.
     """
@@ -46,6 +46,11 @@ class UploadVerdict(StrEnum):
     ACCEPTED = "accepted"
     NOT_EXPECTED = "not_expected"
 
+
+_DATA_TAG: Final = 2 << 3 | 2
+"""Field 2, length-delimited: the data of either kind of chunk."""
+_PREFIX_BYTES: Final = range(2, 6)
+"""How long tag and length can be together, for messages of up to 2^28 bytes."""
 
 _VERDICTS: Final = {
     UploadVerdict.ACCEPTED: pb.UPLOAD_VERDICT_ACCEPTED,
@@ -68,19 +73,19 @@ def decode_fetch_model(data: bytes, peer: str) -> bytes:
 def encode_model_chunk(chunk: ModelHeader | memoryview) -> bytes:
     """Return the first chunk (a header) or a later chunk (data) of a model."""
     if isinstance(chunk, ModelHeader):
-        message = pb.ModelChunk(header=pb.ModelHeader(size_bytes=chunk.size_bytes))
-    else:
-        message = pb.ModelChunk(data=bytes(chunk))
-    return message.SerializeToString()
+        return pb.ModelChunk(header=pb.ModelHeader(size_bytes=chunk.size_bytes)).SerializeToString()
+    return _message_of(chunk)
 
 
-def decode_model_chunk(data: bytes, peer: str) -> ModelHeader | bytes:
+def decode_model_chunk(data: bytes, peer: str) -> ModelHeader | memoryview:
     """Return the header or the data that `peer` sent, or raise ProtocolViolation."""
     with blaming(peer):
+        if (part := _data_of(data)) is not None:
+            return part
         chunk = pb.ModelChunk.FromString(data)
         if chosen(chunk, "body") == "header":
-            return ModelHeader(_elements(chunk.header.size_bytes))
-        return _data(chunk.data)
+            return ModelHeader(_whole_parameters(chunk.header.size_bytes))
+        return _bounded(memoryview(chunk.data))
 
 
 def encode_upload_chunk(chunk: UploadHeader | memoryview) -> bytes:
@@ -93,23 +98,23 @@ def encode_upload_chunk(chunk: UploadHeader | memoryview) -> bytes:
             sha256=chunk.sha256,
             signature=chunk.signature,
         )
-        message = pb.UploadChunk(header=header)
-    else:
-        message = pb.UploadChunk(data=bytes(chunk))
-    return message.SerializeToString()
+        return pb.UploadChunk(header=header).SerializeToString()
+    return _message_of(chunk)
 
 
-def decode_upload_chunk(data: bytes, peer: str) -> UploadHeader | bytes:
+def decode_upload_chunk(data: bytes, peer: str) -> UploadHeader | memoryview:
     """Return the header or the data that `peer` sent, or raise ProtocolViolation."""
     with blaming(peer):
+        if (part := _data_of(data)) is not None:
+            return part
         chunk = pb.UploadChunk.FromString(data)
         if chosen(chunk, "body") == "data":
-            return _data(chunk.data)
+            return _bounded(memoryview(chunk.data))
         header = chunk.header
         return UploadHeader(
             round=at_least(1, header.round, "round"),
             attempt=at_least(1, header.attempt, "attempt"),
-            size_bytes=_elements(header.size_bytes),
+            size_bytes=at_least(1, header.size_bytes, "size_bytes"),
             sha256=exactly(HASH_BYTES, header.sha256, "sha256"),
             signature=exactly(SIGNATURE_BYTES, header.signature, "signature"),
         )
@@ -129,13 +134,37 @@ def decode_receipt(data: bytes, peer: str) -> UploadVerdict:
         return verdict
 
 
-def _elements(size_bytes: int) -> int:
-    if size_bytes == 0 or size_bytes % ELEMENT_BYTES:
-        raise MalformedError(f"size_bytes must be a positive multiple of {ELEMENT_BYTES}")
+def _whole_parameters(size_bytes: int) -> int:
+    if size_bytes == 0 or size_bytes % PARAMETER_BYTES:
+        raise MalformedError(f"size_bytes must be a positive multiple of {PARAMETER_BYTES}")
     return size_bytes
 
 
-def _data(data: bytes) -> bytes:
-    if not 1 <= len(data) <= CHUNK_BYTES:
-        raise MalformedError(f"a chunk carries 1-{CHUNK_BYTES} bytes, not {len(data)}")
+def _message_of(data: memoryview) -> bytes:
+    """Return the message whose one field is `data`, copied once where protobuf would copy three times."""
+    return b"".join((_prefix(data.nbytes), data))
+
+
+def _data_of(message: bytes) -> memoryview | None:
+    """Return the data of a message that `_message_of` made, uncopied; None: protobuf must look at it."""
+    for prefix_bytes in _PREFIX_BYTES:
+        size_bytes = len(message) - prefix_bytes
+        prefix = _prefix(max(0, size_bytes))
+        if len(prefix) == prefix_bytes and message.startswith(prefix):
+            return _bounded(memoryview(message)[prefix_bytes:])
+    return None
+
+
+def _prefix(size_bytes: int) -> bytes:
+    """Return the tag of field 2 and the length of what follows, as protobuf writes them."""
+    octets = [_DATA_TAG]
+    while size_bytes > 0x7F:
+        octets.append(size_bytes & 0x7F | 0x80)
+        size_bytes >>= 7
+    return bytes((*octets, size_bytes))
+
+
+def _bounded(data: memoryview) -> memoryview:
+    if not 1 <= data.nbytes <= CHUNK_BYTES:
+        raise MalformedError(f"a chunk carries 1-{CHUNK_BYTES} bytes, not {data.nbytes}")
     return data

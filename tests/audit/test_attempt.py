@@ -34,6 +34,7 @@ Write = Callable[..., tuple[Finding, ...]]
         ("num_summands", 5),
         ("n_min", 2),
         ("max_colluding", 0),
+        ("ring_bits", 16),
     ],
 )
 def test_a_signed_manifest_that_is_not_the_plan_s_is_found(

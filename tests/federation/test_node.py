@@ -76,6 +76,7 @@ def manifest_of(federation: SmallFederation, **changes: object) -> RoundManifest
         num_summands=4,
         n_min=plan.n_min,
         max_colluding=plan.max_colluding,
+        ring_bits=plan.ring_bits,
     )
     return replace(manifest, **changes)  # type: ignore[arg-type]
 
@@ -140,6 +141,7 @@ def test_training_ends_in_an_advert_and_nothing_else(federation: SmallFederation
         ({"clip_norm": 11.0}, "clip_norm differs from the plan"),
         ({"n_min": 4}, "n_min differs from the plan"),
         ({"max_colluding": 0}, "max_colluding differs from the plan"),
+        ({"ring_bits": 16}, "ring_bits differs from the plan"),
         ({"num_summands": 3}, "num_summands differs from the roster"),
         ({"round": 3}, "the round is outside the plan"),
         ({"round": 0}, "the round is outside the plan"),

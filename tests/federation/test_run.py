@@ -93,6 +93,17 @@ def test_two_rounds_end_with_the_model_that_averaging_in_the_open_yields(
     assert run.fine_tuning == dict.fromkeys(four_markets.names, parameters_hash(final))
 
 
+@pytest.mark.parametrize(("ring_bits", "tolerance"), [(24, 1e-3), (16, 0.2)])
+def test_a_smaller_ring_changes_the_model_by_its_rounding_only(ring_bits: int, tolerance: float) -> None:
+    federation = SmallFederation(["de", "fr", "jp", "uk"], ring_bits=ring_bits)
+    run = undisturbed(federation)
+
+    expected = federation.initial + 2 * federation.mean_update(federation.names)
+    np.testing.assert_allclose(final_model(run), expected, atol=tolerance)
+    assert not np.array_equal(final_model(run), final_model(undisturbed(SmallFederation(federation.names))))
+    assert {opened.manifest.ring_bits for opened in bodies(run, RoundOpened)} == {ring_bits}
+
+
 def test_the_ledger_tells_every_step_in_order_and_verifies(four_markets: SmallFederation) -> None:
     run = undisturbed(four_markets)
 

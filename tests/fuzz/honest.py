@@ -36,7 +36,7 @@ from tests.reference.rehearsal import Rehearsal, rehearse
 
 RUN = RunId("spring")
 KEY = SigningKey(b"the coordinator of all fuzz runs")
-_MANIFEST = RoundManifest(RUN, 1, 1, bytes(32), bytes(32), 7, 1.5, 5, 3, 1)
+_MANIFEST = RoundManifest(RUN, 1, 1, bytes(32), bytes(32), 7, 1.5, 5, 3, 1, 24)
 
 
 def _leaves(client: NodeId, phase: Phase) -> bool:

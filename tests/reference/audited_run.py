@@ -131,7 +131,7 @@ def plan_json(rounds: int) -> str:
     plan = {
         "run": {"name": RUN, "rounds": rounds, "seed": 3},
         "cohort": {"n_min": N_MIN, "max_colluding": MAX_COLLUDING},
-        "aggregation": {"clip_norm": CLIP_NORM},
+        "aggregation": {"max_loss": 20.0, "clip_norm": CLIP_NORM, "ring_bits": 32},
         "privacy": {"mode": "none"},
     }
     return json.dumps(plan, sort_keys=True, separators=(",", ":"))
@@ -230,5 +230,6 @@ def _round_opened(
         num_summands=len(MARKETS),
         n_min=N_MIN,
         max_colluding=MAX_COLLUDING,
+        ring_bits=32,
     )
     return signed(RoundOpened(number, attempt, manifest, b"", MARKETS), coordinator)

@@ -18,7 +18,7 @@ from fecosr.federation.messages import Hello, NodeMessage
 from fecosr.ids import NodeId, RunId
 from fecosr.rpc.certificates import Credential, create_authority, issue_coordinator, issue_node
 from fecosr.rpc.coordinator_server import CoordinatorServer
-from fecosr.rpc.handler import ModelSource
+from fecosr.rpc.handler import ModelSource, ReceivedVector
 from fecosr.rpc.listener import Listener, listen
 from fecosr.rpc.node_client import NodeClient
 from fecosr.rpc.patience import Patience
@@ -113,13 +113,13 @@ class RecordingHandler:
         node: NodeId,
         round_number: int,
         attempt: int,
-        vector: npt.NDArray[np.uint32],
+        received: ReceivedVector,
         signature: bytes,
     ) -> bool:
         """Remember a copy."""
         if self.refuses:
             raise ProtocolViolation(node, "test", self.refuses)
-        self.events.put_nowait(Event("masked_input", node, (vector.copy(), signature)))
+        self.events.put_nowait(Event("masked_input", node, (received.octets.copy(), signature)))
         return self.counts
 
     async def next(self) -> Event:
@@ -137,7 +137,7 @@ class MemoryUpload:
     content: bytearray = field(default_factory=bytearray)
     discarded: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def receive(self, chunk: bytes) -> None:
+    def receive(self, chunk: memoryview) -> None:
         """Append."""
         self.largest_chunk = max(self.largest_chunk, len(chunk))
         self.content += chunk
@@ -148,7 +148,9 @@ class MemoryUpload:
         """Return the vector."""
         if len(self.content) < self.size_bytes:
             raise ProtocolViolation(self.node, "masked_input", "sent too little")
-        return MemoryVector(np.frombuffer(self.content, dtype="<u4"), hashlib.sha256(self.content).digest())
+        return MemoryVector(
+            np.frombuffer(self.content, dtype=np.uint8), hashlib.sha256(self.content).digest()
+        )
 
     def discard(self) -> None:
         """Remember that it was discarded."""
@@ -158,7 +160,7 @@ class MemoryUpload:
 class MemoryVector(NamedTuple):
     """Hold a finished upload."""
 
-    vector: npt.NDArray[np.uint32]
+    octets: npt.NDArray[np.uint8]
     digest: bytes
 
 
@@ -169,9 +171,9 @@ class MemorySink:
     uploads: list[MemoryUpload] = field(default_factory=list)
     opened: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def open(self, round_number: int, attempt: int, node: NodeId, length: int) -> MemoryUpload:
+    def open(self, round_number: int, attempt: int, node: NodeId, size_bytes: int) -> MemoryUpload:
         """Begin an upload."""
-        self.uploads.append(MemoryUpload(node, length * 4))
+        self.uploads.append(MemoryUpload(node, size_bytes))
         self.opened.set()
         return self.uploads[-1]
 

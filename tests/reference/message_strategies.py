@@ -32,6 +32,7 @@ from fecosr.secagg.messages import (
     UnmaskShares,
     Withdrawal,
 )
+from fecosr.secagg.packing import RING_BITS
 from fecosr.secagg.shares import CIPHERTEXT_BYTES
 
 NODE_NAMES = [NodeId(name) for name in ("at", "br", "de", "fr", "jp-2", "mx", "uk", "us")]
@@ -100,6 +101,7 @@ manifests = st.builds(
     num_summands=counters,
     n_min=counters,
     max_colluding=st.integers(0, 2**32 - 1),
+    ring_bits=st.sampled_from(RING_BITS),
 )
 checkpoints = st.builds(Checkpoint, runs, st.integers(1, 2**63), hashes, signatures)
 

@@ -38,6 +38,7 @@ class SmallFederation:
             "n_min": 3,
             "max_colluding": 1,
             "clip_norm": 10.0,
+            "ring_bits": 32,
             "max_loss": 20.0,
             "reference_num_users": 100,
             "weight_exponent": 1.0,

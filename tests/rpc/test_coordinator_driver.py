@@ -1,5 +1,6 @@
 """The coordinator's driver: what it answers to an upload, and which errors end the run."""
 
+import hashlib
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,8 +15,10 @@ from fecosr.federation.run import FederationRun
 from fecosr.ids import NodeId
 from fecosr.rpc.coordinator_driver import CoordinatorDriver
 from fecosr.secagg.messages import MaskedInput, Phase
+from fecosr.secagg.packing import RING_BITS
+from fecosr.storage.uploads import SpooledVector
 from fecosr.transition import Transition
-from tests.reference.small_federation import SmallFederation
+from tests.reference.small_federation import NUM_PARAMETERS, SmallFederation
 
 DE, FR = NodeId("de"), NodeId("fr")
 NAMES = ("de", "fr", "jp", "uk", "us")
@@ -45,9 +48,12 @@ class MaskedInputPhase:
     driver: CoordinatorDriver
     vectors: dict[NodeId, MaskedInput]
 
-    async def upload(self, node: NodeId, attempt: int = 1, **changes: object) -> bool:
+    async def upload(self, node: NodeId, attempt: int = 1, digest: bytes = b"", **changes: object) -> bool:
         masked = replace(self.vectors[node], **changes)  # type: ignore[arg-type]  # tests change any field
-        return await self.driver.masked_input(node, 1, attempt, masked.vector, masked.signature)
+        octets = masked.vector.tobytes()
+        taken = digest or hashlib.sha256(octets).digest()
+        received = SpooledVector(np.frombuffer(octets, dtype=np.uint8), taken)
+        return await self.driver.masked_input(node, 1, attempt, received, masked.signature)
 
     @property
     def phase(self) -> Phase:
@@ -81,6 +87,24 @@ async def test_every_vector_that_is_counted_is_accepted_the_last_one_too() -> No
     scene = await masked_input_phase()
     assert [await scene.upload(NodeId(name)) for name in NAMES] == [True] * len(NAMES)
     assert scene.phase is Phase.CONSISTENCY
+
+
+@pytest.mark.parametrize("ring_bits", RING_BITS)
+async def test_as_many_bytes_are_expected_as_the_ring_takes(ring_bits: int) -> None:
+    scene = await masked_input_phase(ring_bits=ring_bits)
+    expected = scene.driver.expected_upload_bytes(DE, 1, 1)
+    assert expected == scene.vectors[DE].vector.nbytes
+    assert expected is not None
+    assert expected >= NUM_PARAMETERS * ring_bits // 8
+    assert await scene.upload(DE)
+    assert scene.driver.expected_upload_bytes(DE, 1, 1) is None
+    assert scene.driver.expected_upload_bytes(FR, 1, 2) is None
+
+
+async def test_the_digest_that_was_taken_while_the_vector_came_is_the_one_that_counts() -> None:
+    scene = await masked_input_phase()
+    with pytest.raises(ProtocolViolation, match="de broke the protocol in masked_input"):
+        await scene.upload(DE, digest=bytes(32))
 
 
 async def test_a_forged_signature_is_refused_and_not_accepted() -> None:

@@ -26,9 +26,11 @@ from fecosr.rpc.coordinator_server import CoordinatorServer
 from fecosr.rpc.listener import listen
 from fecosr.rpc.node_client import NodeClient
 from fecosr.rpc.node_driver import NodeDriver, Train
+from fecosr.secagg.encoding import UpdateEncoding
 from fecosr.secagg.messages import Phase
+from fecosr.secagg.packing import packed_bytes
 from tests.reference.loopback import NOW, Kits, MemorySink, clock
-from tests.reference.small_federation import SmallFederation
+from tests.reference.small_federation import NUM_PARAMETERS, SmallFederation
 
 TOLERANCE = 1e-5
 
@@ -41,6 +43,14 @@ def federation() -> SmallFederation:
 def log() -> structlog.typing.FilteringBoundLogger:
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     return logger
+
+
+def upload_bytes(federation: SmallFederation) -> int:
+    plan = federation.plan
+    encoding = UpdateEncoding(
+        NUM_PARAMETERS, plan.clip_norm, len(federation.names), plan.max_loss, plan.ring_bits
+    )
+    return packed_bytes(encoding.length, plan.ring_bits)
 
 
 @dataclass
@@ -89,6 +99,7 @@ class Network:
     federation: SmallFederation
     kits: Kits
     disk: CoordinatorDisk = field(default_factory=CoordinatorDisk)
+    sink: MemorySink = field(default_factory=MemorySink)
 
     @asynccontextmanager
     async def coordinator(self) -> AsyncIterator[tuple[CoordinatorDriver, CoordinatorServer]]:
@@ -98,7 +109,7 @@ class Network:
             roster=self.federation.names,
             handler=driver,
             models=driver,
-            uploads=MemorySink(),
+            uploads=self.sink,
         )
         begin: Callable[[float], CoordinatorTransition] = partial(
             open_run, self.federation.setup, self.federation.initial
@@ -119,9 +130,11 @@ class Network:
             return await driver.run(client)
 
 
+@pytest.mark.parametrize(("ring_bits", "tolerance"), [(32, TOLERANCE), (24, 1e-3), (16, 0.2)])
 async def test_a_run_over_the_network_ends_with_the_same_model_everywhere(
-    federation: SmallFederation, kits: Kits
+    kits: Kits, ring_bits: int, tolerance: float
 ) -> None:
+    federation = SmallFederation(["de", "fr", "jp", "uk"], ring_bits=ring_bits)
     network = Network(federation, kits)
     disks = {name: NodeDisk() for name in federation.names}
     async with network.coordinator() as (driver, server), asyncio.TaskGroup() as nodes:
@@ -133,7 +146,8 @@ async def test_a_run_over_the_network_ends_with_the_same_model_everywhere(
     expected = federation.initial + 2 * federation.mean_update(federation.names)
     final = network.disk.entries[-1].body
     assert isinstance(final, RunCompleted)
-    np.testing.assert_allclose(network.disk.models[final.final_model_hash], expected, atol=TOLERANCE)
+    np.testing.assert_allclose(network.disk.models[final.final_model_hash], expected, atol=tolerance)
+    assert {upload.size_bytes for upload in network.sink.uploads} == {upload_bytes(federation)}
     for disk in disks.values():
         assert disk.final is not None
         np.testing.assert_array_equal(disk.final, network.disk.models[final.final_model_hash])

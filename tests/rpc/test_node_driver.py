@@ -51,6 +51,7 @@ def task(federation: SmallFederation) -> RoundTask:
         len(federation.names),
         plan.n_min,
         plan.max_colluding,
+        plan.ring_bits,
     )
     return RoundTask(manifest, federation.coordinator_key.sign(manifest.signed_bytes()))
 

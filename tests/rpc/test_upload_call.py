@@ -10,6 +10,7 @@ from fecosr.errors import ProtocolViolation
 from fecosr.federation.messages import FromClient
 from fecosr.rpc import transfers
 from fecosr.secagg.messages import MaskedInput
+from fecosr.secagg.packing import RING_BITS, make_room
 from fecosr.wire import service
 from fecosr.wire.transfers import (
     CHUNK_BYTES,
@@ -45,8 +46,11 @@ async def upload(loopback: Loopback, *chunks: bytes) -> UploadVerdict:
         return decode_receipt(await uploads(channel)(iter(chunks)), "coordinator")
 
 
-async def test_a_vector_of_several_mebibytes_arrives_whole(loopback: Loopback) -> None:
-    vector = np.random.default_rng(7).integers(0, 2**32, 1_500_001, dtype=np.uint32)
+@pytest.mark.parametrize("ring_bits", RING_BITS)
+async def test_a_vector_of_several_mebibytes_arrives_whole(loopback: Loopback, ring_bits: int) -> None:
+    vector = make_room(1_500_001, ring_bits)
+    octets = vector.reshape(-1).view(np.uint8)
+    octets[:] = np.random.default_rng(7).integers(0, 2**8, octets.size, dtype=np.uint8)
     loopback.handler.expected_bytes[DE] = vector.nbytes
     async with (
         loopback.server() as server,
@@ -57,7 +61,8 @@ async def test_a_vector_of_several_mebibytes_arrives_whole(loopback: Loopback) -
     event = loopback.handler.events.get_nowait()
     assert isinstance(event.content, tuple)
     assert event.kind == "masked_input"
-    np.testing.assert_array_equal(event.content[0], vector)
+    np.testing.assert_array_equal(event.content[0], octets)
+    assert octets.size == 1_500_001 * ring_bits // 8
     assert event.content[1] == SIGNATURE
     assert loopback.sink.uploads[0].largest_chunk == CHUNK_BYTES
     assert loopback.sink.uploads[0].discarded.is_set()

@@ -28,27 +28,27 @@ def spool(tmp_path: Path) -> UploadSpool:
 def test_chunks_become_the_vector_and_its_digest(
     spool: UploadSpool, tmp_path: Path, chunk_bytes: int
 ) -> None:
-    with spool.open(1, 1, DE, length=4) as upload:
+    with spool.open(1, 1, DE, size_bytes=16) as upload:
         for start in range(0, len(BYTES), chunk_bytes):
             upload.receive(BYTES[start : start + chunk_bytes])
         spooled = upload.finish()
-    assert spooled.vector.dtype == np.uint32
-    assert spooled.vector.tolist() == VECTOR.tolist()
+    assert spooled.octets.dtype == np.uint8
+    assert spooled.octets.tobytes() == BYTES
     assert spooled.digest == hashlib.sha256(BYTES).digest()
     assert _names(tmp_path) == []
 
 
 def test_a_finished_vector_cannot_be_changed_and_shows_nothing_of_itself(spool: UploadSpool) -> None:
-    with spool.open(1, 1, DE, length=4) as upload:
+    with spool.open(1, 1, DE, size_bytes=16) as upload:
         upload.receive(BYTES)
         spooled = upload.finish()
     with pytest.raises(ValueError, match="read-only"):
-        spooled.vector[0] = 1
+        spooled.octets[0] = 1
     assert "4294967295" not in repr(spooled)
 
 
 def test_too_many_bytes_name_the_node_and_are_discarded(spool: UploadSpool, tmp_path: Path) -> None:
-    upload = spool.open(1, 1, DE, length=4)
+    upload = spool.open(1, 1, DE, size_bytes=16)
     upload.receive(BYTES)
     with pytest.raises(ProtocolViolation, match="more than 16 bytes") as refused:
         upload.receive(b"\x00")
@@ -59,7 +59,7 @@ def test_too_many_bytes_name_the_node_and_are_discarded(spool: UploadSpool, tmp_
 
 
 def test_too_few_bytes_name_the_node_and_are_discarded(spool: UploadSpool, tmp_path: Path) -> None:
-    upload = spool.open(1, 1, DE, length=4)
+    upload = spool.open(1, 1, DE, size_bytes=16)
     upload.receive(BYTES[:-1])
     with pytest.raises(ProtocolViolation, match="15 of 16 bytes"):
         upload.finish()
@@ -67,7 +67,7 @@ def test_too_few_bytes_name_the_node_and_are_discarded(spool: UploadSpool, tmp_p
 
 
 def test_leaving_unfinished_discards(spool: UploadSpool, tmp_path: Path) -> None:
-    with spool.open(1, 1, DE, length=4) as upload:
+    with spool.open(1, 1, DE, size_bytes=16) as upload:
         upload.receive(BYTES[:3])
     assert _names(tmp_path) == []
     with pytest.raises(StorageError, match="over"):
@@ -75,43 +75,43 @@ def test_leaving_unfinished_discards(spool: UploadSpool, tmp_path: Path) -> None
 
 
 def test_a_node_that_begins_again_replaces_what_it_sent(spool: UploadSpool, tmp_path: Path) -> None:
-    first = spool.open(1, 1, DE, length=4)
+    first = spool.open(1, 1, DE, size_bytes=16)
     first.receive(BYTES[:8])
-    with spool.open(1, 1, DE, length=4) as second:
+    with spool.open(1, 1, DE, size_bytes=16) as second:
         with pytest.raises(StorageError, match="over"):
             first.receive(BYTES[8:])
         first.discard()
         second.receive(BYTES)
-        assert second.finish().vector.tolist() == VECTOR.tolist()
+        assert second.finish().octets.tobytes() == BYTES
 
 
 def test_nodes_do_not_disturb_each_other(spool: UploadSpool, tmp_path: Path) -> None:
-    de, us = spool.open(1, 1, DE, length=4), spool.open(1, 1, US, length=4)
+    de, us = spool.open(1, 1, DE, size_bytes=16), spool.open(1, 1, US, size_bytes=16)
     de.receive(BYTES[:8])
     us.receive(BYTES[::-1])
     de.receive(BYTES[8:])
-    assert de.finish().vector.tobytes() == BYTES
-    assert us.finish().vector.tobytes() == BYTES[::-1]
+    assert de.finish().octets.tobytes() == BYTES
+    assert us.finish().octets.tobytes() == BYTES[::-1]
 
 
 def test_the_end_of_an_attempt_discards_what_is_unfinished(spool: UploadSpool, tmp_path: Path) -> None:
-    with spool.open(1, 1, DE, length=4) as done:
+    with spool.open(1, 1, DE, size_bytes=16) as done:
         done.receive(BYTES)
         spooled = done.finish()
-    spool.open(1, 1, US, length=4).receive(BYTES[:3])
+    spool.open(1, 1, US, size_bytes=16).receive(BYTES[:3])
     spool.discard_all()
     assert _names(tmp_path) == []
-    assert spooled.vector.tolist() == VECTOR.tolist()
+    assert spooled.octets.tobytes() == BYTES
 
 
 def test_uploads_that_are_over_are_forgotten(spool: UploadSpool) -> None:
-    with spool.open(1, 1, DE, length=4) as finished:
+    with spool.open(1, 1, DE, size_bytes=16) as finished:
         finished.receive(BYTES)
         finished.finish()
-    with spool.open(2, 1, DE, length=4) as broken_off:
+    with spool.open(2, 1, DE, size_bytes=16) as broken_off:
         broken_off.receive(BYTES[:3])
-    older = spool.open(3, 1, DE, length=4)
-    newer = spool.open(3, 1, DE, length=4)
+    older = spool.open(3, 1, DE, size_bytes=16)
+    newer = spool.open(3, 1, DE, size_bytes=16)
     older.discard()
     kept = [weakref.ref(upload) for upload in (finished, broken_off, older, newer)]
     del finished, broken_off, older, newer
@@ -140,7 +140,7 @@ def test_a_full_disk_discards_the_upload(
         def close(self) -> None:
             self.closed = True
 
-    upload = spool.open(1, 1, DE, length=4)
+    upload = spool.open(1, 1, DE, size_bytes=16)
     upload._file.close()
     monkeypatch.setattr(upload, "_file", Full())
     with pytest.raises(StorageError, match="No space left"):

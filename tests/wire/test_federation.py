@@ -24,6 +24,7 @@ def manifest() -> pb.RoundManifest:
         clip_norm=1.0,
         num_summands=3,
         n_min=2,
+        ring_bits=24,
     )
 
 
@@ -46,6 +47,8 @@ def round_closed() -> pb.RoundClosed:
         ("clip_norm", math.nan),
         ("num_summands", 0),
         ("n_min", 0),
+        ("ring_bits", 0),
+        ("ring_bits", 20),
     ],
 )
 def test_manifest_refuses_what_is_out_of_range(field: str, value: object) -> None:

@@ -4,6 +4,7 @@ import contextlib
 
 import numpy as np
 import pytest
+from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +29,18 @@ from fecosr.wire.transfers import (
 HEADER = UploadHeader(round=1, attempt=2, size_bytes=12, sha256=bytes(32), signature=bytes(64))
 
 
+def uploaded(message: bytes) -> bytes:
+    part = decode_upload_chunk(message, "de")
+    assert isinstance(part, memoryview)
+    return bytes(part)
+
+
+def downloaded(message: bytes) -> bytes:
+    part = decode_model_chunk(message, "coordinator")
+    assert isinstance(part, memoryview)
+    return bytes(part)
+
+
 def test_headers_survive_the_trip() -> None:
     assert decode_upload_chunk(encode_upload_chunk(HEADER), "de") == HEADER
     assert decode_model_chunk(encode_model_chunk(ModelHeader(8)), "coordinator") == ModelHeader(8)
@@ -36,14 +49,48 @@ def test_headers_survive_the_trip() -> None:
 def test_data_is_cut_straight_from_an_array() -> None:
     array = np.arange(6, dtype="<u4")
     view = array.data.cast("B")
-    assert decode_upload_chunk(encode_upload_chunk(view[4:12]), "de") == array[1:3].tobytes()
-    assert decode_model_chunk(encode_model_chunk(view[4:12]), "coordinator") == array[1:3].tobytes()
+    assert uploaded(encode_upload_chunk(view[4:12])) == array[1:3].tobytes()
+    assert downloaded(encode_model_chunk(view[4:12])) == array[1:3].tobytes()
 
 
 def test_a_full_chunk_fits_into_a_message() -> None:
     full = memoryview(bytes(CHUNK_BYTES))
     assert len(encode_upload_chunk(full)) < MAX_MESSAGE_BYTES < 4 << 20
-    assert decode_upload_chunk(encode_upload_chunk(full), "de") == bytes(CHUNK_BYTES)
+    assert uploaded(encode_upload_chunk(full)) == bytes(CHUNK_BYTES)
+
+
+@pytest.mark.parametrize("size_bytes", [1, 127, 128, 129, 16_383, 16_384, 16_385, CHUNK_BYTES])
+def test_data_is_written_and_read_as_protobuf_would(size_bytes: int) -> None:
+    data = bytes(range(256)) * (size_bytes // 256 + 1)
+    data = data[:size_bytes]
+    for ours, theirs in (
+        (encode_upload_chunk(memoryview(data)), pb.UploadChunk(data=data)),
+        (encode_model_chunk(memoryview(data)), pb.ModelChunk(data=data)),
+    ):
+        assert ours == theirs.SerializeToString()
+    assert uploaded(pb.UploadChunk(data=data).SerializeToString()) == data
+    assert downloaded(pb.ModelChunk(data=data).SerializeToString()) == data
+
+
+def test_data_in_a_form_that_only_protobuf_knows_is_read_all_the_same() -> None:
+    # The length in one octet more than it needs, and the field twice: the last one counts.
+    assert uploaded(b"\x12\x82\x00ab") == b"ab"
+    assert uploaded(b"\x12\x01a\x12\x01b") == b"b"
+    with pytest.raises(ProtocolViolation):
+        decode_upload_chunk(b"\x12\x02abc", "de")
+
+
+@given(st.binary(min_size=1, max_size=300))
+def test_whatever_begins_like_data_is_what_protobuf_says_it_is(rest: bytes) -> None:
+    message = b"\x12" + rest
+    try:
+        expected = pb.UploadChunk.FromString(message)
+    except DecodeError:
+        with pytest.raises(ProtocolViolation):
+            decode_upload_chunk(message, "de")
+        return
+    if expected.data:
+        assert uploaded(message) == expected.data
 
 
 @pytest.mark.parametrize("size_bytes", [0, CHUNK_BYTES + 1])
@@ -61,7 +108,6 @@ def test_empty_and_oversized_data_are_refused(size_bytes: int) -> None:
         ("round", 0),
         ("attempt", 0),
         ("size_bytes", 0),
-        ("size_bytes", 6),
         ("sha256", bytes(20)),
         ("signature", b""),
     ],

@@ -134,6 +134,7 @@ def _manifest() -> Json:
         "num_summands": 5,
         "n_min": 3,
         "max_colluding": 1,
+        "ring_bits": 24,
     }
     manifest = manifest_of(fields)
     return {

@@ -16,7 +16,7 @@ OUTCOME_RELEASED: Outcome
 OUTCOME_ABORTED: Outcome
 
 class RoundManifest(_message.Message):
-    __slots__ = ("run", "round", "attempt", "plan_hash", "model_hash", "num_parameters", "clip_norm", "num_summands", "n_min", "max_colluding")
+    __slots__ = ("run", "round", "attempt", "plan_hash", "model_hash", "num_parameters", "clip_norm", "num_summands", "n_min", "max_colluding", "ring_bits")
     RUN_FIELD_NUMBER: _ClassVar[int]
     ROUND_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
@@ -27,6 +27,7 @@ class RoundManifest(_message.Message):
     NUM_SUMMANDS_FIELD_NUMBER: _ClassVar[int]
     N_MIN_FIELD_NUMBER: _ClassVar[int]
     MAX_COLLUDING_FIELD_NUMBER: _ClassVar[int]
+    RING_BITS_FIELD_NUMBER: _ClassVar[int]
     run: str
     round: int
     attempt: int
@@ -37,7 +38,8 @@ class RoundManifest(_message.Message):
     num_summands: int
     n_min: int
     max_colluding: int
-    def __init__(self, run: _Optional[str] = ..., round: _Optional[int] = ..., attempt: _Optional[int] = ..., plan_hash: _Optional[bytes] = ..., model_hash: _Optional[bytes] = ..., num_parameters: _Optional[int] = ..., clip_norm: _Optional[float] = ..., num_summands: _Optional[int] = ..., n_min: _Optional[int] = ..., max_colluding: _Optional[int] = ...) -> None: ...
+    ring_bits: int
+    def __init__(self, run: _Optional[str] = ..., round: _Optional[int] = ..., attempt: _Optional[int] = ..., plan_hash: _Optional[bytes] = ..., model_hash: _Optional[bytes] = ..., num_parameters: _Optional[int] = ..., clip_norm: _Optional[float] = ..., num_summands: _Optional[int] = ..., n_min: _Optional[int] = ..., max_colluding: _Optional[int] = ..., ring_bits: _Optional[int] = ...) -> None: ...
 
 class Checkpoint(_message.Message):
     __slots__ = ("run", "size", "head", "signature")
