@@ -18,6 +18,7 @@ class RunFacts:
         plan: the values of its plan that matter here.
         num_records: records that verify.
         rounds: rounds released.
+        redone: rounds whose next model was made again from the opened sum.
         aborted: attempts aborted.
         is_completed: whether its last record says so.
         sums: for every market, in how many sums that were opened its update is.
@@ -28,6 +29,7 @@ class RunFacts:
     plan: PlanTerms
     num_records: int
     rounds: int
+    redone: int
     aborted: int
     is_completed: bool
     sums: Mapping[NodeId, int]
@@ -110,7 +112,7 @@ def _lines(report: AuditReport) -> Iterator[str]:
         *(f"- {line}" for line in _established(report)),
     )
     yield from ("", "## What is not protected", "", *(f"- {line}" for line in _not_protected(facts)))
-    yield from ("", "## What this audit cannot see", "", *(f"- {line}" for line in _BLIND_SPOTS), "")
+    yield from ("", "## What this audit cannot see", "", *(f"- {line}" for line in _blind_spots(facts)), "")
 
 
 def _established(report: AuditReport) -> Iterator[str]:
@@ -126,6 +128,7 @@ def _happened(facts: RunFacts) -> Iterator[str]:
         "They end with the completion of the run." if facts.is_completed else "They do not complete the run."
     )
     yield f"Rounds released: {facts.rounds} of {facts.plan.rounds}. Attempts aborted: {facts.aborted}."
+    yield f"Next models made again from the opened sums, bit by bit: {facts.redone} of {facts.rounds}."
     yield ""
     yield "| market | sums with its update | records it vouches for | epsilon |"
     yield "|---|---|---|---|"
@@ -195,8 +198,16 @@ _VERDICTS = {
     Status.UNUSABLE: "**Cannot be verified.** Nothing wrong was found, but something needed is missing:",
 }
 
-_BLIND_SPOTS = (
-    "What a market trained on, and whether it clipped its update as agreed: only sums are ever seen.",
-    "Whether the coordinator made the next model from the opened sum: a sum is recorded by its hash only.",
-    "Anything about a market whose checkpoints are absent, beyond what the other markets vouch for.",
-)
+
+def _blind_spots(facts: RunFacts) -> Iterator[str]:
+    yield "What a market trained on, and whether it clipped its update as agreed: only sums are ever seen."
+    yield (
+        "Whether a recorded sum is what the masked vectors added up to: the vectors themselves are not kept, "
+        "and nobody but the coordinator saw them."
+    )
+    if facts.redone < facts.rounds:
+        yield (
+            f"Whether the models of {facts.rounds - facts.redone} rounds were made from their sums: sums, "
+            "models or optimiser states of these rounds are not in the folder."
+        )
+    yield "Anything about a market whose checkpoints are absent, beyond what the other markets vouch for."

@@ -3,6 +3,8 @@
 RUN_DIR/roster.toml                  the pinned identities (better: the auditor's own copy)
 RUN_DIR/coordinator/ledger.jsonl     the ledger
 RUN_DIR/coordinator/models/          the released models
+RUN_DIR/coordinator/sums/            the opened sums they were made from
+RUN_DIR/coordinator/optimiser/       what the server optimiser remembers after the last round
 RUN_DIR/<market>/checkpoints.jsonl   what each market kept of what the coordinator signed to it
 """
 
@@ -15,6 +17,7 @@ from fecosr.audit.models import check_models
 from fecosr.audit.opening import check_opening
 from fecosr.audit.plan_terms import plan_terms
 from fecosr.audit.report import AuditReport, RunFacts
+from fecosr.audit.server_steps import check_server_steps
 from fecosr.audit.story import follow
 from fecosr.audit.witnesses import check_witnesses
 from fecosr.config.parties import load_roster
@@ -50,16 +53,19 @@ def _audit(run_dir: Path, roster: Roster, data: bytes) -> AuditReport:
         plan = plan_terms(opened.plan_json)
     except LedgerError as error:
         return AuditReport((*chain.findings, Finding(error.record, error.rule, f"{error.message}.")))
-    story, findings = follow(chain.entries, Terms(roster, opened, plan), is_whole=chain.is_whole)
+    terms = Terms(roster, opened, plan)
+    story, findings = follow(chain.entries, terms, is_whole=chain.is_whole)
     evidence = {node: _read(run_dir / node / "checkpoints.jsonl") for node in roster.nodes}
     witnesses = check_witnesses(evidence, chain, story)
     models = run_dir / "coordinator" / "models"
+    steps = check_server_steps(run_dir / "coordinator", chain.entries, terms)
     final = story.model_hash if chain.is_whole else None
     facts = RunFacts(
         opened=opened,
         plan=plan,
         num_records=len(chain.entries),
         rounds=story.rounds,
+        redone=steps.redone,
         aborted=story.aborted,
         is_completed=story.is_completed,
         sums={node: sum(node in opened.survivors for opened in story.sums) for node in roster.nodes},
@@ -71,6 +77,7 @@ def _audit(run_dir: Path, roster: Roster, data: bytes) -> AuditReport:
             *check_opening(opened, plan, roster),
             *findings,
             *check_models(models, chain.entries, opened.num_parameters, final),
+            *steps.findings,
             *witnesses.findings,
         ),
         facts=facts,

@@ -37,7 +37,7 @@ class OptimiserStateStore:
         """
         digest = state.hash()
         moments = {name: np.ascontiguousarray(moment, dtype="<f4") for name, moment in state.moments.items()}
-        write_bytes(self._path(digest), save(moments))
+        write_bytes(_path(self.folder, digest), save(moments))
         return digest
 
     def load(self, digest: bytes) -> OptimiserState:
@@ -46,16 +46,7 @@ class OptimiserStateStore:
         Raises:
             StorageError: missing, damaged, or another state than the name says.
         """
-        path = self._path(digest)
-        try:
-            state = OptimiserState(load(path.read_bytes()))
-        except OSError as error:
-            raise StorageError(f"{path}: cannot be read: {error.strerror}") from None
-        except SafetensorError:
-            raise StorageError(f"{path}: is not a whole safetensors file") from None
-        if any(moment.dtype != np.float32 for moment in state.moments.values()) or state.hash() != digest:
-            raise StorageError(f"{path}: holds another state than its name says")
-        return state
+        return read_state(self.folder, digest)
 
     def forget_all_but(self, digest: bytes) -> None:
         """Delete every state but the one with this hash: earlier ones follow from the sums.
@@ -70,5 +61,24 @@ class OptimiserStateStore:
                 except OSError as error:
                     raise StorageError(f"{path}: cannot be deleted: {error.strerror}") from None
 
-    def _path(self, digest: bytes) -> Path:
-        return self.folder / f"{digest.hex()}{SUFFIX}"
+
+def read_state(folder: Path, digest: bytes) -> OptimiserState:
+    """Return the state with this hash from `folder`, which is only read.
+
+    Raises:
+        StorageError: missing, damaged, or another state than the name says.
+    """
+    path = _path(folder, digest)
+    try:
+        state = OptimiserState(load(path.read_bytes()))
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read: {error.strerror}") from None
+    except SafetensorError:
+        raise StorageError(f"{path}: is not a whole safetensors file") from None
+    if any(moment.dtype != np.float32 for moment in state.moments.values()) or state.hash() != digest:
+        raise StorageError(f"{path}: holds another state than its name says")
+    return state
+
+
+def _path(folder: Path, digest: bytes) -> Path:
+    return folder / f"{digest.hex()}{SUFFIX}"

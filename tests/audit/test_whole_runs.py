@@ -7,14 +7,10 @@ import pytest
 from fecosr.audit.report import AuditReport
 from fecosr.audit.verification import audit_run
 from fecosr.federation.coordinator import open_run
-from fecosr.federation.effects import CheckpointKept
 from fecosr.federation.run import FederationRun
 from fecosr.ids import NodeId
 from fecosr.secagg.messages import Phase
-from fecosr.storage.checkpoint_store import CheckpointStore
-from fecosr.storage.ledger_store import LedgerStore
-from fecosr.storage.parameters import ModelStore
-from tests.reference.audited_run import plan_json
+from tests.reference.run_folder import keep
 from tests.reference.small_federation import SmallFederation
 
 JP, UK = NodeId("jp"), NodeId("uk")
@@ -24,8 +20,7 @@ NUM_RECORDS = 12
 
 @pytest.fixture
 def federation() -> SmallFederation:
-    text = plan_json(2).replace('"trial"', '"test"').replace('"clip_norm":2.5', '"clip_norm":10.0')
-    return SmallFederation(["de", "fr", "jp", "uk"], text=text)
+    return SmallFederation(["de", "fr", "jp", "uk"])
 
 
 def _started(federation: SmallFederation) -> FederationRun:
@@ -48,21 +43,7 @@ def _deliver_all(run: FederationRun) -> None:
 
 def _audited(federation: SmallFederation, run: FederationRun, folder: Path) -> AuditReport:
     """Keep what the parties of a run stored as their drivers would, and audit the folder."""
-    coordinator = federation.setup.key.public
-    models = ModelStore(folder / "coordinator" / "models")
-    for parameters in run.models.values():
-        models.save(parameters, {})
-    with LedgerStore(folder / "coordinator" / "ledger.jsonl", federation.plan.run, coordinator) as ledger:
-        for entry in run.ledger:
-            ledger.append(entry)
-    for name, records in run.records.items():
-        with CheckpointStore(folder / name / "checkpoints.jsonl", federation.plan.run, coordinator) as kept:
-            for record in records:
-                if isinstance(record, CheckpointKept):
-                    kept.keep(record.checkpoint)
-    nodes = "\n".join(f'{name} = "{public.hex()}"' for name, public in federation.roster.nodes.items())
-    text = f'coordinator = "{coordinator.hex()}"\n[nodes]\n{nodes}\n'
-    (folder / "roster.toml").write_text(text, encoding="utf-8")
+    keep(federation, run, folder)
     return audit_run(folder)
 
 
@@ -73,6 +54,7 @@ def test_an_undisturbed_run(federation: SmallFederation, tmp_path: Path) -> None
     assert report.findings == ()
     assert report.facts is not None
     assert (report.facts.rounds, report.facts.num_records) == (2, NUM_RECORDS)
+    assert report.facts.redone == 2
 
 
 @pytest.mark.parametrize("phase", list(Phase))
@@ -130,12 +112,11 @@ def test_a_coordinator_that_dies_after_any_record(
     report = _audited(federation, after, tmp_path)
     assert report.findings == ()
     assert report.facts is not None
-    assert report.facts.rounds == 2
+    assert (report.facts.rounds, report.facts.redone) == (2, 2)
 
 
 def test_a_run_that_was_given_up(tmp_path: Path) -> None:
-    text = plan_json(2).replace('"trial"', '"test"').replace('"clip_norm":2.5', '"clip_norm":10.0')
-    federation = SmallFederation(["de", "fr", "jp", "uk"], text=text, max_attempts=1)
+    federation = SmallFederation(["de", "fr", "jp", "uk"], max_attempts=1)
     run = _started(federation)
     _deliver_until(run, Phase.MASKED_INPUT)
     for name in (JP, UK):

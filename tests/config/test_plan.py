@@ -8,6 +8,7 @@ from fecosr.config.plan import Plan, load_plan
 from fecosr.config.toml import validate
 from fecosr.crypto.labels import sha256
 from fecosr.errors import ConfigError
+from fecosr.federation.optimisers import Adaptive, Sgd
 from fecosr.secagg.messages import Phase
 
 SMALLEST: dict[str, Any] = {
@@ -65,6 +66,12 @@ def test_training_has_its_own_deadline() -> None:
     assert federation.phase_seconds[Phase.UNMASK] == 7.0
 
 
+def test_the_server_optimiser_is_fedavg_unless_the_plan_says_otherwise() -> None:
+    assert plan_with("run").federation().server == Sgd()
+    adam = plan_with("aggregation", server={"optimiser": "adam", "learning_rate": 0.02})
+    assert adam.federation().server == Adaptive("adam", learning_rate=0.02)
+
+
 @pytest.mark.parametrize("section", ["run", "cohort", "privacy", "aggregation"])
 def test_nothing_that_decides_privacy_has_a_default(section: str) -> None:
     changed = {name: values for name, values in SMALLEST.items() if name != section}
@@ -81,6 +88,10 @@ def test_nothing_that_decides_privacy_has_a_default(section: str) -> None:
         ("aggregation", {"clip_norm": float("inf")}, "clip_norm"),
         ("encoder", {"num_heads": 7}, "num_heads"),
         ("s2ce", {"alhpa": 0.1}, "unknown key"),
+        ("aggregation", {"server": {"optimiser": "adagrad"}}, "aggregation.server"),
+        ("aggregation", {"server": {"optimiser": "adam"}}, "learning_rate: is missing"),
+        ("aggregation", {"server": {"optimiser": "sgd", "tau": 0.1}}, "unknown key"),
+        ("aggregation", {"server": {"optimiser": "yogi", "learning_rate": 0.1, "beta2": 1.0}}, "beta2"),
     ],
 )
 def test_a_plan_that_cannot_work_is_refused(section: str, values: dict[str, object], message: str) -> None:

@@ -23,7 +23,7 @@ class Given:
 
 @pytest.mark.parametrize(
     ("exponent", "server"),
-    [(1.0, Sgd()), (0.5, Sgd(learning_rate=0.7)), (0.5, Adaptive("adam", 0.1, tau=0.1))],
+    [(1.0, Sgd()), (0.5, Sgd(learning_rate=0.7)), (0.5, Adaptive("adam", 0.5, tau=0.1))],
     ids=["fedavg", "damped", "adam"],
 )
 def test_two_rounds_give_what_the_real_protocol_gives_up_to_its_rounding(

@@ -1,0 +1,40 @@
+"""The run folder of a run in memory, written by the real stores as the drivers would."""
+
+from pathlib import Path
+
+from fecosr.federation.effects import CheckpointKept
+from fecosr.federation.run import FederationRun
+from fecosr.storage.checkpoint_store import CheckpointStore
+from fecosr.storage.ledger_store import LedgerStore
+from fecosr.storage.optimiser_states import OptimiserStateStore
+from fecosr.storage.parameters import ModelStore
+from fecosr.storage.sums import SumStore
+from tests.reference.small_federation import SmallFederation
+
+
+def keep(federation: SmallFederation, run: FederationRun, folder: Path) -> None:
+    """Write what all parties of `run` stored, and the pinned identities."""
+    _keep_coordinator(federation, run, folder / "coordinator")
+    public = federation.setup.key.public
+    for name, records in run.records.items():
+        with CheckpointStore(folder / name / "checkpoints.jsonl", federation.plan.run, public) as kept:
+            for record in records:
+                if isinstance(record, CheckpointKept):
+                    kept.keep(record.checkpoint)
+    nodes = "\n".join(f'{name} = "{key.hex()}"' for name, key in federation.roster.nodes.items())
+    text = f'coordinator = "{public.hex()}"\n[nodes]\n{nodes}\n'
+    (folder / "roster.toml").write_text(text, encoding="utf-8")
+
+
+def _keep_coordinator(federation: SmallFederation, run: FederationRun, folder: Path) -> None:
+    models, states = ModelStore(folder / "models"), OptimiserStateStore(folder / "optimiser")
+    sums = SumStore(folder / "sums")
+    for parameters in run.models.values():
+        models.save(parameters, {})
+    for state in run.optimiser_states.values():
+        states.save(state)
+    for total in run.sums.values():
+        sums.save(total)
+    with LedgerStore(folder / "ledger.jsonl", federation.plan.run, federation.setup.key.public) as ledger:
+        for entry in run.ledger:
+            ledger.append(entry)
