@@ -5,13 +5,19 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from fecosr.errors import LedgerError
+from fecosr.federation.optimisers import Adaptive, ServerOptimiser, Sgd
 
 _Value = TypeVar("_Value", int, float, str)
 
 
 @dataclass(frozen=True, slots=True)
 class PlanTerms:
-    """Hold the plan's values that manifests and privacy terms repeat; the rest of the plan is only hashed."""
+    """Hold the plan's values that records are judged by; the rest of the plan is only hashed.
+
+    Attributes:
+        max_loss: bound on a reported loss; part of how sums are encoded.
+        server: the server optimiser; None when the plan names none that this version knows.
+    """
 
     run: str
     rounds: int
@@ -20,6 +26,8 @@ class PlanTerms:
     clip_norm: float
     ring_bits: int
     mode: str
+    max_loss: float
+    server: ServerOptimiser | None
 
 
 def plan_terms(plan_json: str) -> PlanTerms:
@@ -40,11 +48,24 @@ def plan_terms(plan_json: str) -> PlanTerms:
             clip_norm=_number(plan["aggregation"]["clip_norm"]),
             ring_bits=_typed(plan["aggregation"]["ring_bits"], int),
             mode=_typed(plan["privacy"]["mode"], str),
+            max_loss=_number(plan["aggregation"]["max_loss"]),
+            server=_server(plan["aggregation"].get("server")),
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise LedgerError(
             0, "plan", f"the recorded plan cannot be read: {type(error).__name__} {error}"
         ) from None
+
+
+def _server(section: object) -> ServerOptimiser | None:
+    match section:
+        case {"optimiser": "sgd", "learning_rate": learning_rate, "momentum": momentum}:
+            return Sgd(learning_rate=_number(learning_rate), momentum=_number(momentum))
+        case {"optimiser": "adam" | "yogi" as optimiser, **settings}:
+            names = ("learning_rate", "beta1", "beta2", "tau")
+            return Adaptive(optimiser, *(_number(settings[name]) for name in names))
+        case _:
+            return None
 
 
 def _typed(value: object, wanted: type[_Value]) -> _Value:

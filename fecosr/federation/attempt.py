@@ -114,8 +114,8 @@ def release(attempt: Attempt, completed: secagg.Completed, now: float) -> Ending
         bound_to=frozenset(),
         parameters=step.parameters,
         model_hash=model_hash,
-        excluded=progress.excluded | _convicted(attempt),
         optimiser_state=step.state,
+        excluded=progress.excluded | _convicted(attempt),
     )
     outbox: tuple[CoordinatorOutgoing, ...] = (
         _released_event(attempt, completed, total, now),
@@ -190,8 +190,8 @@ def _released_body(
         total_hash=sum_hash(completed.total),
         model_in=attempt.manifest.model_hash,
         model_out=model_hash,
-        privacy_event="non_private",
         optimiser_state=state_hash,
+        privacy_event="non_private",
     )
 
 

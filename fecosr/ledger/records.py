@@ -161,8 +161,8 @@ class RoundReleased:
         total_hash: SHA-256 of the opened sum (uint32, little endian).
         model_in: hash of the parameters the round started from.
         model_out: hash of the parameters after the server optimiser.
-        privacy_event: what the release costs; "non_private" has no finite cost.
         optimiser_state: hash of what the server optimiser remembers after this round.
+        privacy_event: what the release costs; "non_private" has no finite cost.
     """
 
     round: int
@@ -173,8 +173,8 @@ class RoundReleased:
     total_hash: Digest
     model_in: Digest
     model_out: Digest
-    privacy_event: Literal["non_private"]
     optimiser_state: Digest
+    privacy_event: Literal["non_private"]
 
     def __post_init__(self) -> None:
         _require_sorted("survivors", self.survivors)

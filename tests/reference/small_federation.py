@@ -1,6 +1,9 @@
 """A small federation in memory: real keys, real secure aggregation, training replaced by a known update."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +37,6 @@ class SmallFederation:
             "run": RunId("test"),
             "rounds": 2,
             "max_attempts": 3,
-            "text": "{}",
             "n_min": 3,
             "max_colluding": 1,
             "clip_norm": 10.0,
@@ -47,7 +49,8 @@ class SmallFederation:
             "finish_seconds": 60.0,
             "phase_seconds": dict.fromkeys(Phase, 10.0),
         }
-        self.plan = FederationPlan(**{**values, **plan_changes})  # type: ignore[arg-type]
+        changed = {**values, **plan_changes}
+        self.plan = FederationPlan(**{"text": plan_text(changed), **changed})  # type: ignore[arg-type]
         self.setup = CoordinatorSetup(self.plan, self.roster, self.coordinator_key, "test")
         self.initial: Vector = np.linspace(-1.0, 1.0, NUM_PARAMETERS, dtype=np.float32)
         self._drawn = 0
@@ -92,3 +95,18 @@ class SmallFederation:
         total = sum(weights.values())
         mean = sum(weights[name] * self.update(name).astype(np.float64) for name in survivors) / total
         return np.asarray(mean, dtype=np.float32)
+
+
+def plan_text(values: Mapping[str, Any]) -> str:
+    """Return the canonical text of a plan with these values, as far as an audit reads it."""
+    aggregation = [name for name in ("clip_norm", "max_loss", "ring_bits") if name in values]
+    plan = {
+        "run": {"name": values["run"], "rounds": values["rounds"]},
+        "cohort": {name: values[name] for name in ("n_min", "max_colluding")},
+        "aggregation": {
+            **{name: values[name] for name in aggregation},
+            "server": asdict(values["server"]),
+        },
+        "privacy": {"mode": "none"},
+    }
+    return json.dumps(plan, sort_keys=True, separators=(",", ":"))
