@@ -15,6 +15,7 @@ from fecosr.config.logs import configure_logs
 from fecosr.config.parties import NodeConfig, address_option, load_identity, load_node, load_roster
 from fecosr.config.plan import Plan, load_plan
 from fecosr.errors import ConfigError
+from fecosr.federation.aggregation import Vector, parameters_hash
 from fecosr.federation.cohort import Roster
 from fecosr.federation.contribution import NodeSetup
 from fecosr.federation.node import Done, Refused
@@ -24,6 +25,7 @@ from fecosr.rpc.failpoints import failpoint_from
 from fecosr.rpc.node_client import NodeClient
 from fecosr.rpc.node_driver import NodeDriver
 from fecosr.rpc.tls import TlsFiles
+from fecosr.serving.facts import OriginFacts
 from market_node.learning import Log, MarketTrainer, learning_settings, log_ready
 from market_node.report import REPORT_FILE, fine_tune_and_report
 from market_node.state import NodeState
@@ -105,8 +107,27 @@ def _take_part(kit: _Kit) -> int:
         if shared is None:
             return FAILED
         if not (config.storage / REPORT_FILE).exists():
-            fine_tune_and_report(learner, data, shared, wanted=config.report, folder=config.storage, log=log)
+            fine_tune_and_report(
+                learner,
+                data,
+                shared,
+                wanted=config.report,
+                origin=_origin(kit.plan, shared),
+                settings=config.data,
+                folder=config.storage,
+                log=log,
+            )
     return DONE
+
+
+def _origin(plan: Plan, shared: Vector) -> OriginFacts:
+    return OriginFacts(
+        run=plan.run.name,
+        rounds=plan.run.rounds,
+        plan_hash=plan.hash().hex(),
+        shared_model_hash=parameters_hash(shared).hex(),
+        privacy=plan.privacy.model_dump(mode="json"),
+    )
 
 
 def _setup(kit: _Kit, num_parameters: int) -> NodeSetup:

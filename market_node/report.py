@@ -1,4 +1,4 @@
-"""The last thing a node does: fine-tune, measure beside the baselines, leave figures for its operator."""
+"""The last thing a node does: fine-tune, keep its own model, leave figures for its operator."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,8 +6,11 @@ from typing import Final
 
 from fecosr.config.parties import ReportSection
 from fecosr.data.sequences import MarketSequences
+from fecosr.data.settings import DataSettings
 from fecosr.federation.aggregation import Vector
-from fecosr.recommender.metrics import RankingMetrics
+from fecosr.serving.facts import MODEL_FOLDER, OriginFacts
+from fecosr.serving.market_model import save_market_model
+from fecosr.serving.trained import figures, served_model
 from fecosr.storage.atomic_files import write_json
 from fecosr.training.market import MarketLearner
 from market_node.learning import Log, epochs_logged
@@ -21,17 +24,23 @@ def fine_tune_and_report(
     shared: Vector,
     *,
     wanted: ReportSection,
+    origin: OriginFacts,
+    settings: DataSettings,
     folder: Path,
     log: Log,
 ) -> Path:
-    """Fine-tune the final shared model, measure it on the test targets, and write `report.json`.
+    """Fine-tune the final shared model, measure and store the result, and write `report.json`.
+
+    The report is written last: where it stands, the market model stands beside it in `model/`.
 
     Args:
         learner: this market's.
         data: this market's sequences.
         shared: the final shared parameters, float32 [P].
         wanted: which baselines to measure beside it.
-        folder: where the report goes.
+        origin: the run that made the shared model.
+        settings: where the market's data stand.
+        folder: where model and report go; neither ever leaves the market.
         log: where progress goes.
 
     Raises:
@@ -40,17 +49,20 @@ def fine_tune_and_report(
     methods: dict[str, Mapping[str, float]] = {}
     if wanted.popularity:
         log.info("evaluation_started", method="popularity")
-        methods["popularity"] = _figures(learner.evaluate_popularity())
+        methods["popularity"] = figures(learner.evaluate_popularity())
     if wanted.local:
         log.info("evaluation_started", method="local")
         alone = learner.train_alone(epochs_logged(log, "local_progress"))
-        methods["local"] = _figures(learner.evaluate(alone.model))
+        methods["local"] = figures(learner.evaluate(alone.model))
     log.info("fine_tuning_started")
     tuned = learner.fine_tune(shared, epochs_logged(log, "fine_tuning_progress"))
     log.info("evaluation_started", method="fecosr")
-    methods["fecosr_before_fine_tuning"] = _figures(learner.evaluate_shared(shared))
+    methods["fecosr_before_fine_tuning"] = figures(learner.evaluate_shared(shared))
     metrics = learner.evaluate(tuned.model)
-    methods["fecosr"] = _figures(metrics)
+    methods["fecosr"] = figures(metrics)
+    served = served_model(learner, data, tuned, metrics, origin=origin, settings=settings)
+    stored = save_market_model(folder / MODEL_FOLDER, served)
+    log.info("market_model_stored", path=str(stored.parent))
     path = folder / REPORT_FILE
     write_json(
         path,
@@ -64,13 +76,9 @@ def fine_tune_and_report(
             "methods": methods,
             "fine_tuning": {
                 "best_epoch": tuned.best_epoch,
-                "validation": _figures(tuned.validation),
+                "validation": figures(tuned.validation),
             },
         },
     )
     log.info("report_written", path=str(path))
     return path
-
-
-def _figures(metrics: RankingMetrics) -> dict[str, float]:
-    return {"hr@10": metrics.hr_10, "ndcg@10": metrics.ndcg_10, "mrr": metrics.mrr}

@@ -19,6 +19,7 @@ VIOLATIONS = [
     pytest.param("coordinator/state.py", "import fecosr.data.sequences", "interaction data", id="data"),
     pytest.param("fecosr/storage/lock.py", "import torch", "interaction data", id="torch-below-coordinator"),
     pytest.param("fecosr/storage/lock.py", "import grpc", "speak gRPC", id="grpc-outside-rpc"),
+    pytest.param("coordinator/state.py", "import fecosr.serving.facts", "interaction data", id="model"),
     pytest.param("coordinator/state.py", "import market_node", "independent", id="binaries"),
     pytest.param("fecosr/harness/runner.py", "import coordinator.state", "never imports", id="binary"),
 ]

@@ -1,7 +1,7 @@
 """The commands of `fecosr`. What is heavy is imported by the command that needs it: help is instant."""
 
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -74,6 +74,98 @@ def audit(
     from fecosr.cli.audit import print_audit
 
     raise typer.Exit(print_audit(run_folder, roster, as_json=as_json))
+
+
+Part = Literal["validation", "test"]
+ModelFolder = Annotated[
+    Path, typer.Argument(metavar="MODEL_DIR", help="A market model folder: NODE_STORAGE/model, or an export.")
+]
+MarketData = Annotated[
+    Path | None,
+    typer.Option("--data", help="The market's data, if they are not where the model says."),
+]
+
+
+@app.command()
+def evaluate(
+    model_folder: ModelFolder,
+    data: MarketData = None,
+    part: Annotated[Part, typer.Option("--part", help="Which target of each user to rank.")] = "test",
+    *,
+    unfiltered: Annotated[
+        bool, typer.Option("--unfiltered", help="Rank items too that a user has already bought.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Measure a market model: HR@10, NDCG@10 and MRR over the whole catalogue, overall and by popularity.
+
+    On the data of the training these are the figures of the node's report.json.
+
+    Examples: fecosr evaluate runs/demo-1/east/model; fecosr evaluate model --data fr.parquet --json
+    """
+    from fecosr.cli.evaluate import print_evaluation
+
+    print_evaluation(model_folder, data, part, history_filtered=not unfiltered, as_json=as_json)
+
+
+@app.command()
+def recommend(
+    model_folder: ModelFolder,
+    *,
+    data: MarketData = None,
+    users: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--users", metavar="ID|FILE", help="Only these; a file has one id in each line. Repeatable."
+        ),
+    ] = None,
+    histories: Annotated[
+        Path | None,
+        typer.Option("--histories", help="New users instead: CSV or Parquet with user, item[, timestamp]."),
+    ] = None,
+    new_items: Annotated[
+        Path | None,
+        typer.Option("--new-items", help="Items since the training: CSV or Parquet with item, title."),
+    ] = None,
+    k: Annotated[int, typer.Option("--k", min=1, max=1000, help="Most items of each user.")] = 10,
+    keep_seen: Annotated[
+        bool, typer.Option("--keep-seen", help="Recommend also what a user has already bought.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="A .parquet or .csv file [CSV on standard output].")
+    ] = None,
+) -> None:
+    """Recommend the best k items to all users of a market, to given ones, or to new users by their histories.
+
+    Columns: user, rank, item, score; users ascend, equal scores go to the lower item id. What is skipped is
+    counted on standard error.
+
+    Examples: fecosr recommend runs/demo-1/east/model --k 5;
+    fecosr recommend model --users vip.txt --out top.parquet;
+    fecosr recommend model --histories today.csv --new-items arrivals.csv --out top.csv
+    """
+    from fecosr.cli.recommend import Wish, print_recommendations
+
+    print_recommendations(model_folder, Wish(data, users or (), histories, new_items, k, keep_seen, out))
+
+
+@app.command()
+def export(
+    model_folder: ModelFolder,
+    out: Annotated[Path, typer.Option("--out", help="New folder.")],
+    *,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="Add model.onnx (pip install 'fecosr[onnx]').")
+    ] = False,
+) -> None:
+    """Copy a market model to hand it on: without the market's data, with a model card.
+
+    Examples: fecosr export runs/demo-1/east/model --out east-model;
+    fecosr export model --out handed-on --onnx
+    """
+    from fecosr.cli.export import write_export
+
+    write_export(model_folder, out, onnx=onnx)
 
 
 @app.command()

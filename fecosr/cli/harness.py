@@ -15,6 +15,7 @@ from fecosr.harness.display import watching
 from fecosr.harness.runner import run_scenario
 from fecosr.harness.scenario import Scenario, load_scenario, shipped_scenarios
 from fecosr.harness.tables import closing_lines, figures_table
+from fecosr.serving.facts import MODEL_FOLDER
 
 RUNS: Final = Path("runs")
 TEMPLATES: Final = frozenset({"xmarket"})
@@ -61,6 +62,13 @@ def _report(console: Console, outcome: Outcome, *, every_verdict: bool) -> None:
         console.print(line, markup=False)
     # A path is not broken into lines, so that it can be copied.
     console.print(f"run folder: {outcome.out}", markup=False, soft_wrap=True)
+    for figures in outcome.summary.markets[:1]:
+        console.print(
+            f"each market's model: MARKET/{MODEL_FOLDER} in it; "
+            f"try fecosr recommend {outcome.out / figures.market / MODEL_FOLDER} --k 5",
+            markup=False,
+            soft_wrap=True,
+        )
     console.print()
     failed = [verdict for verdict in outcome.verdicts if not verdict.holds]
     for verdict in outcome.verdicts if every_verdict else failed:

@@ -16,19 +16,6 @@ from fecosr.harness.figures import Figure
 Command = Callable[..., int]
 
 
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Run the command line in this process and return its exit code."""
-
-    def run(*arguments: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["fecosr", *arguments])
-        with pytest.raises(SystemExit) as exited:
-            cli.main()
-        return int(exited.value.code or 0)
-
-    return run
-
-
 def test_the_version_is_printed(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("version") == 0
     assert capsys.readouterr().out == f"{__version__}\n"
@@ -41,6 +28,9 @@ def test_the_version_is_printed(command: Command, capsys: pytest.CaptureFixture[
         ["provision"],
         ["audit"],
         ["demo"],
+        ["evaluate"],
+        ["recommend"],
+        ["export"],
         ["harness", "run"],
         ["harness", "list"],
         ["bench", "wire"],

@@ -1,0 +1,41 @@
+"""Progress on standard error, so that standard output stays free for results."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+SILENCE_SECONDS: Final = 10.0
+"""Where there is no terminal to draw on, a line is written this often."""
+
+
+@contextmanager
+def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar for the length of a block and hand it a function that moves the bar on."""
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal or console.is_dumb_terminal:
+        yield _Lines(what, total, console)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda done: progress.advance(task, done)
+
+
+class _Lines:
+    """Say now and then how much is done."""
+
+    def __init__(self, what: str, total: int, console: Console) -> None:
+        self._what, self._total, self._console = what, total, console
+        self._done = 0
+        self._spoke = time.monotonic()
+
+    def __call__(self, done: int) -> None:
+        self._done += done
+        now = time.monotonic()
+        if now - self._spoke >= SILENCE_SECONDS:
+            self._spoke = now
+            self._console.print(f"{self._what}: {self._done} of {self._total}", markup=False, soft_wrap=True)

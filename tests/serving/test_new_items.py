@@ -1,0 +1,75 @@
+"""Items that came after the training are found by what their titles say."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fecosr.data.sequences import MarketSequences
+from fecosr.errors import ConfigError, DataError
+from fecosr.serving.evaluation import scorer_of
+from fecosr.serving.market_model import ServedModel
+from fecosr.serving.new_items import read_new_items, with_new_items
+
+HISTORIES = [np.array([3, 1, 4], np.int32), np.array([15], np.int32)]
+
+
+def test_a_new_item_scores_as_an_untouched_item_with_its_title_would(served: ServedModel) -> None:
+    """The twin of a known item, under an id that sorts in front, gets its score less the local embedding."""
+    known = served.catalogue.items
+    assert known.titles is not None
+    larger, num_known = with_new_items(served, {"AAA": known.titles[7], "zzz": "something else"})
+    assert num_known == 0
+    assert larger.catalogue.items.item_ids == ("AAA", *known.item_ids, "zzz")
+    assert larger.catalogue.in_training.tolist() == [False, *served.catalogue.in_training.tolist(), False]
+    assert torch.equal(larger.semantics[0], served.semantics[7])
+    with torch.no_grad():
+        inputs = larger.model.item_inputs(larger.semantics)
+        adapter = served.model.adapter
+        local = adapter.gate * adapter.local_items[7]
+        known_inputs = served.model.item_inputs(served.semantics)
+    assert local.abs().sum() > 0
+    torch.testing.assert_close(inputs[0] + local, known_inputs[7])
+    torch.testing.assert_close(inputs[1:-1], known_inputs)
+
+
+def test_known_items_keep_their_scores(served: ServedModel) -> None:
+    larger, _ = with_new_items(served, {"AAA": "a thing"})
+    shifted = [history + 1 for history in HISTORIES]
+    np.testing.assert_allclose(
+        scorer_of(larger)(shifted)[:, 1:], scorer_of(served)(HISTORIES), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_items_of_the_catalogue_are_no_new_items(served: ServedModel, market: MarketSequences) -> None:
+    same, num_known = with_new_items(served, {market.catalogue.item_ids[0]: "renamed"})
+    assert same is served
+    assert num_known == 1
+
+
+def test_where_ids_stand_in_for_text_a_title_says_nothing(untitled: ServedModel) -> None:
+    with pytest.raises(ConfigError, match=r"cannot be scored.*made from item ids \(no text"):
+        with_new_items(untitled, {"AAA": "a thing"})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("item,name\na,b\n", "no column title"),
+        ("item,title\na,\n", "items.csv:2: column title is empty"),
+        ("item,title\na,x\na,y\n", "items.csv:2: an item stands here more than once"),
+        ("item,title\n", "holds no item"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "items.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=said):
+        read_new_items(path)
+
+
+def test_a_file_of_new_items_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "items.csv"
+    path.write_text('item,title\n7,"Tent, green"\n')
+    assert read_new_items(path) == {"7": "Tent, green"}
