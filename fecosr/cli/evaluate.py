@@ -48,7 +48,7 @@ def print_evaluation(
         typer.echo(json.dumps(report, indent=2))
         return
     _print_table(evaluation)
-    for line in _remarks(numbered):
+    for line in _remarks(numbered, served.facts.software.device):
         sys.stderr.write(f"{line}\n")
 
 
@@ -76,8 +76,10 @@ def _cells(metrics: RankingMetrics) -> list[str]:
     return [str(metrics.num_users), *(f"{value:.4f}" for value in figures(metrics).values())]
 
 
-def _remarks(numbered: NumberedData) -> list[str]:
+def _remarks(numbered: NumberedData, device: str) -> list[str]:
     remarks = []
+    if device != "cpu":
+        remarks.append(f"the node measured on {device}: where scores nearly tie, figures can differ")
     if numbered.same_as_trained is False:
         remarks.append("these are not the data of the training: users may have been trained on")
     if numbered.unknown_interactions:

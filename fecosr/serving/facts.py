@@ -104,10 +104,12 @@ class SoftwareFacts(Section):
 
     Attributes:
         versions: of FeCoSR, Python and the libraries that compute.
-        num_threads: of torch; with as many on such a machine, scores agree to the last bit.
+        device: the kind of device that measured it, "cpu" or "cuda".
+        num_threads: of torch; with as many on the same kind of device, scores agree to the last bit.
     """
 
     versions: dict[str, str]
+    device: str
     num_threads: int = Field(ge=1, le=1024)
 
 

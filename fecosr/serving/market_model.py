@@ -48,7 +48,7 @@ class ServedModel:
         facts: where it comes from and how it was made.
         catalogue: the items it scores.
         semantics: their vectors, float32 [V, Z].
-        model: the parameters.
+        model: the parameters; like the vectors on the processor, wherever it was trained.
     """
 
     facts: ModelFacts

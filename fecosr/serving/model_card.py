@@ -118,4 +118,5 @@ def _limit_lines(served: ServedModel) -> Iterator[str]:
 
 def _software(facts: ModelFacts) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in facts.software.versions.items())
-    return f"## Software\n\n{versions}; {facts.software.num_threads} threads.\n"
+    software = facts.software
+    return f"## Software\n\n{versions}; on {software.device}, {software.num_threads} threads.\n"

@@ -1,5 +1,6 @@
 """From a learner that has fine-tuned to a model that can be served."""
 
+import copy
 import platform
 from importlib.metadata import version
 from typing import Final
@@ -12,7 +13,7 @@ from fecosr.data.sequences import MarketSequences
 from fecosr.data.settings import DataSettings
 from fecosr.federation.aggregation import parameters_hash
 from fecosr.recommender.metrics import RankingMetrics
-from fecosr.recommender.semantics import SOURCE_IDENTIFIERS
+from fecosr.recommender.semantics import SOURCE_TITLES
 from fecosr.serving.catalogue_file import ServedCatalogue
 from fecosr.serving.facts import (
     DataFacts,
@@ -51,15 +52,15 @@ def served_model(
         origin: the run it started from.
         settings: where the market's data stand.
     """
-    prepared = learner.data
+    prepared, semantics = learner.data, learner.data.semantics.cpu()
     facts = ModelFacts(
         market=data.market,
         origin=origin,
         semantics=SemanticsFacts(
             kind=learner.settings.semantics.kind,
             source=learner.semantics_source,
-            has_text=learner.semantics_source != SOURCE_IDENTIFIERS,
-            vectors_hash=parameters_hash(prepared.semantics.numpy()).hex(),
+            has_text=learner.semantics_source == SOURCE_TITLES,
+            vectors_hash=parameters_hash(semantics.numpy()).hex(),
         ),
         data=DataFacts(
             users=data.num_users,
@@ -70,13 +71,15 @@ def served_model(
         ),
         training=TrainingFacts(seed=learner.seed, best_epoch=tuned.best_epoch, learning=learner.settings),
         metrics=MetricsFacts(users=test.num_users, validation=figures(tuned.validation), test=figures(test)),
-        software=SoftwareFacts(versions=_versions(), num_threads=torch.get_num_threads()),
+        software=SoftwareFacts(
+            versions=_versions(), device=prepared.device.type, num_threads=torch.get_num_threads()
+        ),
     )
     in_training = np.zeros(data.num_items, dtype=np.bool_)
     for sequence in prepared.split.train:
         in_training[sequence] = True
     catalogue = ServedCatalogue(data.catalogue, in_training)
-    return ServedModel(facts, catalogue, prepared.semantics, tuned.model)
+    return ServedModel(facts, catalogue, semantics, copy.deepcopy(tuned.model).cpu().eval())
 
 
 def figures(metrics: RankingMetrics) -> Figures:
