@@ -6,7 +6,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from fecosr import __version__
-from fecosr.cli import bench
+from fecosr.cli import bench, provision
 from fecosr.config.exits import DONE, end_with
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 harness = typer.Typer(no_args_is_help=True, help="Run a whole federation as processes on this machine.")
 app.add_typer(harness, name="harness")
 app.add_typer(bench.app, name="bench")
+app.add_typer(provision.app, name="provision")
 
 
 def main() -> NoReturn:
@@ -39,22 +40,6 @@ def version() -> None:
     Example: fecosr version
     """
     typer.echo(__version__)
-
-
-@app.command()
-def provision(
-    federation: Annotated[Path, typer.Argument(metavar="FEDERATION.toml", help="Plan, markets, address.")],
-    out: Annotated[Path, typer.Option("--out", help="New folder for the kits.")],
-) -> None:
-    """Write the startup kits: certificates, identities and configuration, one folder for each party.
-
-    Keep OUT/_ca to yourself, hand each of the other folders to its party and to nobody else.
-
-    Example: fecosr provision federation.toml --out kits
-    """
-    from fecosr.cli.provision import write_kits
-
-    write_kits(federation, out)
 
 
 @app.command()

@@ -36,12 +36,7 @@ class MarketSection(Section):
 
     def policy_under(self, plan: Plan) -> NodePolicy:
         """Return the market's policy: its own, or the plan's numbers as its limits."""
-        return self.policy or NodePolicy(
-            n_min=plan.cohort.n_min,
-            max_colluding=plan.cohort.max_colluding,
-            max_rounds=plan.run.rounds,
-            max_clip_norm=plan.aggregation.clip_norm,
-        )
+        return self.policy or policy_of(plan)
 
 
 class CoordinatorSection(Section):
@@ -60,13 +55,18 @@ class CoordinatorSection(Section):
         return self.listen or f"0.0.0.0:{self.address.rpartition(':')[2]}"
 
 
-class FederationFile(Section):
-    """Hold the whole of FEDERATION.toml."""
+class FoundingFile(Section):
+    """Hold the whole of a FEDERATION.toml whose markets make their own keys and name themselves."""
 
     coordinator: CoordinatorSection
     plan: Plan
-    markets: tuple[MarketSection, ...] = Field(min_length=2, max_length=MAX_CLIENTS)
     certificate_days: int = Field(default=365, ge=1, le=3650)
+
+
+class FederationFile(FoundingFile):
+    """Hold the whole of a FEDERATION.toml that lists its markets."""
+
+    markets: tuple[MarketSection, ...] = Field(min_length=2, max_length=MAX_CLIENTS)
 
     @model_validator(mode="after")
     def _fits_together(self) -> "FederationFile":
@@ -76,6 +76,16 @@ class FederationFile(Section):
     def by_name(self) -> dict[NodeId, MarketSection]:
         """Return the markets by name."""
         return {NodeId(market.name): market for market in self.markets}
+
+
+def policy_of(plan: Plan) -> NodePolicy:
+    """Return the policy that accepts exactly what `plan` says and nothing weaker."""
+    return NodePolicy(
+        n_min=plan.cohort.n_min,
+        max_colluding=plan.cohort.max_colluding,
+        max_rounds=plan.run.rounds,
+        max_clip_norm=plan.aggregation.clip_norm,
+    )
 
 
 def check_markets(plan: Plan, markets: Sequence[MarketSection]) -> None:
@@ -95,7 +105,7 @@ def check_markets(plan: Plan, markets: Sequence[MarketSection]) -> None:
 
 
 def load_federation(path: Path) -> FederationFile:
-    """Return FEDERATION.toml.
+    """Return a FEDERATION.toml that lists its markets.
 
     Raises:
         ConfigError: it cannot be used; the message names file, line and remedy.

@@ -1,10 +1,6 @@
 """Write one folder per party; either all of them appear, complete, or none does."""
 
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,21 +9,19 @@ from typing import Final
 from fecosr.config.parties import CoordinatorConfig, NodeConfig, TlsSection
 from fecosr.config.plan import Plan
 from fecosr.crypto.signatures import SEED_BYTES, SigningKey
-from fecosr.errors import ConfigError
 from fecosr.ids import COORDINATOR, NodeId
+from fecosr.provisioning.authority import Authority, AuthoritySettings, found_authority
+from fecosr.provisioning.enrolment import COORDINATOR_FILE, IDENTITY_FILE, NODE_FILE, Entropy
 from fecosr.provisioning.federation_file import CoordinatorSection, MarketSection
+from fecosr.provisioning.folders import appearing_at_once, require_free, write_private
+from fecosr.provisioning.register import Enrolment, issued
 from fecosr.provisioning.toml_text import toml_text
-from fecosr.rpc.certificates import Credential, create_authority, issue_coordinator, issue_node
+from fecosr.rpc.certificates import Credential, issue_coordinator, issue_node
 from fecosr.storage.parameters import write_parameters
 from fecosr.training.parameters import initial_shared_vector
 
 AUTHORITY_FOLDER: Final = "_ca"
 """No market can have this name: names hold no underscore ("ca" could be Canada)."""
-
-COORDINATOR_FILE: Final = "coordinator.toml"
-NODE_FILE: Final = "node.toml"
-
-Entropy = Callable[[int], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,26 +65,30 @@ def provision(
         Private keys are readable by their owner only. A kit holds the private keys of its own party and
         no other's; the authority's key is in none of them. Nothing is overwritten or ever half there.
     """
-    _require_free(out)
+    require_free(out)
     party_names = [COORDINATOR, *markets]
     identities = {name: SigningKey(entropy(SEED_BYTES)) for name in party_names}
     state = {name: storage / name if storage else Path("state") for name in party_names}
-    with _appearing_at_once(out) as folder:
+    with appearing_at_once(out) as folder:
         common = {"plan.toml": toml_text(plan.model_dump(mode="json")), "roster.toml": _roster(identities)}
-        authority = create_authority(f"FeCoSR {plan.run.name}", now, days)
-        _write_authority(folder / AUTHORITY_FOLDER, authority)
+        (folder / AUTHORITY_FOLDER).mkdir(mode=0o700)
+        settings = AuthoritySettings(coordinator=coordinator, certificate_days=days)
+        authority = found_authority(folder / AUTHORITY_FOLDER, settings, plan, now)
         hosts = [coordinator.address.rpartition(":")[0]]
+        leaves = {COORDINATOR: issue_coordinator(authority.credential, hosts, now, days)}
+        leaves |= {name: issue_node(authority.credential, name, now, days) for name in markets}
+        authority = _enrol(authority, identities, leaves, now)
         config = CoordinatorConfig(listen=coordinator.interface(), storage=state[COORDINATOR])
         kit = folder / COORDINATOR
         _write_kit(kit, {COORDINATOR_FILE: _text(config), **common}, identities[COORDINATOR])
-        _write_tls(kit, authority, issue_coordinator(authority, hosts, now, days))
+        _write_tls(kit, authority, leaves[COORDINATOR], now)
         initial = initial_shared_vector(plan.encoder, plan.semantics, plan.run.seed)
         write_parameters(kit / config.initial_model, initial, {"run": plan.run.name, "round": "0"})
         for name, market in markets.items():
             kit = folder / name
             node = _node_config(name, market, plan, coordinator.address, state[name])
             _write_kit(kit, {NODE_FILE: _text(node), **common}, identities[name])
-            _write_tls(kit, authority, issue_node(authority, name, now, days))
+            _write_tls(kit, authority, leaves[name], now)
     return Kits(out / COORDINATOR / COORDINATOR_FILE, {name: out / name / NODE_FILE for name in markets})
 
 
@@ -121,54 +119,32 @@ def _write_kit(folder: Path, texts: Mapping[str, str], identity: SigningKey) -> 
     folder.mkdir(mode=0o700)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
-    _write_private(folder / "identity.key", identity.seed)
+    write_private(folder / IDENTITY_FILE, identity.seed)
 
 
-def _write_tls(folder: Path, authority: Credential, leaf: Credential) -> None:
+def _write_tls(folder: Path, authority: Authority, leaf: Credential, now: datetime) -> None:
     tls = TlsSection().under(folder)
     tls.ca.parent.mkdir(mode=0o700)
-    tls.ca.write_bytes(authority.certificate)
+    tls.ca.write_bytes(authority.credential.certificate)
+    tls.revoked.write_bytes(authority.revocations(now))
     leaf.write(tls.certificate, tls.key)
 
 
-def _write_authority(folder: Path, authority: Credential) -> None:
-    folder.mkdir(mode=0o700)
-    authority.write(folder / "certificate.pem", folder / "key.pem")
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    """Write a file that was never readable by anybody else, not even for a moment."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-
-
-def _require_free(out: Path) -> None:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(
-            "is there already; kits are never overwritten", remedy="give a new folder", source=str(out)
+def _enrol(
+    authority: Authority,
+    identities: Mapping[NodeId, SigningKey],
+    leaves: Mapping[NodeId, Credential],
+    now: datetime,
+) -> Authority:
+    """Put all parties into the register, so that each can later ask for a new certificate by itself."""
+    register = authority.register
+    for name, identity in identities.items():
+        certificate = leaves[name].certificate
+        enrolment = Enrolment(
+            identity=identity.public.hex(),
+            certificate=certificate.decode("ascii"),
+            issued=(issued(certificate),),
+            requested=now,
         )
-
-
-@contextmanager
-def _appearing_at_once(out: Path) -> Iterator[Path]:
-    """Give a folder beside `out` to write in, and make it `out` at the end; an error leaves nothing."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    except OSError as error:
-        raise _unwritable(out, error) from None
-    try:
-        yield building
-        # Renaming onto an empty folder replaces it; onto one that holds anything, it fails.
-        building.rename(out)
-    except OSError as error:
-        raise _unwritable(out, error) from None
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-
-
-def _unwritable(out: Path, error: OSError) -> ConfigError:
-    return ConfigError(
-        f"cannot be written: {error.strerror}", remedy="choose another folder", source=str(out)
-    )
+        register = register.enrolled(name, enrolment)
+    return authority.store(register, now)

@@ -1,11 +1,12 @@
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from fecosr.ids import COORDINATOR
 from fecosr.provisioning.federation_file import FederationFile, load_federation
 from fecosr.provisioning.kits import Kits, provision
+from tests.reference.enrolment_office import DE, FR, NOW, Office, counting_entropy
 
 FEDERATION = """\
 [coordinator]
@@ -59,8 +60,6 @@ max_rounds = 2
 max_clip_norm = 1.0
 """
 
-NOW = datetime(2030, 1, 1, tzinfo=UTC)
-
 
 @pytest.fixture
 def federation_file(tmp_path: Path) -> Path:
@@ -72,11 +71,6 @@ def federation_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def federation(federation_file: Path) -> FederationFile:
     return load_federation(federation_file)
-
-
-def counting_entropy() -> Callable[[int], bytes]:
-    calls = iter(range(1, 256))
-    return lambda size: bytes([next(calls)]) * size
 
 
 @pytest.fixture
@@ -94,3 +88,17 @@ def make_kits(federation: FederationFile) -> Callable[[Path], Kits]:
         )
 
     return make
+
+
+@pytest.fixture
+def office(tmp_path: Path, federation: FederationFile) -> Office:
+    return Office(tmp_path / "office", federation)
+
+
+@pytest.fixture
+def running(office: Office) -> Office:
+    """Return an office whose parties all have their kits."""
+    office.enrol(COORDINATOR, DE, FR)
+    for party in (COORDINATOR, DE, FR):
+        office.accept(party, office.package(party))
+    return office

@@ -10,10 +10,18 @@ from fecosr.config.parties import load_coordinator, load_identity, load_node, lo
 from fecosr.config.plan import load_plan
 from fecosr.errors import ConfigError
 from fecosr.ids import NodeId
+from fecosr.provisioning.acceptance import accept
+from fecosr.provisioning.approval import approve
+from fecosr.provisioning.authority import open_authority
+from fecosr.provisioning.enrolment import begin_rotation
 from fecosr.provisioning.federation_file import FederationFile
 from fecosr.provisioning.kits import AUTHORITY_FOLDER, Kits
+from fecosr.provisioning.package import make_package, read_package
+from fecosr.rpc.revocation import verify_revocations
+from fecosr.rpc.tls import TlsFiles, check_leaf
 from fecosr.storage.parameters import read_parameters
 from fecosr.training.parameters import initial_shared_vector
+from tests.reference.enrolment_office import DATA, DAY, DE, NOW, counting_entropy
 
 MakeKits = Callable[..., Kits]
 
@@ -127,3 +135,25 @@ def test_what_fails_in_the_middle_leaves_nothing(
         make_kits(tmp_path / "kits")
 
     assert [path.name for path in tmp_path.iterdir()] == ["federation.toml"]
+
+
+def test_kits_that_were_provisioned_together_can_be_renewed_one_by_one(
+    make_kits: MakeKits, tmp_path: Path
+) -> None:
+    kits, later = make_kits(tmp_path / "kits"), NOW + 20 * DAY
+    kit = kits.nodes[DE].parent
+    request = begin_rotation(kit, later, counting_entropy())
+    with open_authority(tmp_path / "kits" / AUTHORITY_FOLDER, later) as authority:
+        authority = authority.store(approve(authority, request, later, confirmed=None), later)
+        package = tmp_path / "de.fecosr-kit"
+        package.write_bytes(make_package(authority, DE, later))
+    accepted = accept(kit, read_package(package), later, DATA)
+    assert (accepted.config, accepted.config_written) == (kit / "node.toml", False)
+    tls = load_node(kit / "node.toml").tls
+    check_leaf(TlsFiles(tls.ca, tls.certificate, tls.key), later + 25 * DAY)
+
+
+def test_nobody_is_revoked_in_a_new_kit(make_kits: MakeKits, tmp_path: Path) -> None:
+    tls = load_coordinator(make_kits(tmp_path / "kits").coordinator).tls
+    authority = x509.load_pem_x509_certificate(tls.ca.read_bytes())
+    assert verify_revocations(tls.revoked.read_bytes(), authority).serials == frozenset()
