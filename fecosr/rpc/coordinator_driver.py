@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from itertools import groupby
 from typing import Protocol, TypeGuard
 
 import numpy as np
@@ -22,6 +23,7 @@ from fecosr.federation.effects import CoordinatorRecord, Disconnect, Observed, T
 from fecosr.federation.messages import CoordinatorMessage, FromClient, Hello, NodeMessage
 from fecosr.federation.progress import Progress
 from fecosr.ids import NodeId
+from fecosr.ledger.log import Entry
 from fecosr.rpc.failpoints import NEVER, TRAINING, Failpoint
 from fecosr.rpc.handler import ReceivedVector
 from fecosr.secagg.messages import HashedInput, Phase
@@ -166,7 +168,7 @@ class CoordinatorDriver:
 
     async def _carry_out(self, transition: CoordinatorTransition) -> None:
         try:
-            await asyncio.to_thread(self._store, transition.records)
+            await self._store(transition.records)
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing more may be sent
             self._fail(error)
             return
@@ -177,9 +179,20 @@ class CoordinatorDriver:
         if isinstance(transition.state, Stopped) and not self._stopped.done():
             self._stopped.set_result(transition.state)
 
-    def _store(self, records: tuple[CoordinatorRecord, ...]) -> None:
-        for record in records:
-            self._persist(record)
+    async def _store(self, records: tuple[CoordinatorRecord, ...]) -> None:
+        """Store what an entry names side by side, each at the pace of the disk, and only then the entry."""
+        for are_entries, group in groupby(records, lambda record: isinstance(record, Entry)):
+            if are_entries:
+                await asyncio.to_thread(self._store_in_order, tuple(group))
+                continue
+            stored = (asyncio.to_thread(self._persist, record) for record in group)
+            for failure in await asyncio.gather(*stored, return_exceptions=True):
+                if failure is not None:
+                    raise failure
+
+    def _store_in_order(self, entries: tuple[CoordinatorRecord, ...]) -> None:
+        for entry in entries:
+            self._persist(entry)
 
     async def _do(self, item: ToNode | Disconnect | Observed) -> None:
         if self._connections is None:

@@ -10,8 +10,8 @@ PARTIAL_SUFFIX = ".partial"
 """Ends the name of a file that was not finished; start-up may delete it."""
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Replace the file at `path` by `data`: temporary file, fsync, rename, fsync of the folder.
+def write_bytes(path: Path, *parts: bytes | memoryview) -> None:
+    """Replace the file at `path` by all `parts`: temporary file, fsync, rename, fsync of the folder.
 
     Raises:
         StorageError: the disk refused; the old file still stands.
@@ -19,7 +19,8 @@ def write_bytes(path: Path, data: bytes) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
     try:
         with partial.open("wb") as file:
-            file.write(data)
+            for part in parts:
+                file.write(part)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

@@ -10,11 +10,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import load
 
 from fecosr.errors import MisuseError, StorageError
 from fecosr.federation.aggregation import parameters_hash
-from fecosr.storage.atomic_files import make_folder, remove_partial_files, write_bytes
+from fecosr.storage.atomic_files import make_folder, remove_partial_files
+from fecosr.storage.vector_file import write_vector
 
 TENSOR: Final = "shared"
 Parameters = npt.NDArray[np.float32]
@@ -29,8 +30,7 @@ def write_parameters(path: Path, parameters: Parameters, metadata: Mapping[str, 
     """
     if not _is_usable(parameters):
         raise MisuseError("shared parameters are a finite float32 vector")
-    vector = np.ascontiguousarray(parameters, dtype="<f4")
-    write_bytes(path, save({TENSOR: vector}, metadata=dict(metadata)))
+    write_vector(path, TENSOR, parameters, metadata)
 
 
 def read_parameters(path: Path) -> Parameters:
@@ -67,16 +67,14 @@ class ModelStore:
         """Return where the parameters with this hash stand, or would."""
         return self.folder / f"{digest.hex()}.safetensors"
 
-    def save(self, parameters: Parameters, metadata: Mapping[str, str]) -> bytes:
-        """Store `parameters` and return their hash once they are on the disk.
+    def save(self, digest: bytes, parameters: Parameters, metadata: Mapping[str, str]) -> None:
+        """Store `parameters` under their hash, which is not computed again; they are on the disk then.
 
         Raises:
             MisuseError: not a finite float32 vector.
             StorageError: the disk refused.
         """
-        digest = parameters_hash(parameters)
         write_parameters(self.path(digest), parameters, metadata)
-        return digest
 
     def load(self, digest: bytes) -> Parameters:
         """Return the parameters with this hash.

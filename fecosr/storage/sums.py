@@ -8,11 +8,12 @@ from typing import Final
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import load
 
 from fecosr.errors import StorageError
-from fecosr.federation.aggregation import RingVector, sum_hash
-from fecosr.storage.atomic_files import make_folder, remove_partial_files, write_bytes
+from fecosr.federation.aggregation import RingVector
+from fecosr.storage.atomic_files import make_folder, remove_partial_files
+from fecosr.storage.vector_file import write_vector
 
 TENSOR: Final = "sum"
 
@@ -29,16 +30,15 @@ class SumStore:
         make_folder(folder)
         remove_partial_files(folder)
 
-    def save(self, total: RingVector) -> bytes:
-        """Store the uint32 [length] `total` and return its hash once it is on the disk.
+    def save(self, digest: bytes, total: RingVector) -> None:
+        """Store the uint32 [length] `total` under its hash, which is not computed again.
+
+        It is on the disk when this returns.
 
         Raises:
             StorageError: the disk refused.
         """
-        digest = sum_hash(total)
-        vector = np.ascontiguousarray(total, dtype="<u4")
-        write_bytes(sum_path(self.folder, digest), save({TENSOR: vector}))
-        return digest
+        write_vector(sum_path(self.folder, digest), TENSOR, total)
 
 
 def sum_path(folder: Path, digest: bytes) -> Path:

@@ -2,7 +2,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from coordinator.state import LEDGER_FILE, MODELS_FOLDER, CoordinatorState
@@ -95,12 +94,3 @@ def test_two_coordinators_cannot_share_a_folder(
 ) -> None:
     with CoordinatorState(tmp_path / "state", federation.setup), pytest.raises(StorageError):
         CoordinatorState(tmp_path / "state", federation.setup)
-
-
-def test_a_model_is_stored_under_its_own_hash_only(tmp_path: Path, federation: SmallFederation) -> None:
-    stray = ModelStored(bytes(32), np.ones(3, dtype=np.float32))
-    with (
-        CoordinatorState(tmp_path / "state", federation.setup) as state,
-        pytest.raises(StorageError, match="another hash"),
-    ):
-        state.persist(stray)

@@ -29,12 +29,12 @@ def keep(federation: SmallFederation, run: FederationRun, folder: Path) -> None:
 def _keep_coordinator(federation: SmallFederation, run: FederationRun, folder: Path) -> None:
     models, states = ModelStore(folder / "models"), OptimiserStateStore(folder / "optimiser")
     sums = SumStore(folder / "sums")
-    for parameters in run.models.values():
-        models.save(parameters, {})
+    for digest, parameters in run.models.items():
+        models.save(digest, parameters, {})
     for state in run.optimiser_states.values():
         states.save(state)
-    for total in run.sums.values():
-        sums.save(total)
+    for digest, total in run.sums.items():
+        sums.save(digest, total)
     with LedgerStore(folder / "ledger.jsonl", federation.plan.run, federation.setup.key.public) as ledger:
         for entry in run.ledger:
             ledger.append(entry)

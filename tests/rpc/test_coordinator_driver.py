@@ -1,18 +1,20 @@
 """The coordinator's driver: what it answers to an upload, and which errors end the run."""
 
 import hashlib
+import threading
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 import structlog
 
-from fecosr.errors import ProtocolViolation
+from fecosr.errors import ProtocolViolation, StorageError
 from fecosr.federation.coordinator import CoordinatorTransition, Running, open_run
-from fecosr.federation.effects import CoordinatorRecord
+from fecosr.federation.effects import CoordinatorRecord, ModelStored, SumStored
 from fecosr.federation.messages import CoordinatorMessage, Finished, FromClient
 from fecosr.federation.run import FederationRun
 from fecosr.ids import NodeId
+from fecosr.ledger.log import Entry
 from fecosr.rpc.coordinator_driver import CoordinatorDriver
 from fecosr.secagg.messages import MaskedInput, Phase
 from fecosr.secagg.packing import RING_BITS
@@ -134,6 +136,51 @@ async def test_a_vector_of_another_attempt_is_not_accepted() -> None:
 async def test_a_forged_vector_that_ends_the_attempt_is_not_accepted() -> None:
     scene = await masked_input_phase(n_min=len(NAMES))
     assert not await scene.upload(DE, signature=bytes(64))
+
+
+def release_of(run: FederationRun) -> CoordinatorTransition:
+    """Return a transition that stores a model, a sum, and the entry that names them."""
+    model, total = ModelStored(bytes(32), np.ones(3, np.float32)), SumStored(bytes(32), np.ones(3, np.uint32))
+    assert run.coordinator is not None
+    return Transition(run.coordinator, (model, total, run.ledger[0]))
+
+
+async def test_what_an_entry_names_is_stored_side_by_side_and_before_it() -> None:
+    both_begun = threading.Barrier(2, timeout=30)
+    ended: list[str] = []
+
+    def persist(record: CoordinatorRecord) -> None:
+        if not isinstance(record, Entry):
+            both_begun.wait()
+        ended.append(type(record).__name__)
+
+    driver = CoordinatorDriver(persist, structlog.get_logger())
+    await driver.start(Outbox(), lambda _: release_of(gathering()))
+    assert ended[2:] == ["Entry"]
+    assert set(ended) == {"ModelStored", "SumStored", "Entry"}
+
+
+async def test_an_entry_is_not_stored_when_what_it_names_could_not_be() -> None:
+    stored: list[str] = []
+
+    def persist(record: CoordinatorRecord) -> None:
+        if isinstance(record, SumStored):
+            raise StorageError("the disk is full")
+        stored.append(type(record).__name__)
+
+    driver = CoordinatorDriver(persist, structlog.get_logger())
+    await driver.start(Outbox(), lambda _: release_of(gathering()))
+    with pytest.raises(StorageError, match="the disk is full"):
+        await driver.stopped()
+    assert stored == ["ModelStored"]
+    assert driver._state is None
+
+
+def gathering() -> FederationRun:
+    federation = SmallFederation(NAMES)
+    run = FederationRun(federation.train, federation.entropy)
+    run.coordinator_does(open_run(federation.setup, federation.initial, 0.0))
+    return run
 
 
 async def raising(monkeypatch: pytest.MonkeyPatch, error: Exception) -> CoordinatorDriver:

@@ -8,9 +8,11 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from fecosr.errors import MisuseError, StorageError
+from fecosr.federation.aggregation import parameters_hash
 from fecosr.storage.parameters import ModelStore, read_parameters, write_parameters
 
 PARAMETERS: npt.NDArray[np.float32] = np.array([0.0, 1 / 3, -2 / 3, 1e-40, 1e38], dtype=np.float32)
+DIGEST = parameters_hash(PARAMETERS)
 
 
 @pytest.fixture
@@ -19,8 +21,9 @@ def store(tmp_path: Path) -> ModelStore:
 
 
 def test_a_model_is_named_by_the_hash_of_its_little_endian_bytes(store: ModelStore) -> None:
-    digest = store.save(PARAMETERS, {"round": "3"})
-    assert digest == hashlib.sha256(PARAMETERS.astype("<f4").tobytes()).digest()
+    digest = hashlib.sha256(PARAMETERS.astype("<f4").tobytes()).digest()
+    assert digest == DIGEST
+    store.save(digest, PARAMETERS, {"round": "3"})
     assert store.path(digest).name == f"{digest.hex()}.safetensors"
     assert store.load(digest).tobytes() == PARAMETERS.tobytes()
     assert digest in store
@@ -28,9 +31,9 @@ def test_a_model_is_named_by_the_hash_of_its_little_endian_bytes(store: ModelSto
 
 
 def test_metadata_is_in_the_file_but_not_in_the_hash(store: ModelStore) -> None:
-    digest = store.save(PARAMETERS, {"round": "3"})
-    assert store.save(PARAMETERS, {"round": "4"}) == digest
-    with safe_open(store.path(digest), framework="np") as file:
+    store.save(DIGEST, PARAMETERS, {"round": "3"})
+    store.save(DIGEST, PARAMETERS, {"round": "4"})
+    with safe_open(store.path(DIGEST), framework="np") as file:
         assert file.metadata() == {"round": "4"}
         assert list(file.keys()) == ["shared"]
 
@@ -54,7 +57,7 @@ def test_anything_but_a_finite_float32_vector_is_refused(
     tmp_path: Path, store: ModelStore, bad: npt.NDArray[np.float32]
 ) -> None:
     with pytest.raises(MisuseError, match="finite"):
-        store.save(bad, {})
+        store.save(DIGEST, bad, {})
     save_file({"shared": bad}, tmp_path / "m")
     with pytest.raises(StorageError, match="finite"):
         read_parameters(tmp_path / "m")
@@ -67,13 +70,13 @@ def test_another_tensor_beside_it_is_refused(tmp_path: Path) -> None:
 
 
 def test_every_flipped_byte_is_noticed(store: ModelStore) -> None:
-    digest = store.save(PARAMETERS, {})
-    path = store.path(digest)
+    store.save(DIGEST, PARAMETERS, {})
+    path = store.path(DIGEST)
     whole = path.read_bytes()
     for position in range(len(whole)):
         path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
         try:
-            loaded = store.load(digest)
+            loaded = store.load(DIGEST)
         except StorageError:
             continue
         assert loaded.tobytes() == PARAMETERS.tobytes()
@@ -81,18 +84,18 @@ def test_every_flipped_byte_is_noticed(store: ModelStore) -> None:
 
 @pytest.mark.parametrize("lost", [1, 10, 60])
 def test_a_truncated_file_is_refused(store: ModelStore, lost: int) -> None:
-    digest = store.save(PARAMETERS, {})
-    path = store.path(digest)
+    store.save(DIGEST, PARAMETERS, {})
+    path = store.path(DIGEST)
     path.write_bytes(path.read_bytes()[:-lost])
     with pytest.raises(StorageError, match="safetensors"):
-        store.load(digest)
+        store.load(DIGEST)
 
 
 def test_other_parameters_under_the_same_name_are_refused(store: ModelStore) -> None:
-    digest = store.save(PARAMETERS, {})
-    write_parameters(store.path(digest), -PARAMETERS, {})
+    store.save(DIGEST, PARAMETERS, {})
+    write_parameters(store.path(DIGEST), -PARAMETERS, {})
     with pytest.raises(StorageError, match="other parameters"):
-        store.load(digest)
+        store.load(DIGEST)
 
 
 def test_a_missing_model_is_named(store: ModelStore) -> None:
@@ -109,11 +112,11 @@ def test_a_crash_before_the_rename_leaves_the_old_model(
     def die(self: Path, target: Path) -> None:
         raise Killed
 
-    digest = store.save(PARAMETERS, {"round": "1"})
+    store.save(DIGEST, PARAMETERS, {"round": "1"})
     with monkeypatch.context() as patched:
         patched.setattr(Path, "replace", die)
         with pytest.raises(Killed):
-            store.save(-PARAMETERS, {"round": "2"})
+            store.save(DIGEST, -PARAMETERS, {"round": "2"})
     again = ModelStore(store.folder)
-    assert [path.name for path in store.folder.iterdir()] == [f"{digest.hex()}.safetensors"]
-    assert again.load(digest).tobytes() == PARAMETERS.tobytes()
+    assert [path.name for path in store.folder.iterdir()] == [f"{DIGEST.hex()}.safetensors"]
+    assert again.load(DIGEST).tobytes() == PARAMETERS.tobytes()
