@@ -23,6 +23,7 @@ from fecosr.config.parties import (
 )
 from fecosr.config.plan import load_plan
 from fecosr.errors import ConfigError
+from fecosr.federation.cohort import num_invited
 from fecosr.federation.coordinator import Stopped
 from fecosr.federation.progress import CoordinatorSetup
 from fecosr.rpc.coordinator_driver import CoordinatorDriver
@@ -84,6 +85,13 @@ def _setup(config: CoordinatorConfig) -> CoordinatorSetup:
             f"the roster has {len(roster.nodes)} markets, n_min is {plan.n_min}",
             remedy="provision more markets or lower cohort.n_min",
             source=str(config.roster),
+        )
+    count = num_invited(plan.participation, len(roster.nodes))
+    if count < plan.n_min:
+        raise ConfigError(
+            f"cohort.participation invites {count} markets to a round, n_min is {plan.n_min}",
+            remedy="invite more of them or lower cohort.n_min",
+            source=str(config.plan),
         )
     return CoordinatorSetup(plan, roster, key, __version__)
 

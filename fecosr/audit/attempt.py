@@ -11,7 +11,7 @@ from fecosr.audit.findings import Finding
 from fecosr.audit.plan_terms import PlanTerms
 from fecosr.crypto.signatures import verify
 from fecosr.errors import CryptoError, MisuseError
-from fecosr.federation.cohort import Roster
+from fecosr.federation.cohort import Roster, invited
 from fecosr.federation.recorded import advert_from, manifest_from
 from fecosr.ledger.records import (
     CohortFixed,
@@ -58,6 +58,9 @@ def check_manifest(opened: RoundOpened, terms: Terms, *, record: int) -> Iterato
         terms.roster.coordinator, opened.manifest_signature, manifest_from(manifest).signed_bytes()
     ):
         yield Finding(record, "manifest_signature", f"{where}: the coordinator did not sign this manifest.")
+    drawn = invited(terms.run.run, opened.round, terms.roster, terms.plan.participation)
+    for name in sorted((set(opened.expected) & terms.roster.nodes.keys()) - drawn):
+        yield Finding(record, "participation", f"{where}: {name} was asked without being invited.")
     for stranger in sorted(set(opened.expected) - terms.roster.nodes.keys()):
         yield Finding(record, "roster", f"{where}: {stranger} was asked but is not in the roster.")
 

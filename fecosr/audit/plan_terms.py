@@ -15,6 +15,7 @@ class PlanTerms:
     """Hold the plan's values that records are judged by; the rest of the plan is only hashed.
 
     Attributes:
+        participation: share or number of the markets invited to a round.
         max_loss: bound on a reported loss; part of how sums are encoded.
         server: the server optimiser; None when the plan names none that this version knows.
     """
@@ -23,6 +24,7 @@ class PlanTerms:
     rounds: int
     n_min: int
     max_colluding: int
+    participation: float
     clip_norm: float
     ring_bits: int
     mode: str
@@ -45,6 +47,7 @@ def plan_terms(plan_json: str) -> PlanTerms:
             rounds=_typed(plan["run"]["rounds"], int),
             n_min=_typed(plan["cohort"]["n_min"], int),
             max_colluding=_typed(plan["cohort"]["max_colluding"], int),
+            participation=_number(plan["cohort"].get("participation", 1.0)),
             clip_norm=_number(plan["aggregation"]["clip_norm"]),
             ring_bits=_typed(plan["aggregation"]["ring_bits"], int),
             mode=_typed(plan["privacy"]["mode"], str),

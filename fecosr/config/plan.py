@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from fecosr.config.toml import Section, load
 from fecosr.crypto.labels import sha256
@@ -29,10 +29,22 @@ class RunSection(Section):
 
 
 class CohortSection(Section):
-    """Say how many markets must be present and how many may collude; nothing here has a default."""
+    """Say how many markets must be present and how many may collude; neither has a default.
+
+    `participation` is how many markets are invited to each round: up to 1 a fraction of them, rounded up, and
+    from 2 a number. Who is invited follows from run, round and roster.
+    """
 
     n_min: int = Field(ge=2, le=MAX_CLIENTS)
     max_colluding: int = Field(ge=0, le=MAX_CLIENTS - 2)
+    participation: float = Field(default=1.0, gt=0, le=MAX_CLIENTS)
+
+    @field_validator("participation")
+    @classmethod
+    def _fraction_or_number(cls, participation: float) -> float:
+        if participation > 1 and participation != int(participation):
+            raise ValueError("participation is a fraction up to 1, or a whole number of markets")
+        return participation
 
 
 class DeadlineSection(Section):
@@ -91,6 +103,8 @@ class Plan(Section):
             raise ValueError(
                 "cohort.n_min must be at least cohort.max_colluding + 2, or the sum hides nobody"
             )
+        if 1 < self.cohort.participation < self.cohort.n_min:
+            raise ValueError("cohort.participation must be at least cohort.n_min, or no round can open")
         return self
 
     def canonical(self) -> str:
@@ -114,6 +128,7 @@ class Plan(Section):
             text=self.canonical(),
             n_min=self.cohort.n_min,
             max_colluding=self.cohort.max_colluding,
+            participation=self.cohort.participation,
             clip_norm=self.aggregation.clip_norm,
             ring_bits=self.aggregation.ring_bits,
             max_loss=self.aggregation.max_loss,

@@ -8,7 +8,7 @@ from fecosr.crypto.labels import Label
 from fecosr.crypto.signatures import SigningKey, verify
 from fecosr.errors import CryptoError, ProtocolViolation
 from fecosr.federation.aggregation import Vector, weight_of
-from fecosr.federation.cohort import Roster
+from fecosr.federation.cohort import Roster, invited
 from fecosr.federation.contents import update_encoding
 from fecosr.federation.effects import SumOpened
 from fecosr.federation.messages import RoundManifest, RoundTask, RunClosed
@@ -51,6 +51,10 @@ class NodeSetup:
     policy: NodePolicy
     num_parameters: int
     version: str
+
+    def invited(self, round_number: int) -> frozenset[NodeId]:
+        """Return the markets that are invited to a round."""
+        return invited(self.plan.run, round_number, self.roster, self.plan.participation)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,6 +110,7 @@ def check_task(
             for number, model_hash in models.items()
         ),
         "the attempt is not newer than the last": (manifest.round, manifest.attempt) <= claimed,
+        "this market is not invited to the round": setup.me not in setup.invited(manifest.round),
     }
     for rule, broken in rules.items():
         if broken:
@@ -122,6 +127,22 @@ def check_run_closed(setup: NodeSetup, closed: RunClosed) -> None:
     _verify(setup, closed.signature, closed.signed_bytes(), "run_closed")
     if closed.run != setup.plan.run:
         raise ProtocolViolation(COORDINATOR, "run_closed", "the statement is of another run")
+
+
+def check_invited(setup: NodeSetup, manifest: RoundManifest, message: ServerMessage) -> None:
+    """Refuse a cohort with a market that is not invited to the round.
+
+    Every later message can only name members of the cohort, so it is enough to look at the adverts.
+
+    Raises:
+        ProtocolViolation: names the markets.
+    """
+    if not isinstance(message, AdvertList):
+        return
+    strangers = {advert.client for advert in message.adverts} - setup.invited(manifest.round)
+    if strangers:
+        rule = f"{', '.join(sorted(strangers))} takes part without being invited to the round"
+        raise ProtocolViolation(COORDINATOR, Phase.ADVERTISE_KEYS, rule)
 
 
 def check_same_nodes(

@@ -59,9 +59,9 @@ class Stopped:
 class Gathering:
     """Wait until a round can be opened.
 
-    A round opens as soon as every market is connected. It opens without those that have been absent for
-    `join_seconds`, as long as `n_min` are there: a market that is gone for good costs that wait once, not in
-    every round, and one that comes and goes postpones no round by more than that.
+    A round opens as soon as every invited market is connected. It opens without those that have been absent
+    for `join_seconds`, as long as `n_min` are there: a market that is gone for good costs that wait once, not
+    in every round, and one that comes and goes postpones no round by more than that.
 
     Attributes:
         since: when the gathering began, in driver seconds.
@@ -280,7 +280,7 @@ def _tell(setup: CoordinatorSetup, progress: Progress, reason: str, now: float) 
 
 def _gather(setup: CoordinatorSetup, progress: Progress, since: float, now: float) -> CoordinatorTransition:
     """Open the next attempt if it is time, or wait and say for whom."""
-    chosen = candidates(setup, progress)
+    chosen, invited = candidates(setup, progress), setup.invited(progress.released + 1)
     if progress.bound_to:
         ready, waiting_until = chosen <= progress.connected, since + setup.plan.finish_seconds
         if not ready and now >= waiting_until:
@@ -291,14 +291,14 @@ def _gather(setup: CoordinatorSetup, progress: Progress, since: float, now: floa
         patience = (
             absent + setup.plan.join_seconds
             for node, absent in progress.absent_since.items()
-            if node not in progress.excluded
+            if node in invited - progress.excluded
         )
         waiting_until = min(max(patience, default=now), since + setup.plan.join_seconds)
         is_time = ready and waiting_until <= now
     if is_time:
         step = open_round(setup, progress, now)
         return Transition(Running(step.state), step.records, step.outbox, step.deadline)
-    missing = sorted((chosen if progress.bound_to else setup.roster.nodes.keys()) - progress.connected)
+    missing = sorted((chosen if progress.bound_to else invited) - progress.connected)
     waiting = Observed("waiting_for", {"markets": missing, "connected": len(progress.connected)})
     deadline = waiting_until if ready or progress.bound_to else None
     return Transition(Gathering(setup, progress, since), outbox=(waiting,), deadline=deadline)

@@ -19,6 +19,7 @@ from fecosr.federation.contribution import (
     LocalUpdate,
     NodeSetup,
     begin_session,
+    check_invited,
     check_run_closed,
     check_same_nodes,
     check_task,
@@ -147,6 +148,7 @@ class Aggregating:
         """Pass on a message of this attempt, unless it leads to a second, different sum over the model."""
         if not isinstance(self.client, secagg.RunningClient):
             raise ProtocolViolation(COORDINATOR, Phase.UNMASK, Rule.LATE)
+        check_invited(self.setup, self.manifest, message)
         check_same_nodes(self.setup.me, self.manifest, self.memory.opened, message)
         return _adopt(self.setup, self.memory, self.manifest, self.client.receive(message))
 

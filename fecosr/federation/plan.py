@@ -20,6 +20,7 @@ class FederationPlan:
         text: canonical JSON of the whole plan; its SHA-256 stands for the plan in every manifest.
         n_min: fewest survivors whose sum may be opened.
         max_colluding: nodes assumed to collude with the coordinator.
+        participation: share or number of the markets invited to a round, see `fecosr.federation.cohort`.
         clip_norm: L2 bound on a node's update.
         ring_bits: 32, 24 or 16, the bits per parameter in which an update travels.
         max_loss: a reported training loss is cut to this, so that it fits the encoding.
@@ -37,6 +38,7 @@ class FederationPlan:
     text: str = field(repr=False)
     n_min: int
     max_colluding: int
+    participation: float
     clip_norm: float
     ring_bits: int
     max_loss: float

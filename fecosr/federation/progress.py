@@ -6,7 +6,7 @@ from typing import Final
 
 from fecosr.crypto.signatures import SigningKey
 from fecosr.federation.aggregation import Vector
-from fecosr.federation.cohort import Roster
+from fecosr.federation.cohort import Roster, invited
 from fecosr.federation.optimisers import OptimiserState
 from fecosr.federation.plan import FederationPlan
 from fecosr.ids import NodeId
@@ -37,6 +37,10 @@ class CoordinatorSetup:
     roster: Roster
     key: SigningKey = field(repr=False)
     version: str
+
+    def invited(self, round_number: int) -> frozenset[NodeId]:
+        """Return the markets that are invited to a round."""
+        return invited(self.plan.run, round_number, self.roster, self.plan.participation)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -75,7 +75,7 @@ RoundTransition = Transition[RoundRunning | Ending, CoordinatorRecord, Coordinat
 def open_round(
     setup: CoordinatorSetup, progress: Progress, now: float
 ) -> Transition[RoundRunning, CoordinatorRecord, CoordinatorOutgoing]:
-    """Open the next attempt with everybody who is connected."""
+    """Open the next attempt with every invited market that is connected."""
     plan = setup.plan
     manifest = RoundManifest(
         run=plan.run,
@@ -126,13 +126,14 @@ def _late(running: RoundRunning, node: NodeId, message: NodeMessage) -> Observed
 def candidates(setup: CoordinatorSetup, progress: Progress) -> frozenset[NodeId]:
     """Return whom the next attempt is opened with.
 
-    After a sum may have been opened: exactly its nodes. Otherwise everybody who is connected, but for those
-    convicted of breaking an attempt as long as enough others are there.
+    After a sum may have been opened: exactly its nodes. Otherwise everybody who is invited to the round and
+    connected, but for those convicted of breaking an attempt as long as enough others are there.
     """
     if progress.bound_to:
         return progress.bound_to
-    trusted = progress.connected - progress.excluded
-    return trusted if len(trusted) >= setup.plan.n_min else progress.connected
+    present = progress.connected & setup.invited(progress.released + 1)
+    trusted = present - progress.excluded
+    return trusted if len(trusted) >= setup.plan.n_min else present
 
 
 def _with(running: RoundRunning, progress: Progress) -> RoundRunning:

@@ -10,6 +10,7 @@ from fecosr.federation.coordinator import open_run
 from fecosr.federation.run import FederationRun
 from fecosr.ids import NodeId
 from fecosr.secagg.messages import Phase
+from tests.reference.audited_run import rules_of
 from tests.reference.run_folder import keep
 from tests.reference.small_federation import SmallFederation
 
@@ -126,3 +127,23 @@ def test_a_run_that_was_given_up(tmp_path: Path) -> None:
     assert report.findings == ()
     assert report.facts is not None
     assert (report.facts.rounds, report.facts.is_completed) == (0, False)
+
+
+def test_a_run_whose_rounds_invite_some_of_the_markets(tmp_path: Path) -> None:
+    federation = SmallFederation(["de", "es", "fr", "it", "jp", "uk"], participation=0.5, rounds=4)
+    run = _started(federation)
+    _deliver_all(run)
+    report = _audited(federation, run, tmp_path)
+    assert report.findings == ()
+    assert report.facts is not None
+    assert sum(report.facts.sums.values()) == 4 * 3
+
+
+def test_a_coordinator_that_asks_whom_it_likes_is_found(federation: SmallFederation, tmp_path: Path) -> None:
+    """Its own plan says that everybody takes part; the recorded one, by which nodes judge, does not."""
+    text = federation.plan.text.replace('"participation":1.0', '"participation":3.0')
+    lying = SmallFederation(federation.names, text=text)
+    run = _started(lying)
+    _deliver_all(run)
+    rules = rules_of(_audited(lying, run, tmp_path).findings)
+    assert rules == ["participation"] * 2

@@ -84,6 +84,9 @@ def test_nothing_that_decides_privacy_has_a_default(section: str) -> None:
     [
         ("run", {"name": "Spring!"}, "not a run name"),
         ("cohort", {"n_min": 2}, "hides nobody"),
+        ("cohort", {"participation": 0.0}, "participation"),
+        ("cohort", {"participation": 3.5}, "whole number"),
+        ("cohort", {"participation": 2}, "at least cohort.n_min"),
         ("privacy", {"mode": "some"}, "privacy.mode"),
         ("aggregation", {"clip_norm": float("inf")}, "clip_norm"),
         ("encoder", {"num_heads": 7}, "num_heads"),

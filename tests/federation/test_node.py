@@ -385,3 +385,31 @@ def test_nothing_private_shows_in_a_repr(federation: SmallFederation, idle: mark
     assert federation.keys[NodeId("fr")].seed.hex() not in text
     assert sha256(b"entropy").hex() not in text
     assert " num_users=" not in text
+
+
+def small_draw() -> SmallFederation:
+    return SmallFederation(["de", "es", "fr", "it", "jp", "uk"], participation=4)
+
+
+def test_a_market_that_is_not_invited_refuses_the_task() -> None:
+    federation = small_draw()
+    uninvited = min(set(federation.names) - federation.setup.invited(1))
+    idle = market.Idle(federation.node(uninvited), market.Memory())
+    task = task_of(federation, num_summands=6)
+    assert refused_rule(market.receive(idle, task)) == "this market is not invited to the round"
+
+
+def test_a_cohort_with_a_market_that_is_not_invited_is_refused() -> None:
+    federation = small_draw()
+    drawn = federation.setup.invited(1)
+    me, stranger = min(drawn), min(set(federation.names) - drawn)
+    idle = market.Idle(federation.node(me), market.Memory())
+    training = market.receive(idle, task_of(federation, num_summands=6)).state
+    assert isinstance(training, market.Training)
+    ready = training.trained(local_update()).state
+    assert isinstance(ready, market.Ready)
+    state = ready.start_session(sha256(b"entropy")).state
+    assert isinstance(state, market.Aggregating)
+    cohort = named_in(AdvertList, state, sorted({*drawn, stranger}))
+    rule = f"{stranger} takes part without being invited to the round"
+    assert refused_rule(market.receive(state, FromServer(1, 1, cohort))) == rule

@@ -318,3 +318,53 @@ def test_every_release_names_the_state_it_leaves_behind() -> None:
     for body in released:
         assert run.optimiser_states[body.optimiser_state].hash() == body.optimiser_state
         assert sum_hash(run.sums[body.total_hash]) == body.total_hash
+
+
+def test_only_invited_markets_take_part_and_each_round_is_their_mean() -> None:
+    federation = SmallFederation(["de", "es", "fr", "it", "jp", "uk"], participation=0.6, rounds=5)
+    run = undisturbed(federation)
+
+    expected, cohorts = federation.initial, []
+    for body in bodies(run, RoundReleased):
+        assert set(body.survivors) == federation.setup.invited(body.round)
+        assert len(body.survivors) == 4
+        cohorts.append(body.survivors)
+        expected = expected + federation.mean_update(body.survivors)
+    assert len(set(cohorts)) > 1
+    np.testing.assert_allclose(final_model(run), expected, atol=TOLERANCE)
+    assert run.fine_tuning.keys() == set(federation.names), "the final model is everybody's"
+    assert not any(event == "refused" for _, event, _ in run.log)
+
+
+def test_a_round_does_not_wait_for_markets_it_did_not_invite() -> None:
+    federation = SmallFederation(["de", "es", "fr", "it", "jp", "uk"], participation=4, rounds=1)
+    called = sorted(federation.setup.invited(1))
+    run = FederationRun(federation.train, federation.entropy)
+    run.coordinator_does(open_run(federation.setup, federation.initial, 0.0))
+    for name in called[:-1]:
+        run.node_arrives(federation.node(name))
+    deliver_all(run)
+    waiting = [fields for _, event, fields in run.log if event == "waiting_for"][-1]
+    assert waiting["markets"] == [called[-1]]
+    run.node_arrives(federation.node(called[-1]))
+    deliver_all(run)
+    assert [body.survivors for body in bodies(run, RoundReleased)] == [tuple(called)]
+
+
+def test_others_do_not_stand_in_for_invited_markets_that_stay_away() -> None:
+    """Else whoever says who is away would choose who takes part."""
+    federation = SmallFederation(["de", "es", "fr", "it", "jp", "uk"], participation=4, rounds=1)
+    called = sorted(federation.setup.invited(1))
+    run = FederationRun(federation.train, federation.entropy)
+    run.coordinator_does(open_run(federation.setup, federation.initial, 0.0))
+    for name in federation.names:
+        if name not in called[2:]:
+            run.node_arrives(federation.node(name))
+    deliver_all(run)
+    assert run.deadline is None
+    assert not bodies(run, RoundOpened)
+    run.node_arrives(federation.node(called[2]))
+    deliver_all(run)
+    run.time_passes()
+    deliver_all(run)
+    assert [body.survivors for body in bodies(run, RoundReleased)] == [tuple(called[:3])]

@@ -39,6 +39,7 @@ class SmallFederation:
             "max_attempts": 3,
             "n_min": 3,
             "max_colluding": 1,
+            "participation": 1.0,
             "clip_norm": 10.0,
             "ring_bits": 32,
             "max_loss": 20.0,
@@ -102,7 +103,7 @@ def plan_text(values: Mapping[str, Any]) -> str:
     aggregation = [name for name in ("clip_norm", "max_loss", "ring_bits") if name in values]
     plan = {
         "run": {"name": values["run"], "rounds": values["rounds"]},
-        "cohort": {name: values[name] for name in ("n_min", "max_colluding")},
+        "cohort": {name: values[name] for name in ("n_min", "max_colluding", "participation")},
         "aggregation": {
             **{name: values[name] for name in aggregation},
             "server": asdict(values["server"]),
