@@ -1,0 +1,152 @@
+"""The privacy budget of one market, as a filter: what would exceed it does not begin.
+
+    charge -> admit -> store the charge -> open the round
+
+A charge counts from the moment it is stored, whether or not anything was released afterwards: so whatever
+dies in between, spending is never under-counted. It is taken back only where the market itself sent nothing.
+
+Parameters of all charges must stand in the plan before the first one, because accountants of privacy loss
+distributions do not hold for parameters chosen in view of earlier outputs. Reference: Rogers et al. 2016,
+"Privacy Odometers and Filters"; Whitehouse et al. 2023, "Fully Adaptive Composition in Differential Privacy".
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from fecosr.errors import BudgetExhausted, MisuseError
+from fecosr.privacy.accounting import Accountant, check_delta, count_events, epsilons, larger_epsilon
+from fecosr.privacy.events import Charge, Event
+
+PrivacyUnit = Literal["user"]
+NeighboringRelation = Literal["add_or_remove_one"]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Fix what one market is ready to spend on its users, and on what.
+
+    Attributes:
+        market: whose users.
+        epsilon: at most so much.
+        delta: at this delta; below one divided by the number of users.
+        planned: every event that may ever be charged.
+        privacy_unit: whose data two neighbouring data sets differ in.
+        neighboring_relation: how they differ.
+
+    Raises:
+        MisuseError: a value is out of range.
+    """
+
+    market: str
+    epsilon: float
+    delta: float
+    planned: frozenset[Event]
+    privacy_unit: PrivacyUnit
+    neighboring_relation: NeighboringRelation
+
+    def __post_init__(self) -> None:
+        check_delta(self.delta)
+        if not 0 < self.epsilon < math.inf:
+            raise MisuseError("epsilon must be positive and finite")
+
+
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """Record that a charge was admitted; it is stored before anything happens."""
+
+    charge: Charge
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """Record that nothing that depends on users left the market under the charge of this name.
+
+    Only the market itself can know that: it sent no masked vector for the attempt, nor anything else.
+    """
+
+    name: str
+
+
+BudgetRecord = Charged | TakenBack
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """Hold what a market has spent: a function of its records and of nothing else.
+
+    Attributes:
+        charges: in force, by name.
+        taken_back: names that were used and cost nothing; they are not used again.
+    """
+
+    charges: Mapping[str, Charge] = field(default_factory=dict)
+    taken_back: frozenset[str] = frozenset()
+
+    def after(self, record: BudgetRecord) -> "Spending":
+        """Return the spending after one more record.
+
+        Reading a record twice changes nothing, so a crash between writing and acting needs no care.
+
+        Raises:
+            MisuseError: a name that was charged for another event, or taken back, or one that is not known.
+        """
+        match record:
+            case Charged(charge):
+                if charge.name in self.taken_back or self.charges.get(charge.name, charge) != charge:
+                    raise MisuseError(f"{charge.name!r} was charged before")
+                return replace(self, charges={**self.charges, charge.name: charge})
+            case TakenBack(name):
+                if name in self.taken_back:
+                    return self
+                if name not in self.charges:
+                    raise MisuseError(f"{name!r} was never charged")
+                kept = {other: charge for other, charge in self.charges.items() if other != name}
+                return Spending(kept, self.taken_back | {name})
+
+    def epsilons(self, delta: float, accountants: Mapping[str, Accountant]) -> dict[str, float]:
+        """Return what was spent, by each accountant."""
+        return epsilons(count_events(self.charges.values()), delta, accountants)
+
+
+def replay(records: Iterable[BudgetRecord]) -> Spending:
+    """Return the spending that a market's records tell, over its budget or not: what happened, happened.
+
+    Raises:
+        MisuseError: the records contradict each other.
+    """
+    spending = Spending()
+    for record in records:
+        spending = spending.after(record)
+    return spending
+
+
+def admit(
+    budget: Budget, spending: Spending, charge: Charge, accountants: Mapping[str, Accountant]
+) -> Charged:
+    """Return the record that must be stored before the charged event begins.
+
+    Args:
+        budget: of the market.
+        spending: so far.
+        charge: what is about to happen.
+        accountants: which must agree; the largest figure counts.
+
+    Raises:
+        BudgetExhausted: the event is not in the plan, or all charges together would cost more than the
+            budget, or the accountants disagree. Spending is as it was.
+        MisuseError: the name was charged before.
+    """
+    if charge.name in spending.charges or charge.name in spending.taken_back:
+        raise MisuseError(f"{charge.name!r} was charged before")
+    if charge.event not in budget.planned:
+        raise BudgetExhausted(f"{budget.market}: {charge.name} is not what the plan foresees")
+    record = Charged(charge)
+    epsilon = larger_epsilon(spending.after(record).epsilons(budget.delta, accountants))
+    if not epsilon <= budget.epsilon:
+        raise BudgetExhausted(
+            f"{budget.market}: {charge.name} would bring epsilon to {epsilon:.4g} at delta {budget.delta:g}; "
+            f"the budget is {budget.epsilon:.4g}"
+        )
+    return record
