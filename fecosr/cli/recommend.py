@@ -91,7 +91,5 @@ def _cold(served: ServedModel) -> Iterator[str]:
     semantics = served.facts.semantics
     left_out = int((~served.catalogue.meaningful(has_text=semantics.has_text)).sum())
     if left_out:
-        yield (
-            f"{left_out} items without training interactions are not recommended: semantic vectors are made "
-            f"from {semantics.source}, and these items have no title"
-        )
+        reason = "they have no title" if semantics.has_text else f"vectors are made from {semantics.source}"
+        yield f"{left_out} items without training interactions are not recommended: {reason}"
