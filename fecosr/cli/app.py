@@ -7,6 +7,7 @@ import typer
 
 from fecosr import __version__
 from fecosr.cli import bench, provision
+from fecosr.cli.compare import compare
 from fecosr.config.exits import DONE, end_with
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app = typer.Typer(
 harness = typer.Typer(no_args_is_help=True, help="Run a whole federation as processes on this machine.")
 app.add_typer(harness, name="harness")
 app.add_typer(bench.app, name="bench")
+app.command()(compare)
 app.add_typer(provision.app, name="provision")
 
 

@@ -42,6 +42,10 @@ class Method(Protocol):
         """Return whether interactions, item tables or a market's own model leave a market."""
 
     @property
+    def uses_other_markets(self) -> bool:
+        """Return whether a market gets anything from the others, so that it could lose by taking part."""
+
+    @property
     def stage(self) -> str:
         """Return the pretraining it shares with other methods, or its own name."""
 

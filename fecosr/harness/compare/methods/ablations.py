@@ -17,6 +17,7 @@ class FeCoSRWithoutFederation:
     label: ClassVar = "- no federation"
     description: ClassVar = "Both stages of FeCoSR, S2CE and all, in each market alone."
     breaks_isolation: ClassVar = False
+    uses_other_markets: ClassVar = False
     stage: ClassVar = name
 
     def train(self, study: Study) -> Trained:
@@ -37,6 +38,7 @@ class FeCoSRWithoutAdapter:
         "FeCoSR whose markets fine-tune the shared model itself, without adapter and item table."
     )
     breaks_isolation: ClassVar = False
+    uses_other_markets: ClassVar = True
     stage: ClassVar = FeCoSR.stage
 
     def train(self, study: Study) -> Trained:

@@ -41,6 +41,7 @@ class Centralised:
     label: ClassVar = "Centralised"
     description: ClassVar = "One model on the pooled interactions of all markets: breaks isolation."
     breaks_isolation: ClassVar = True
+    uses_other_markets: ClassVar = True
     stage: ClassVar = name
 
     def train(self, study: Study) -> Trained:
@@ -59,6 +60,7 @@ class CentralisedFineTuned:
         "One model on the pooled interactions, then fine-tuned per market: breaks isolation, upper reference."
     )
     breaks_isolation: ClassVar = True
+    uses_other_markets: ClassVar = True
     stage: ClassVar = name
 
     def train(self, study: Study) -> Trained:

@@ -30,6 +30,7 @@ class Ditto:
         "FedAvg-CE, and in every market its own model that is pulled towards the shared one."
     )
     breaks_isolation: ClassVar = False
+    uses_other_markets: ClassVar = True
     stage: ClassVar = name
 
     def train(self, study: Study) -> Trained:

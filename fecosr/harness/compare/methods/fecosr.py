@@ -18,6 +18,7 @@ class FeCoSR:
     label: ClassVar = "FeCoSR"
     description: ClassVar = "Federated pretraining with S2CE, then fine-tuning with the market's own adapter."
     breaks_isolation: ClassVar = False
+    uses_other_markets: ClassVar = True
     stage: ClassVar = name
 
     def train(self, study: Study) -> Trained:
@@ -32,6 +33,7 @@ class FeCoSRWithoutFineTuning:
     label: ClassVar = "- no fine-tuning"
     description: ClassVar = "FeCoSR's shared model as it is after the last round."
     breaks_isolation: ClassVar = False
+    uses_other_markets: ClassVar = True
     stage: ClassVar = FeCoSR.stage
 
     def train(self, study: Study) -> Trained:

@@ -17,6 +17,7 @@ class FedAvgCE:
     label: ClassVar = "FedAvg-CE"
     description: ClassVar = "FedAvg with cross-entropy; every market uses the shared model as it is."
     breaks_isolation: ClassVar = False
+    uses_other_markets: ClassVar = True
     stage: ClassVar = name
 
     def train(self, study: Study) -> Trained:
@@ -31,6 +32,7 @@ class FedAvgCEFineTuned:
     label: ClassVar = "FedAvg-CE + ft"
     description: ClassVar = "FedAvg with cross-entropy, then FeCoSR's fine-tuning: FeCoSR without S2CE."
     breaks_isolation: ClassVar = False
+    uses_other_markets: ClassVar = True
     stage: ClassVar = FedAvgCE.stage
 
     def train(self, study: Study) -> Trained:

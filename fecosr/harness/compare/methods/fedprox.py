@@ -17,6 +17,7 @@ class FedProxFineTuned:
     label: ClassVar = "FedProx + ft"
     description: ClassVar = "FedAvg-CE with a proximal term in local training, then FeCoSR's fine-tuning."
     breaks_isolation: ClassVar = False
+    uses_other_markets: ClassVar = True
     stage: ClassVar = "fedprox"
 
     def train(self, study: Study) -> Trained:

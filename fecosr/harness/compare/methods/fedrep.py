@@ -31,6 +31,7 @@ class FedRep:
         "Only the representation is averaged; each market trains its adapter and item table first, alone."
     )
     breaks_isolation: ClassVar = False
+    uses_other_markets: ClassVar = True
     stage: ClassVar = name
 
     def train(self, study: Study) -> Trained:

@@ -14,6 +14,7 @@ class ItemKNN:
     label: ClassVar = "item-KNN"
     description: ClassVar = "Recommends what was bought by those who bought the same; counts, learns nothing."
     breaks_isolation: ClassVar = False
+    uses_other_markets: ClassVar = False
     stage: ClassVar = name
 
     def train(self, study: Study) -> Trained:

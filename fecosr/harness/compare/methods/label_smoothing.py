@@ -17,6 +17,7 @@ class LabelSmoothingFineTuned:
     label: ClassVar = "Label smoothing + ft"
     description: ClassVar = "FedAvg with label smoothing in place of S2CE, then FeCoSR's fine-tuning."
     breaks_isolation: ClassVar = False
+    uses_other_markets: ClassVar = True
     stage: ClassVar = "label-smoothing"
 
     def train(self, study: Study) -> Trained:

@@ -16,6 +16,7 @@ class LocalItemTable:
     label: ClassVar = "Local (ids)"
     description: ClassVar = "SASRec with full softmax and a table of item vectors, in each market alone."
     breaks_isolation: ClassVar = False
+    uses_other_markets: ClassVar = False
     stage: ClassVar = name
 
     def train(self, study: Study) -> Trained:
@@ -35,6 +36,7 @@ class LocalSemantic:
     label: ClassVar = "Local (semantic)"
     description: ClassVar = "FeCoSR's own market model, semantics and adapter and all, in each market alone."
     breaks_isolation: ClassVar = False
+    uses_other_markets: ClassVar = False
     stage: ClassVar = name
 
     def train(self, study: Study) -> Trained:

@@ -27,6 +27,7 @@ class FeCoSRPermuted:
     label: ClassVar = "FeCoSR, permuted semantics"
     description: ClassVar = "Control: FeCoSR with the semantic vectors dealt out anew to the items."
     breaks_isolation: ClassVar = False
+    uses_other_markets: ClassVar = True
     stage: ClassVar = name
 
     def train(self, study: Study) -> Trained:

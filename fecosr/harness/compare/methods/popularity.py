@@ -14,6 +14,7 @@ class Popularity:
     label: ClassVar = "popularity"
     description: ClassVar = "Recommends everyone what the market bought most."
     breaks_isolation: ClassVar = False
+    uses_other_markets: ClassVar = False
     stage: ClassVar = name
 
     def train(self, study: Study) -> Trained:

@@ -25,6 +25,7 @@ class OneToOneTransfer:
         "one market's own model leaves it."
     )
     breaks_isolation: ClassVar = True
+    uses_other_markets: ClassVar = True
     stage: ClassVar = name
 
     def train(self, study: Study) -> Trained:
