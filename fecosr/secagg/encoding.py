@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Final
 
 import numpy as np
@@ -28,11 +29,21 @@ class DecodedSum:
         update_sum: sum of weight * update, float32 [P].
         weight: sum of the weights.
         loss: sum of weight * loss; divide by `weight` for the mean.
+        validation_weight: sum of the weights of those who measured a validation metric.
+        validation: sum of their weight * metric.
     """
 
     update_sum: npt.NDArray[np.float32] = field(repr=False)
     weight: float
     loss: float
+    validation_weight: float = 0.0
+    validation: float = 0.0
+
+    @property
+    def mean_validation(self) -> float | None:
+        """Return the weighted mean of the validation metric; None when nobody measured it."""
+        # Rounding can carry a perfect mean over 1.
+        return min(1.0, self.validation / self.validation_weight) if self.validation_weight else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +54,9 @@ class UpdateEncoding:
     off by at most one unit of 1 / scale. Scales are powers of two, so that scaling itself is exact.
 
     In the rings of 24 and 16 bits the update is first rotated (`rotation.py`), and what exceeds the bound
-    on a rotated coordinate, which happens with chance 2^-40, is cut to it. Weight and loss keep the scales of
-    the 32-bit ring: each is cut into digits of so few bits that the digits of all summands add up within the
-    ring, one slot each, lowest first.
+    on a rotated coordinate, which happens with chance 2^-40, is cut to it. Weight, loss and validation metric
+    keep the scales of the 32-bit ring: each is cut into digits of so few bits that the digits of all summands
+    add up within the ring, one slot each, lowest first.
 
     Attributes:
         num_parameters: P, the length of an update.
@@ -54,6 +65,7 @@ class UpdateEncoding:
         max_loss: a larger loss is reported as this.
         ring_bits: 32, 24 or 16; the bytes per element that travel are an eighth of it.
         rotation_seed: 32 public bytes that do not depend on any update, such as the round's context.
+        with_validation: whether a validation metric in 0 .. 1 travels behind the loss, its weight before it.
 
     Raises:
         MisuseError: a value is out of range, or there is no scale at which the sum could not overflow.
@@ -74,6 +86,7 @@ class UpdateEncoding:
     max_loss: float
     ring_bits: int = FULL_BITS
     rotation_seed: bytes = bytes(_SEED_BYTES)
+    with_validation: bool = False
     update_scale: float = field(init=False)
     weight_scale: float = field(init=False)
     loss_scale: float = field(init=False)
@@ -92,8 +105,8 @@ class UpdateEncoding:
 
     @property
     def length(self) -> int:
-        """Return the number of ring elements: parameters, digits of weight and loss, and the count."""
-        return self.num_parameters + self.num_weight_digits + self.num_loss_digits + 1
+        """Return the number of ring elements: parameters, digits of the reals after them, and the count."""
+        return self.num_parameters + sum(self._digit_counts) + 1
 
     @property
     def rotated(self) -> bool:
@@ -121,6 +134,15 @@ class UpdateEncoding:
         return self._num_digits(self.max_loss * self.loss_scale)
 
     @property
+    def _digit_counts(self) -> tuple[int, ...]:
+        """Return over how many slots each real after the update is spread, in order.
+
+        Weight and weighted loss; with validation its weight and its weighted value, neither above 1.
+        """
+        always = (self.num_weight_digits, self.num_loss_digits)
+        return always + (self.num_weight_digits,) * 2 * self.with_validation
+
+    @property
     def _norm_bound(self) -> float:
         return self.clip_norm * (1 + NORM_SLACK)
 
@@ -140,7 +162,12 @@ class UpdateEncoding:
         return scale
 
     def encode(
-        self, update: npt.NDArray[np.float32], weight: float, loss: float, rounding_seed: bytes
+        self,
+        update: npt.NDArray[np.float32],
+        weight: float,
+        loss: float,
+        rounding_seed: bytes,
+        validation: float | None = None,
     ) -> npt.NDArray[np.uint32]:
         """Return the ring vector of one client, uint32 [length].
 
@@ -149,27 +176,34 @@ class UpdateEncoding:
             weight: in (0, 1].
             loss: the local training loss, not negative.
             rounding_seed: 32 uniform bytes for the rounding, used once.
+            validation: the validation metric, in 0 .. 1, weighted like the update; None when this client
+                measured none, which gives it weight 0 there.
 
         Raises:
             MisuseError: an argument is not as described, a value is not finite, or the update's norm is above
                 clip_norm (1 + 1e-6).
         """
-        prepared = self.prepare(update, weight, loss, rounding_seed)
+        prepared = self.prepare(update, weight, loss, rounding_seed, validation)
         vector = np.empty(self.length, dtype=np.uint32)  # [length]
         for start in range(0, self.length, BLOCK_ELEMENTS):
             prepared.write(start, vector[start : start + BLOCK_ELEMENTS])
         return vector
 
     def prepare(
-        self, update: npt.NDArray[np.float32], weight: float, loss: float, rounding_seed: bytes
+        self,
+        update: npt.NDArray[np.float32],
+        weight: float,
+        loss: float,
+        rounding_seed: bytes,
+        validation: float | None = None,
     ) -> PreparedUpdate:
         """Return what writes the vector of `encode` piece by piece, so that it need not exist as a whole.
 
         Arguments and refusals are those of `encode`; `update` is kept, not copied, and must not change.
         """
-        self._check(update, weight, loss)
+        self._check(update, weight, loss, validation)
         rounding_key = derive_key(rounding_seed, Label.ROUNDING)
-        extras = self._extras(weight, loss, rounding_key)
+        extras = self._extras(weight, loss, validation, rounding_key)
         spread = self._spread(update) if self.rotated else update
         return PreparedUpdate(spread, weight * self.update_scale, extras, rounding_key)
 
@@ -178,16 +212,15 @@ class UpdateEncoding:
 
         Raises:
             MisuseError: `total` is no vector of this encoding, or there are more survivors than summands.
-            CryptoError: the count is not `num_survivors`, or weight or loss are impossible: the masks did not
-                cancel or a client did not encode what the protocol says.
+            CryptoError: the count is not `num_survivors`, or weight, loss or validation metric are
+                impossible: the masks did not cancel or a client did not encode what the protocol says.
         """
         if total.dtype != np.uint32 or total.shape != (self.length,):
             raise MisuseError("the sum is no vector of this encoding")
         if not 1 <= num_survivors <= self.num_summands:
             raise MisuseError("the number of survivors is outside what this encoding has room for")
         *digits, count = (int(slot) % (1 << self.ring_bits) for slot in total[self.num_parameters :])
-        weight = self._value(digits[: self.num_weight_digits])
-        loss = self._value(digits[self.num_weight_digits :])
+        weight, loss, *measured = self._values(digits)
         if count != num_survivors:
             raise CryptoError("the count in the sum is not the number of survivors")
         # Rounding can carry each summand one unit past its bound.
@@ -195,8 +228,16 @@ class UpdateEncoding:
             raise CryptoError("the weight in the sum is impossible")
         if not 0 <= loss <= num_survivors * (self.max_loss * self.loss_scale + 1):
             raise CryptoError("the loss in the sum is impossible")
-        update_sum = self._decoded_update(total[: self.num_parameters])
-        return DecodedSum(update_sum, weight / self.weight_scale, loss / self.loss_scale)
+        validation_weight, validation = measured or (0, 0)
+        if not (0 <= validation <= validation_weight + num_survivors <= weight + 2 * num_survivors):
+            raise CryptoError("the validation metric in the sum is impossible")
+        return DecodedSum(
+            self._decoded_update(total[: self.num_parameters]),
+            weight=weight / self.weight_scale,
+            loss=loss / self.loss_scale,
+            validation_weight=validation_weight / self.weight_scale,
+            validation=validation / self.weight_scale,
+        )
 
     def _decoded_update(self, total: npt.NDArray[np.uint32]) -> npt.NDArray[np.float32]:
         update_sum = np.empty(self.num_parameters, dtype=np.float32)  # [P]
@@ -220,36 +261,52 @@ class UpdateEncoding:
             limit = np.nextafter(limit, np.float32(0))
         return np.clip(spread, -limit, limit, out=spread)
 
-    def _extras(self, weight: float, loss: float, rounding_key: bytes) -> npt.NDArray[np.uint32]:
-        """Return the slots after the update: digits of weight and loss, and the count.
+    def _extras(
+        self, weight: float, loss: float, validation: float | None, rounding_key: bytes
+    ) -> npt.NDArray[np.uint32]:
+        """Return the slots after the update: digits of its reals, and the count.
 
-        Weight and loss are rounded with the two elements of the keystream that follow the update's.
+        The reals are rounded with the elements of the keystream that follow the update's.
         """
-        values = np.array([weight * self.weight_scale, weight * min(loss, self.max_loss) * self.loss_scale])
+        reals = [weight * self.weight_scale, weight * min(loss, self.max_loss) * self.loss_scale]
+        if self.with_validation:
+            measured_weight = 0.0 if validation is None else weight * self.weight_scale
+            reals += [measured_weight, measured_weight * (validation or 0.0)]
+        values = np.array(reals)
         before = self.num_parameters % ALIGNMENT
         bits = np.empty(before + len(values), dtype="<u4")
         Keystream(rounding_key, self.num_parameters - before).fill(bits)
         round_into(bits[before:], values, 1.0, make_scratch(len(values)))
-        rounded_weight, rounded_loss = (int(value) for value in bits[before:])
-        digits = self._digits(rounded_weight, self.num_weight_digits)
-        digits += self._digits(rounded_loss, self.num_loss_digits)
+        digits = [
+            digit
+            for value, num_digits in zip(bits[before:], self._digit_counts, strict=True)
+            for digit in self._digits(int(value), num_digits)
+        ]
         return np.array([*digits, 1], dtype=np.uint32)
 
     def _digits(self, value: int, num_digits: int) -> list[int]:
         mask = (1 << self.digit_bits) - 1
         return [value >> (place * self.digit_bits) & mask for place in range(num_digits)]
 
-    def _value(self, digits: list[int]) -> int:
-        """Return the number that sums of digits stand for; they are plain sums, so carries need no care."""
-        return sum(digit << (place * self.digit_bits) for place, digit in enumerate(digits))
+    def _values(self, digits: list[int]) -> list[int]:
+        """Return the numbers that sums of digits stand for; they are plain sums, so carries need no care."""
+        starts = accumulate(self._digit_counts, initial=0)
+        return [
+            sum(digit << (place * self.digit_bits) for place, digit in enumerate(digits[start : start + num]))
+            for start, num in zip(starts, self._digit_counts, strict=False)
+        ]
 
-    def _check(self, update: npt.NDArray[np.float32], weight: float, loss: float) -> None:
+    def _check(
+        self, update: npt.NDArray[np.float32], weight: float, loss: float, validation: float | None
+    ) -> None:
         if update.dtype != np.float32 or update.shape != (self.num_parameters,):
             raise MisuseError(f"an update is float32 [{self.num_parameters}]")
         if not 0 < weight <= 1:
             raise MisuseError("a weight must be in (0, 1]")
         if not 0 <= loss < math.inf:
             raise MisuseError("a loss must be finite and not negative")
+        if validation is not None and not (self.with_validation and 0 <= validation <= 1):
+            raise MisuseError("a validation metric must be in 0 .. 1, and have a place in the encoding")
         norm = _l2_norm(update)
         if not math.isfinite(norm):
             raise MisuseError("an update must be finite")

@@ -27,6 +27,7 @@ class Layout:
             self.digit_bits += 1
         self.weight_digits = self._num_digits(self.weight_scale)
         self.loss_digits = self._num_digits(self.max_loss * self.loss_scale)
+        self.with_validation: bool = case["with_validation"]
 
     def _rotated_bound(self) -> float:
         block = 1
@@ -66,20 +67,23 @@ def check_encoding(case: Json) -> None:
     if layout.ring_bits < 32:
         spread = rotated(update, bytes.fromhex(case["rotation_seed"]), _LARGEST_BLOCK)
         update = [min(max(value, -layout.bound), layout.bound) for value in spread]
-    bits = rounding_bits(bytes.fromhex(case["rounding_seed"]), len(update) + 2)
     reals = [Fraction(weight) * Fraction(value) * layout.update_scale for value in update]
     reals.append(Fraction(weight) * layout.weight_scale)
     reals.append(Fraction(weight) * Fraction(min(loss, layout.max_loss)) * layout.loss_scale)
+    counts = [layout.weight_digits, layout.loss_digits]
+    if layout.with_validation:
+        metric = None if case["validation"] is None else Fraction(float.fromhex(case["validation"]))
+        scaled = Fraction(weight) * layout.weight_scale
+        reals += [Fraction(0), Fraction(0)] if metric is None else [scaled, scaled * metric]
+        counts += [layout.weight_digits] * 2
+    bits = rounding_bits(bytes.fromhex(case["rounding_seed"]), len(reals))
     elements = [
         math.floor(real + Fraction(bit, 2**32)) % 2**32 for real, bit in zip(reals, bits, strict=True)
     ]
-    *update_elements, rounded_weight, rounded_loss = elements
-    expected = [
-        *update_elements,
-        *layout.digits(rounded_weight, layout.weight_digits),
-        *layout.digits(rounded_loss, layout.loss_digits),
-        1,
-    ]
+    expected = elements[: len(update)]
+    for value, num_digits in zip(elements[len(update) :], counts, strict=True):
+        expected += layout.digits(value, num_digits)
+    expected.append(1)
     ring = 2**layout.ring_bits
     require(len(expected) == len(case["elements"]), "another length")
     for mine, stated in zip(expected, case["elements"], strict=True):
@@ -92,17 +96,33 @@ def check_sum(case: Json) -> None:
     layout = Layout(case)
     total, survivors = case["total"], case["survivors"]
     *digits, count = total[layout.num_parameters :]
-    weight = layout.number(digits[: layout.weight_digits])
-    loss = layout.number(digits[layout.weight_digits :])
+    weight = layout.number(_taken(digits, layout.weight_digits))
+    loss = layout.number(_taken(digits, layout.loss_digits))
     require(count == survivors, "wrong count")
     require(0 < weight <= survivors * (layout.weight_scale + 1), "impossible weight")
     most = Fraction(layout.max_loss) * layout.loss_scale
     require(0 <= loss <= survivors * (most + 1), "impossible loss")
     require(weight / layout.weight_scale == Fraction(float.fromhex(case["weight"])), "another value")
     require(loss / layout.loss_scale == Fraction(float.fromhex(case["loss"])), "another value")
+    if layout.with_validation:
+        measured = layout.number(_taken(digits, layout.weight_digits))
+        metric = layout.number(_taken(digits, layout.weight_digits))
+        require(0 <= metric <= measured + survivors, "impossible validation metric")
+        require(measured <= weight + survivors, "impossible validation metric")
+        stated_weight = Fraction(float.fromhex(case["validation_weight"]))
+        require(measured / layout.weight_scale == stated_weight, "another value")
+        require(metric / layout.weight_scale == Fraction(float.fromhex(case["validation"])), "another value")
+    require(not digits, "another length")
     for element, stated in zip(total[: layout.num_parameters], case["update_sum"], strict=True):
         signed = element - 2**32 if element >= 2**31 else element
         exact = signed / layout.update_scale
         # A float32 has 24 bits: the nearest one is off by at most 2^-24 of the value.
         off = abs(exact - Fraction(float.fromhex(stated)))
         require(off <= abs(exact) / 2**24, "another value")
+
+
+def _taken(digits: list[int], count: int) -> list[int]:
+    """Return the first digits, having removed them."""
+    taken = digits[:count]
+    del digits[:count]
+    return taken

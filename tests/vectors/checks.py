@@ -154,6 +154,7 @@ def encoding_of(case: Json) -> UpdateEncoding:
         float.fromhex(case["max_loss"]),
         case["ring_bits"],
         bytes.fromhex(case["rotation_seed"]),
+        case["with_validation"],
     )
 
 
@@ -161,7 +162,9 @@ def encoded(case: Json) -> list[int]:
     """Return the elements that the update of a case becomes, within its ring."""
     update = np.array([float.fromhex(value) for value in case["update"]], dtype=np.float32)
     weight, loss = float.fromhex(case["weight"]), float.fromhex(case["loss"])
-    vector = encoding_of(case).encode(update, weight, loss, bytes.fromhex(case["rounding_seed"]))
+    validation = None if case["validation"] is None else float.fromhex(case["validation"])
+    seed = bytes.fromhex(case["rounding_seed"])
+    vector = encoding_of(case).encode(update, weight, loss, seed, validation)
     return [int(element) % 2 ** case["ring_bits"] for element in vector]
 
 
@@ -174,7 +177,8 @@ def _sum(case: Json) -> None:
     stated = [float.fromhex(value) for value in case["update_sum"]]
     require(decoded.update_sum.tolist() == stated, "another value")
     require(decoded.weight == float.fromhex(case["weight"]), "another value")
-    require(decoded.loss == float.fromhex(case["loss"]), "another value")
+    for name in ("loss", "validation_weight", "validation"):
+        require(getattr(decoded, name) == float.fromhex(case[name]), "another value")
 
 
 def manifest_of(fields: Json) -> RoundManifest:

@@ -17,6 +17,7 @@ from tests.vectors.generator.primitives import (
     signed_input,
     summed,
     survivors_signed,
+    validated_sum,
 )
 from tests.vectors.generator.seeds import seeded
 
@@ -117,4 +118,12 @@ def _bad_encodings() -> Iterator[Named]:
         "sum-of-impossible-weight",
         "A weight that the survivors cannot have.",
         of("sum", {**total, "total": heavy}),
+    )
+    measured = validated_sum()
+    better = [*measured["total"]]
+    better[-2] += 2**29
+    yield (
+        "sum-of-impossible-validation",
+        "A validation metric above 1.",
+        of("sum", {**measured, "total": better}),
     )

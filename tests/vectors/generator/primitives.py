@@ -78,6 +78,12 @@ def good() -> Iterator[Named]:
     )
     yield "encoding", "An update, its weight and loss as ring elements.", of("encoding", *encodings())
     yield "sum", "What a sum of encodings says.", of("sum", summed())
+    yield (
+        "encoding-with-validation",
+        "A validation metric behind the loss; the last client measured none.",
+        of("encoding", *validated_encodings()),
+    )
+    yield "sum-with-validation", "What a sum of those says.", of("sum", validated_sum())
 
 
 def labels() -> list[Json]:
@@ -260,7 +266,22 @@ def encodings() -> list[Json]:
     return [encoding(32, 0.75, 0.5), encoding(24, 1.0, 2.25), encoding(16, 0.25, 9.0)]
 
 
-def encoding(ring_bits: int, weight: float, loss: float) -> Json:
+def validated_encodings() -> list[Json]:
+    return [
+        encoding(32, 0.75, 0.5, measured=True, validation=0.25),
+        encoding(24, 1.0, 2.25, measured=True, validation=1.0),
+        encoding(16, 0.25, 9.0, measured=True),
+    ]
+
+
+def encoding(
+    ring_bits: int,
+    weight: float,
+    loss: float,
+    *,
+    measured: bool = False,
+    validation: float | None = None,
+) -> Json:
     # Quarters of small integers, so that every product below is exact.
     update = [x / 4 for x in (0, 1, -1, 2, -3, 4, -5, 3, 2, -1, 0, 2)]
     fixed: dict[str, Any] = {
@@ -270,12 +291,14 @@ def encoding(ring_bits: int, weight: float, loss: float) -> Json:
         "max_loss": (4.0).hex(),
         "ring_bits": ring_bits,
         "rotation_seed": CONTEXT.hex(),
+        "with_validation": measured,
     }
     case = {
         **fixed,
         "update": [value.hex() for value in update],
         "weight": weight.hex(),
         "loss": loss.hex(),
+        "validation": None if validation is None else validation.hex(),
         "rounding_seed": seeded("rounding").hex(),
         # A rotation in float32 may differ from the exact one by less than one step.
         "tolerance": 0 if ring_bits == 32 else 1,
@@ -284,10 +307,23 @@ def encoding(ring_bits: int, weight: float, loss: float) -> Json:
 
 
 def summed() -> Json:
-    cases = [encoding(32, weight, loss) for weight, loss in ((0.75, 0.5), (1.0, 2.25), (0.25, 9.0))]
+    return _sum_of([encoding(32, weight, loss) for weight, loss in ((0.75, 0.5), (1.0, 2.25), (0.25, 9.0))])
+
+
+def validated_sum() -> Json:
+    clients = ((0.75, 0.5, 0.25), (1.0, 2.25, 1.0), (0.25, 9.0, None))
+    return _sum_of(
+        [
+            encoding(32, weight, loss, measured=True, validation=validation)
+            for weight, loss, validation in clients
+        ]
+    )
+
+
+def _sum_of(cases: list[Json]) -> Json:
     total = [sum(column) % 2**32 for column in zip(*(case["elements"] for case in cases), strict=True)]
     names = ("num_parameters", "clip_norm", "num_summands", "max_loss", "ring_bits", "rotation_seed")
-    fixed = {name: cases[0][name] for name in names}
+    fixed = {name: cases[0][name] for name in (*names, "with_validation")}
     decoded = encoding_of(fixed).decode(np.array(total, dtype=np.uint32), len(cases))
     return {
         **fixed,
@@ -296,4 +332,6 @@ def summed() -> Json:
         "update_sum": [float(value).hex() for value in decoded.update_sum],
         "weight": decoded.weight.hex(),
         "loss": decoded.loss.hex(),
+        "validation_weight": decoded.validation_weight.hex(),
+        "validation": decoded.validation.hex(),
     }
