@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from fecosr.errors import StorageError
-from fecosr.federation.aggregation import Vector
+from fecosr.federation.aggregation import Vector, parameters_hash
 from fecosr.federation.effects import AttemptClaimed, CheckpointKept, NodeRecord, SumOpened
 from fecosr.federation.node import Memory
 from fecosr.ids import NodeId, RunId
@@ -61,7 +61,8 @@ class NodeState:
 
     def keep_final_model(self, parameters: Vector) -> None:
         """Store the final shared parameters, float32 [P]."""
-        digest = self._models.save(parameters, {})
+        digest = parameters_hash(parameters)
+        self._models.save(digest, parameters, {})
         self._store.put(_FINAL_MODEL, digest.hex())
 
     def persist(self, record: NodeRecord) -> None:
