@@ -27,8 +27,12 @@ def weight_of(num_users: int, *, reference_num_users: int, exponent: float) -> f
 
 
 def mean_update(total: DecodedSum) -> Vector:
-    """Return the weighted mean of the survivors' updates, float32 [P], rounded once per element."""
-    return total.update_sum / np.float32(total.weight)
+    """Turn the sum, in place, into the weighted mean of the survivors' updates, rounded once per element.
+
+    Returns:
+        float32 [P], the memory of `total.update_sum`, which is not to be used any more.
+    """
+    return np.divide(total.update_sum, np.float32(total.weight), out=total.update_sum)
 
 
 def sum_hash(total: RingVector) -> bytes:

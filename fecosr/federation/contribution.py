@@ -15,7 +15,7 @@ from fecosr.federation.messages import RoundManifest, RoundTask, RunClosed
 from fecosr.federation.plan import FederationPlan
 from fecosr.federation.policy import NodePolicy
 from fecosr.ids import COORDINATOR, NodeId
-from fecosr.privacy.clipping import clip
+from fecosr.privacy.clipping import clip_factor
 from fecosr.secagg import client as secagg
 from fecosr.secagg.messages import (
     AdvertList,
@@ -191,7 +191,7 @@ def begin_session(
     plan = setup.plan
     encoding = update_encoding(manifest, max_loss=plan.max_loss)
     prepared = encoding.prepare(
-        clip(trained.update, manifest.clip_norm),
+        trained.update,
         weight=weight_of(
             trained.num_users,
             reference_num_users=plan.reference_num_users,
@@ -199,6 +199,7 @@ def begin_session(
         ),
         loss=min(max(trained.loss, 0.0), plan.max_loss),
         rounding_seed=derive_key(entropy, Label.ROUNDING, manifest.context()),
+        shrink=clip_factor(trained.update, manifest.clip_norm),
     )
     parameters = SecAggParameters(
         context=manifest.context(),

@@ -85,7 +85,8 @@ class Sgd:
     def apply(self, parameters: Vector, mean_update: Vector, state: OptimiserState) -> ServerStep:
         """Return the model and the state after a round whose weighted mean update was `mean_update`."""
         if not self.momentum:
-            return ServerStep(parameters + np.float32(self.learning_rate) * mean_update, state)
+            moved = np.float32(self.learning_rate) * mean_update  # [P]
+            return ServerStep(np.add(parameters, moved, out=moved), state)
         momentum = np.float32(self.momentum) * state.moments["momentum"] + mean_update  # [P]
         moved = parameters + np.float32(self.learning_rate) * momentum
         return ServerStep(moved, OptimiserState({"momentum": momentum}))

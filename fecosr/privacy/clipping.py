@@ -32,13 +32,8 @@ def clip(update: npt.NDArray[np.float32], clip_norm: float) -> npt.NDArray[np.fl
         Sensitivity: `||result||_2 <= clip_norm`, whatever the order in which float64 adds the squares up. The
         squares of float32 values, denormal or huge, are normal float64 numbers, so none is lost.
     """
-    if update.dtype != np.float32 or update.ndim != 1:
-        raise MisuseError("an update is a float32 vector")
-    if not (math.isfinite(clip_norm) and clip_norm > 0):
-        raise MisuseError("clip_norm must be positive and finite")
-    norm = l2_norm(update)
-    if not math.isfinite(norm):
-        raise MisuseError("an update holds only finite values")
+    _check(update, clip_norm)
+    norm = _finite_norm(update)
     bound = clip_norm * _MARGIN
     if norm <= bound:
         return update.copy()
@@ -46,6 +41,38 @@ def clip(update: npt.NDArray[np.float32], clip_norm: float) -> npt.NDArray[np.fl
     scaled = update * np.float32(factor * _FLOAT32_SLACK)
     # Float32 arithmetic may carry denormal values past the bound; then every rounding is made toward zero.
     return scaled if l2_norm(scaled) <= bound else _scale_toward_zero(update, factor * _MARGIN * _MARGIN)
+
+
+def clip_factor(update: npt.NDArray[np.float32], clip_norm: float) -> float:
+    """Return the largest factor, at most 1, that takes `update` within the bound: `clip` without the copy.
+
+    Args:
+        update: float32 [P].
+        clip_norm: positive and finite.
+
+    Raises:
+        MisuseError: as `clip`.
+
+    Guarantees:
+        Sensitivity: the exact product of factor and `update` has an L2 norm of at most `clip_norm`.
+    """
+    _check(update, clip_norm)
+    norm, bound = _finite_norm(update), clip_norm * _MARGIN
+    return 1.0 if norm <= bound else bound / norm * _MARGIN
+
+
+def _check(update: npt.NDArray[np.float32], clip_norm: float) -> None:
+    if update.dtype != np.float32 or update.ndim != 1:
+        raise MisuseError("an update is a float32 vector")
+    if not (math.isfinite(clip_norm) and clip_norm > 0):
+        raise MisuseError("clip_norm must be positive and finite")
+
+
+def _finite_norm(update: npt.NDArray[np.float32]) -> float:
+    norm = l2_norm(update)
+    if not math.isfinite(norm):
+        raise MisuseError("an update holds only finite values")
+    return norm
 
 
 def l2_norm(update: npt.NDArray[np.float32]) -> float:

@@ -196,16 +196,22 @@ class UpdateEncoding:
         loss: float,
         rounding_seed: bytes,
         validation: float | None = None,
+        *,
+        shrink: float = 1.0,
     ) -> PreparedUpdate:
         """Return what writes the vector of `encode` piece by piece, so that it need not exist as a whole.
 
-        Arguments and refusals are those of `encode`; `update` is kept, not copied, and must not change.
+        Arguments and refusals are those of `encode`; `update` is kept, not copied, and must not change. It
+        is multiplied by `shrink`, in (0, 1], before anything else, so that no clipped copy need exist either.
         """
-        self._check(update, weight, loss, validation)
+        self._check(update, shrink, weight, loss, validation)
         rounding_key = derive_key(rounding_seed, Label.ROUNDING)
         extras = self._extras(weight, loss, validation, rounding_key)
-        spread = self._spread(update) if self.rotated else update
-        return PreparedUpdate(spread, weight * self.update_scale, extras, rounding_key)
+        if self.rotated:
+            return PreparedUpdate(
+                self._spread(update, shrink), weight * self.update_scale, extras, rounding_key
+            )
+        return PreparedUpdate(update, shrink * weight * self.update_scale, extras, rounding_key)
 
     def decode(self, total: npt.NDArray[np.uint32], num_survivors: int) -> DecodedSum:
         """Return what the sum of `num_survivors` encodings says.
@@ -252,9 +258,9 @@ class UpdateEncoding:
             rotate_back(update_sum, self.rotation_seed)
         return update_sum
 
-    def _spread(self, update: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return the update rotated, every coordinate cut to its bound."""
-        spread = update.copy()  # [P]
+    def _spread(self, update: npt.NDArray[np.float32], shrink: float) -> npt.NDArray[np.float32]:
+        """Return the shrunken update rotated, every coordinate cut to its bound."""
+        spread = update * np.float32(shrink)  # [P]
         rotate(spread, self.rotation_seed)
         limit = np.float32(self.update_bound)
         if limit > self.update_bound:
@@ -297,10 +303,17 @@ class UpdateEncoding:
         ]
 
     def _check(
-        self, update: npt.NDArray[np.float32], weight: float, loss: float, validation: float | None
+        self,
+        update: npt.NDArray[np.float32],
+        shrink: float,
+        weight: float,
+        loss: float,
+        validation: float | None,
     ) -> None:
         if update.dtype != np.float32 or update.shape != (self.num_parameters,):
             raise MisuseError(f"an update is float32 [{self.num_parameters}]")
+        if not 0 < shrink <= 1:
+            raise MisuseError("an update can only be shrunk")
         if not 0 < weight <= 1:
             raise MisuseError("a weight must be in (0, 1]")
         if not 0 <= loss < math.inf:
@@ -310,7 +323,7 @@ class UpdateEncoding:
         norm = _l2_norm(update)
         if not math.isfinite(norm):
             raise MisuseError("an update must be finite")
-        if norm > self._norm_bound:
+        if norm * shrink > self._norm_bound:
             raise MisuseError("the update was not clipped")
 
 

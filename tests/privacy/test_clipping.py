@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fecosr.errors import MisuseError
-from fecosr.privacy.clipping import clip
+from fecosr.privacy.clipping import clip, clip_factor
 
 Vector = npt.NDArray[np.float32]
 SMALLEST = float(np.finfo(np.float32).smallest_subnormal)
@@ -28,6 +28,10 @@ def exact_square(vector: Vector) -> Fraction:
 )
 def test_norm_is_bounded_in_exact_arithmetic_for_any_vector(update: Vector, clip_norm: float) -> None:
     assert exact_square(clip(update, clip_norm)) <= Fraction(clip_norm) ** 2
+    factor = clip_factor(update, clip_norm)
+    assert 0 < factor <= 1
+    assert exact_square(update) * Fraction(factor) ** 2 <= Fraction(clip_norm) ** 2
+    np.testing.assert_allclose(clip(update, clip_norm), update * factor, rtol=1e-5, atol=1e-37)
 
 
 @pytest.mark.parametrize("value", [LARGEST, SMALLEST, 1.0, -LARGEST, 3 * SMALLEST])

@@ -48,6 +48,20 @@ def test_encoding_equals_the_exact_reference(num_parameters: int) -> None:
     assert vector[:-1].tolist() == encode_slots(values, scales, bits)
 
 
+@pytest.mark.parametrize("ring_bits", [32, 24, 16])
+def test_shrinking_while_encoding_equals_encoding_what_was_shrunk(ring_bits: int) -> None:
+    encoding = UpdateEncoding(300, 3.0, 5, max_loss=4.0, ring_bits=ring_bits)
+    long = unit_update(300, 12.0, seed=1)
+    prepared = encoding.prepare(long, 0.5, 1.25, SEED, shrink=0.25)
+    at_once = np.empty(encoding.length, np.uint32)
+    prepared.write(0, at_once)
+    # A quarter is exact in float32, so not even the rounding differs.
+    assert at_once.tolist() == encoding.encode(long * np.float32(0.25), 0.5, 1.25, SEED).tolist()
+    for wrong in (0.2501, 1.0, 0.0, -0.25, 4.0, math.nan):
+        with pytest.raises(MisuseError):
+            encoding.prepare(long, 0.5, 1.25, SEED, shrink=wrong)
+
+
 @settings(derandomize=True, deadline=None, max_examples=60)
 @given(
     num_summands=st.integers(1, 64),
