@@ -44,18 +44,27 @@ class NextItemScores(nn.Module):
         return states.gather(1, last).squeeze(1) @ table.T
 
 
-def write_onnx(served: ServedModel, path: Path) -> None:
-    """Write the scoring function to `path` once ONNX Runtime computes what the model computes.
+def require_onnx() -> None:
+    """Refuse to go on without the packages of the extra `onnx`.
 
     Raises:
-        ConfigError: the packages of the extra `onnx` are not installed.
-        StorageError: the disk refused, or the exported graph computes something else.
+        ConfigError: one is not installed.
     """
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise ConfigError(
             f"ONNX needs {', '.join(missing)}", remedy="pip install 'fecosr[onnx]'", source="--onnx"
         )
+
+
+def write_onnx(served: ServedModel, path: Path) -> None:
+    """Write the scoring function to `path` once ONNX Runtime computes what the model computes.
+
+    The packages of the extra `onnx` are needed, see `require_onnx`.
+
+    Raises:
+        StorageError: the disk refused, or the exported graph computes something else.
+    """
     scores = NextItemScores(served.model, served.semantics).eval()
     partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
     try:

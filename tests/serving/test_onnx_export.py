@@ -11,16 +11,18 @@ import torch
 from fecosr.errors import ConfigError, StorageError
 from fecosr.serving import onnx_export
 from fecosr.serving.evaluation import scorer_of
+from fecosr.serving.export import export_model
 from fecosr.serving.market_model import ServedModel
 from fecosr.serving.onnx_export import PACKAGES, NextItemScores, write_onnx
 
 
-def test_without_the_extra_there_is_no_onnx(
+def test_without_the_extra_there_is_no_onnx_and_no_export(
     served: ServedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", {}.get)
     with pytest.raises(ConfigError, match=r"--onnx: ONNX needs onnx, .*pip install 'fecosr\[onnx\]'"):
-        write_onnx(served, tmp_path / "model.onnx")
+        export_model(served, tmp_path / "out", onnx=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_scoring_function_is_that_of_recommendations(served: ServedModel) -> None:
@@ -61,5 +63,11 @@ class TestWithTheExtra:
     ) -> None:
         monkeypatch.setattr(onnx_export, "TOLERANCE", -1.0)
         with pytest.raises(StorageError, match="computes other scores"):
-            write_onnx(served, tmp_path / "model.onnx")
+            export_model(served, tmp_path / "out", onnx=True)
         assert list(tmp_path.iterdir()) == []
+
+    def test_an_export_says_that_it_has_onnx(self, served: ServedModel, tmp_path: Path) -> None:
+        (tmp_path / "out").mkdir()
+        export_model(served, tmp_path / "out", onnx=True)
+        assert (tmp_path / "out" / "model.onnx").is_file()
+        assert "`model.onnx` takes `items`" in (tmp_path / "out" / "MODEL_CARD.md").read_text()
