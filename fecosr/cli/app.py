@@ -45,6 +45,29 @@ def version() -> None:
 
 
 @app.command()
+def preflight(
+    kit: Annotated[Path, typer.Argument(metavar="KIT", help="The folder of a kit, or its configuration.")],
+    plan_hash: Annotated[
+        str | None,
+        typer.Option("--plan-hash", help="As another party reads it out; the kit's plan must have it."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Look a kit over before anything is started with it, and say what to do about what is found.
+
+    Looks at permissions, identity, certificates, expiry, revocations, clock, plan, policy, storage, earlier
+    state, port, the way to the coordinator, and the market's data. Starts nothing, joins nothing.
+
+    Exit code 0: a process started with this kit would work; 1: something is in the way; 2: this is no kit.
+
+    Examples: fecosr preflight kits/fr; fecosr preflight kits/coordinator --json
+    """
+    from fecosr.cli.preflight import print_preflight
+
+    raise typer.Exit(print_preflight(kit, plan_hash, as_json=as_json))
+
+
+@app.command()
 def audit(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A run folder, copied or in place.")],
     roster: Annotated[

@@ -144,9 +144,9 @@ def test_kits_that_were_provisioned_together_can_be_renewed_one_by_one(
     kit = kits.nodes[DE].parent
     request = begin_rotation(kit, later, counting_entropy())
     with open_authority(tmp_path / "kits" / AUTHORITY_FOLDER, later) as authority:
-        authority = authority.store(approve(authority, request, later, confirmed=None), later)
-        package = tmp_path / "de.fecosr-kit"
-        package.write_bytes(make_package(authority, DE, later))
+        renewed = authority.store(approve(authority, request, later, confirmed=None), later)
+    package = tmp_path / "de.fecosr-kit"
+    package.write_bytes(make_package(renewed, DE, later))
     accepted = accept(kit, read_package(package), later, DATA)
     assert (accepted.config, accepted.config_written) == (kit / "node.toml", False)
     tls = load_node(kit / "node.toml").tls
