@@ -96,9 +96,17 @@ def given_users(values: Collection[str]) -> tuple[str, ...]:
     """
     users: dict[str, None] = {}
     for value in values:
-        lines = read_lines(Path(value)) if Path(value).is_file() else [value]
+        lines = read_lines(Path(value)) if _is_file(value) else [value]
         users.update(dict.fromkeys(line.strip() for line in lines if line.strip()))
     return tuple(users)
+
+
+def _is_file(value: str) -> bool:
+    """Return whether there is such a file; an id may be too long for the name of one."""
+    try:
+        return Path(value).is_file()
+    except OSError:
+        return False
 
 
 def _number(frame: pl.DataFrame, catalogue: Catalogue) -> Histories:

@@ -10,7 +10,7 @@ import numpy as np
 from fecosr.data.catalogue import Catalogue
 from fecosr.data.sequences import ItemArray, MarketSequences, load_market
 from fecosr.data.settings import DataKind, DataSettings
-from fecosr.errors import ConfigError
+from fecosr.errors import ConfigError, DataError
 from fecosr.serving.facts import ModelFacts
 
 _KINDS: Final[dict[str, DataKind]] = {
@@ -86,7 +86,7 @@ def read_numbered(settings: DataSettings, facts: ModelFacts, catalogue: Catalogu
     """Return the market's data, filtered as at the training, over the catalogue of its model.
 
     Raises:
-        DataError: the data cannot be used.
+        DataError: the data cannot be used, or have no item in common with the model.
     """
     market = load_market(settings)
     trained = facts.data.fingerprint
@@ -98,6 +98,12 @@ def read_numbered(settings: DataSettings, facts: ModelFacts, catalogue: Catalogu
     sequences = [_known(numbers[sequence]) for sequence in market.sequences]
     unknown = market.num_interactions - sum(len(sequence) for sequence in sequences)
     kept = [user for user, sequence in enumerate(sequences) if len(sequence)]
+    if not kept:
+        raise DataError(
+            "none of the items is in the catalogue of the model",
+            remedy="give the data of the model's market",
+            source=settings.path,
+        )
     renumbered = MarketSequences(
         market=market.market,
         catalogue=catalogue,

@@ -27,6 +27,9 @@ def test_all_users_get_their_items_in_a_file(
     assert table.columns == ["user", "rank", "item", "score"]
     assert table["user"].n_unique() == 60
     assert table["rank"].to_list() == [1, 2, 3, 4, 5] * 60
+    again = tmp_path / "again.parquet"
+    assert command("recommend", str(model_folder), "--k", "5", "--out", str(again)) == 0
+    assert again.read_bytes() == out.read_bytes()
 
 
 def test_without_a_file_rows_go_to_standard_output(

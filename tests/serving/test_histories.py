@@ -79,6 +79,7 @@ def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path, name: str, text: 
 def test_users_are_given_by_id_or_by_file(tmp_path: Path) -> None:
     path = write(tmp_path / "users.txt", "b\n\n c \na\n")
     assert given_users(["a", str(path), "a"]) == ("a", "b", "c")
+    assert given_users(["x" * 5000]) == ("x" * 5000,)
 
 
 def test_excluded_users_stay_excluded(market: MarketSequences) -> None:

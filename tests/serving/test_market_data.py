@@ -7,7 +7,7 @@ import pytest
 from fecosr.data.interactions import read_interactions
 from fecosr.data.sequences import MarketSequences
 from fecosr.data.settings import DataSettings
-from fecosr.errors import ConfigError
+from fecosr.errors import ConfigError, DataError
 from fecosr.serving.export import facts_to_hand_on
 from fecosr.serving.market_data import data_settings, fingerprint, lasting_settings, read_numbered
 from fecosr.serving.market_model import ServedModel
@@ -83,3 +83,9 @@ def test_grown_data_are_numbered_as_the_model_numbers_items(
     assert by_user["amy"].tolist() == [5]
     for user, sequence in zip(market.user_ids, market.sequences, strict=True):
         assert by_user[user].tolist() == sequence.tolist()
+
+
+def test_the_data_of_another_market_are_refused(served: ServedModel) -> None:
+    other = replace(DATA, market="elsewhere")
+    with pytest.raises(DataError, match="none of the items is in the catalogue of the model"):
+        read_numbered(other, served.facts, served.catalogue.items)
