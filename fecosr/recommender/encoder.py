@@ -60,19 +60,27 @@ class SequenceEncoder(nn.Module):
         self.final_norm = nn.LayerNorm(settings.dimension)
         _initialise(self, settings)
 
+    def item_inputs(self, vectors: Tensor) -> Tensor:
+        """Return E, [V, D], from the vectors of items: as they are, or of length one for cosines."""
+        return vectors if self.settings.similarity == "inner" else functional.normalize(vectors, dim=-1)
+
     def forward(self, inputs: Tensor) -> Tensor:
         """Return one state per position; state `l` depends on positions `0 .. l` and on nothing else.
 
         Args:
-            inputs: [B, L, D] with L <= max_length, padded on the right.
+            inputs: [B, L, D] with L <= max_length, rows of what `item_inputs` returned, padded on the right.
+
+        Guarantees: the inner products of states and item inputs are the logits.
         """
         length = inputs.shape[1]
         states = inputs * math.sqrt(self.settings.dimension) + self.positions[:length]  # [B, L, D]
         states = functional.dropout(states, self.settings.dropout, self.training)
         for block in self.blocks:
             states = block(states)
-        normalised: Tensor = self.final_norm(states)
-        return normalised  # [B, L, D]
+        normalised: Tensor = self.final_norm(states)  # [B, L, D]
+        if self.settings.similarity == "inner":
+            return normalised
+        return functional.normalize(normalised, dim=-1) / self.settings.temperature
 
 
 def _initialise(encoder: SequenceEncoder, settings: EncoderSettings) -> None:

@@ -76,8 +76,7 @@ class SharedModel(SequenceModel):
 
     def item_inputs(self, semantics: Tensor) -> Tensor:
         """Return `g_phi(z_v)` for every item."""
-        inputs: Tensor = self.projector(semantics)
-        return inputs
+        return self.encoder.item_inputs(self.projector(semantics))
 
     @property
     def max_length(self) -> int:
@@ -105,8 +104,8 @@ class MarketModel(SequenceModel):
 
     def item_inputs(self, semantics: Tensor) -> Tensor:
         """Return the shared inputs with the market's own corrections."""
-        corrections: Tensor = self.adapter(semantics)
-        return self.shared.item_inputs(semantics) + corrections
+        corrected: Tensor = self.shared.projector(semantics) + self.adapter(semantics)  # [V, D]
+        return self.shared.encoder.item_inputs(corrected)
 
     @property
     def max_length(self) -> int:
@@ -131,8 +130,8 @@ class ItemTableModel(SequenceModel):
         nn.init.normal_(self.items, std=_INITIAL_TABLE_STDDEV)
 
     def item_inputs(self, semantics: Tensor) -> Tensor:
-        """Return the table; `semantics` is not looked at."""
-        return self.items
+        """Return what the encoder makes of the table; `semantics` is not looked at."""
+        return self.encoder.item_inputs(self.items)
 
     @property
     def max_length(self) -> int:

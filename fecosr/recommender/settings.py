@@ -56,6 +56,9 @@ class EncoderSettings:
         projector_dimension: hidden width of the projector from semantic vectors to item inputs.
         max_length: positions the encoder can tell apart; only the latest that many items of a user are read.
         dropout: in training, on inputs and on each residual branch.
+        similarity: how a state and an item become a logit: their inner product, or their cosine over the
+            temperature, in which no item is ahead by the length of its vector alone.
+        temperature: of "cosine".
 
     Raises:
         ValueError: a value is out of range.
@@ -70,6 +73,8 @@ class EncoderSettings:
     projector_dimension: int = 128
     max_length: int = 50
     dropout: float = 0.2
+    similarity: Literal["inner", "cosine"] = "inner"
+    temperature: float = 0.07
 
     def __post_init__(self) -> None:
         _require(1 <= self.dimension <= 4096, "dimension must be in 1 .. 4096")
@@ -82,6 +87,8 @@ class EncoderSettings:
         _require(self.projector_dimension >= 1, "projector_dimension must be at least 1")
         _require(1 <= self.max_length <= 4096, "max_length must be in 1 .. 4096")
         _require(0.0 <= self.dropout < 1.0, "dropout must be at least 0 and below 1")
+        _require(self.similarity in ("inner", "cosine"), "similarity must be 'inner' or 'cosine'")
+        _require(1e-3 <= self.temperature <= 1e3, "temperature must be in 0.001 .. 1000")
 
 
 @dataclass(frozen=True, slots=True)

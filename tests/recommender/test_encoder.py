@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -58,3 +60,34 @@ def test_dropout_acts_in_training_only(encoder_settings: EncoderSettings) -> Non
     assert not torch.equal(encoder(inputs), encoder(inputs))
     encoder.eval()
     assert torch.equal(encoder(inputs), encoder(inputs))
+
+
+@pytest.fixture
+def cosine_settings(encoder_settings: EncoderSettings) -> EncoderSettings:
+    return replace(encoder_settings, similarity="cosine", temperature=0.1)
+
+
+def test_cosine_logits_are_cosines_over_the_temperature(cosine_settings: EncoderSettings) -> None:
+    encoder = SequenceEncoder(cosine_settings).eval()
+    vectors = 3.0 * torch.randn(11, 8)
+    items = encoder.item_inputs(vectors)
+    states = encoder(items[torch.randint(11, (2, 4))])
+    logits = states @ items.T
+    expected = torch.nn.functional.cosine_similarity(states[:, :, None], vectors, dim=-1) / 0.1
+    torch.testing.assert_close(logits, expected)
+    assert logits.abs().max() <= 10.0 + 1e-4
+    assert expected.std() > 0.5
+
+
+def test_the_length_of_an_items_vector_means_nothing_to_a_cosine(cosine_settings: EncoderSettings) -> None:
+    encoder = SequenceEncoder(cosine_settings).eval()
+    vectors = torch.randn(2, 4, 8)
+    lengths = torch.rand(2, 4, 1) + 0.5
+    torch.testing.assert_close(
+        encoder(encoder.item_inputs(vectors * lengths)), encoder(encoder.item_inputs(vectors))
+    )
+
+
+def test_inner_products_leave_vectors_as_they_are(encoder_settings: EncoderSettings) -> None:
+    vectors = torch.randn(5, 8)
+    assert SequenceEncoder(encoder_settings).item_inputs(vectors) is vectors

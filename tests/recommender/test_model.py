@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import torch
 
 from fecosr.recommender.model import ItemTableModel, MarketModel, SharedModel, real_positions
-from fecosr.recommender.settings import EncoderSettings
+from fecosr.recommender.settings import AdapterSettings, EncoderSettings
 
 
 def test_shapes(shared_model: SharedModel, semantics: torch.Tensor) -> None:
@@ -76,3 +78,15 @@ def test_an_item_table_is_input_and_output_and_reads_no_semantics(encoder_settin
     assert model.max_length == 9
     states = model.states(items, torch.tensor([[3, 1, 4]]))
     torch.testing.assert_close(states, model.encoder(model.items[[3, 1, 4]][None]))
+
+
+def test_all_models_give_items_of_length_one_where_logits_are_cosines(
+    encoder_settings: EncoderSettings, semantics: torch.Tensor
+) -> None:
+    settings = replace(encoder_settings, similarity="cosine")
+    shared = SharedModel(settings, 16)
+    market = MarketModel(shared, 23, AdapterSettings(bottleneck=3))
+    torch.nn.init.normal_(market.adapter.local_items)
+    for model in (shared, market, ItemTableModel(settings, 23)):
+        torch.testing.assert_close(model.item_inputs(semantics).norm(dim=1), torch.ones(23))
+    assert not torch.allclose(market.item_inputs(semantics), shared.item_inputs(semantics))
