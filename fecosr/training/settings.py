@@ -109,6 +109,7 @@ class LocalBaselineSettings:
         patience: epochs without a better validation NDCG@10 before it stops.
         batch_size: sequences in a batch.
         learning_rate: of AdamW on every parameter.
+        schedule: "constant", or "cosine": up at first and then down, to zero at `max_epochs`.
         weight_decay: of AdamW.
         precision: of the products with the catalogue.
 
@@ -122,6 +123,7 @@ class LocalBaselineSettings:
     patience: int = 5
     batch_size: int = 32
     learning_rate: float = 0.002
+    schedule: Literal["constant", "cosine"] = "constant"
     weight_decay: float = 0.0
     precision: Precision = "float32"
 
@@ -130,6 +132,7 @@ class LocalBaselineSettings:
         _require(self.patience >= 1, "patience must be at least 1")
         _require(1 <= self.batch_size <= 65536, "batch_size must be in 1 .. 65536")
         _require(0.0 < self.learning_rate <= 10.0, "learning_rate must be above 0 and at most 10")
+        _require(self.schedule in ("constant", "cosine"), "schedule must be 'constant' or 'cosine'")
         _require(0.0 <= self.weight_decay <= 10.0, "weight_decay must be in 0 .. 10")
         _require_precision(self.precision)
 

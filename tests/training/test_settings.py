@@ -37,6 +37,7 @@ WRONG: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
     (LocalBaselineSettings, {"learning_rate": 0.0}, "learning_rate"),
     (LocalBaselineSettings, {"weight_decay": -1.0}, "weight_decay"),
     (LocalBaselineSettings, {"precision": ""}, "precision"),
+    (LocalBaselineSettings, {"schedule": "linear"}, "schedule"),
 ]
 
 

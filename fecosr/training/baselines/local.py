@@ -8,6 +8,7 @@ from fecosr.recommender.settings import AdapterSettings, EncoderSettings
 from fecosr.training.epochs import Progress, ignore_progress, train_until_best
 from fecosr.training.fine_tuning import FineTuned
 from fecosr.training.prepared import PreparedMarket
+from fecosr.training.schedule import follow_schedule
 from fecosr.training.seeds import derive_seed, seeded
 from fecosr.training.settings import LocalBaselineSettings
 
@@ -32,6 +33,7 @@ def train_alone(
         optimiser = AdamW(
             model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
+        follow_schedule(optimiser, settings, data)
         generator = np.random.default_rng(derive_seed(seed, *names))
         best_epoch, validation = train_until_best(
             model, data, optimiser, settings=settings, generator=generator, progress=progress

@@ -15,6 +15,7 @@ from fecosr.recommender.model import ItemTableModel
 from fecosr.recommender.settings import EncoderSettings
 from fecosr.training.epochs import Progress, ignore_progress, train_until_best
 from fecosr.training.prepared import PreparedMarket
+from fecosr.training.schedule import follow_schedule
 from fecosr.training.seeds import derive_seed, seeded
 from fecosr.training.settings import LocalBaselineSettings
 
@@ -49,6 +50,7 @@ def train_sasrec(
         optimiser = AdamW(
             model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
+        follow_schedule(optimiser, settings, data)
         best_epoch, validation = train_until_best(
             model,
             data,
