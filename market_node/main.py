@@ -123,7 +123,7 @@ def _take_part(kit: _Kit) -> int:
 def _origin(plan: Plan, shared: Vector) -> OriginFacts:
     return OriginFacts(
         run=plan.run.name,
-        rounds=plan.run.rounds,
+        planned_rounds=plan.run.rounds,
         plan_hash=plan.hash().hex(),
         shared_model_hash=parameters_hash(shared).hex(),
         privacy=plan.privacy.model_dump(mode="json"),

@@ -24,14 +24,14 @@ class OriginFacts(Section):
 
     Attributes:
         run: its name.
-        rounds: how many rounds its plan has.
+        planned_rounds: how many its plan allows; it may have ended earlier, by the rule in the plan.
         plan_hash: of the plan all markets shared.
         shared_model_hash: of the final shared parameters, as the ledger records it.
         privacy: the plan's privacy section.
     """
 
     run: str
-    rounds: Count
+    planned_rounds: Count
     plan_hash: Sha256Hex
     shared_model_hash: Sha256Hex
     privacy: dict[str, JsonValue]

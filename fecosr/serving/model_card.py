@@ -79,7 +79,7 @@ def _training(facts: ModelFacts) -> str:
         "inside this market with an adapter and a gated local item embedding (best of at most "
         f"{settings.fine_tuning.max_epochs} epochs by its own validation users: epoch {training.best_epoch}; "
         "0 is the shared model as it is).\n\n"
-        f"- run `{origin.run}`, {origin.rounds} rounds, seed {training.seed}\n"
+        f"- run `{origin.run}`, planned for {origin.planned_rounds} rounds, seed {training.seed}\n"
         f"- plan `{origin.plan_hash}`\n"
         f"- final shared model `{origin.shared_model_hash}`\n"
     )

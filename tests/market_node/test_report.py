@@ -35,7 +35,7 @@ DATA = DataSettings(
 )
 ORIGIN = OriginFacts(
     run="spring",
-    rounds=3,
+    planned_rounds=3,
     plan_hash="ab" * 32,
     shared_model_hash="cd" * 32,
     privacy={"mode": "none"},

@@ -31,7 +31,7 @@ LEARNING = LearningSettings(
 )
 ORIGIN = OriginFacts(
     run="spring",
-    rounds=3,
+    planned_rounds=3,
     plan_hash="ab" * 32,
     shared_model_hash="cd" * 32,
     privacy={"mode": "none"},

@@ -7,7 +7,7 @@ def test_the_card_says_what_model_json_says(served: ServedModel) -> None:
     for expected in (
         f"Trained on {facts.data.interactions} interactions of {facts.data.users} users",
         f"each of the {facts.data.items} items",
-        "run `spring`, 3 rounds, seed 1",
+        "run `spring`, planned for 3 rounds, seed 1",
         "ab" * 32,
         "cd" * 32,
         f"| test | {facts.metrics.test['hr@10']:.4f} | {facts.metrics.test['ndcg@10']:.4f} |",
