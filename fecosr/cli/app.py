@@ -68,6 +68,24 @@ def preflight(
 
 
 @app.command()
+def status(
+    folder: Annotated[
+        Path, typer.Argument(metavar="RUN_DIR", help="A run folder, a party's kit, or its storage folder.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say where a run stands: round, phase, markets, ledger, last release. Reads files only, changes none.
+
+    Works while the run goes on and when nothing runs at all; what it says is as old as the last record.
+
+    Examples: fecosr status runs/demo-1; fecosr status kits/coordinator --json
+    """
+    from fecosr.cli.status import print_status
+
+    raise typer.Exit(print_status(folder, as_json=as_json))
+
+
+@app.command()
 def audit(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A run folder, copied or in place.")],
     roster: Annotated[

@@ -1,6 +1,5 @@
 """Look at what must be the same everywhere or for the whole of a run: plan, roster, policy, earlier state."""
 
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from fecosr.ledger.log import decode_entry
 from fecosr.ledger.records import RunOpened
 from fecosr.provisioning.preflight.findings import Finding, failure, ok
 from fecosr.provisioning.preflight.kit import Kit
+from fecosr.storage.inspection import LEDGER_FILE, node_run
 
 
 def check_plan(kit: Kit) -> Iterator[Finding]:
@@ -62,8 +62,8 @@ def check_earlier_state(kit: Kit) -> Iterator[Finding]:
     """Check that what an earlier start left in the storage folder is of this run, plan and roster."""
     folder, plan = kit.config.storage, load_plan(kit.config.plan)
     again = "restore the kit of that run, or name another storage folder for the new one"
-    opened = _opened(folder / "ledger.jsonl")
-    run = opened.run if opened else _node_run(folder / "node.sqlite")
+    opened = _opened(folder / LEDGER_FILE)
+    run = opened.run if opened else node_run(folder)
     if run is None:
         yield ok("state", f"{folder}: empty, a new run begins")
     elif run != plan.run.name:
@@ -88,18 +88,3 @@ def _opened(ledger: Path) -> RunOpened | None:
     if not isinstance(body, RunOpened):
         raise LedgerError(0, "run_opened", "the first record does not open a run")
     return body
-
-
-def _node_run(store: Path) -> str | None:
-    """Return the run a node's state is of, without changing it."""
-    if not store.exists():
-        return None
-    try:
-        connection = sqlite3.connect(f"{store.absolute().as_uri()}?mode=ro", uri=True)
-        try:
-            found = connection.execute("SELECT run FROM marker").fetchone()
-        finally:
-            connection.close()
-    except sqlite3.Error:
-        return None
-    return None if found is None else str(found[0])

@@ -1,6 +1,5 @@
 """Look at the storage folder: whether it can be written, keeps its promises, has room, and who uses it."""
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from fecosr.ids import COORDINATOR
 from fecosr.provisioning.preflight.findings import Finding, failure, ok, warning
 from fecosr.provisioning.preflight.kit import Kit
 from fecosr.storage.atomic_files import make_folder
+from fecosr.storage.inspection import is_held
 
 LOCK_FILES: Final = ("ledger.jsonl.lock", "node.sqlite.lock")
 SLOW_SECONDS: Final = 0.5
@@ -42,7 +42,7 @@ def check_storage(kit: Kit) -> Iterator[Finding]:
 
 def in_use(kit: Kit) -> bool:
     """Return whether a process holds the storage folder; nothing is changed by asking."""
-    return any(_is_locked(kit.config.storage / name) for name in LOCK_FILES)
+    return any(is_held(kit.config.storage / name) for name in LOCK_FILES)
 
 
 def file_system_of(folder: Path, mounts: str) -> str:
@@ -123,17 +123,3 @@ def _write_durably(folder: Path) -> float:
         ) from None
     finally:
         probe.unlink(missing_ok=True)
-
-
-def _is_locked(path: Path) -> bool:
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
