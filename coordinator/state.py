@@ -8,7 +8,7 @@ from typing import Self
 from fecosr.errors import ConfigError, StorageError
 from fecosr.federation.coordinator import CoordinatorTransition, open_run, resume_run
 from fecosr.federation.effects import CoordinatorRecord, ModelStored, OptimiserStateStored, SumStored
-from fecosr.federation.progress import CoordinatorSetup, Kept, Replayed, replay
+from fecosr.federation.progress import CoordinatorSetup, Kept, Replayed, best_model, replay
 from fecosr.ledger.log import Entry
 from fecosr.ledger.records import RoundReleased, RunOpened
 from fecosr.storage.atomic_files import make_folder
@@ -88,7 +88,9 @@ class CoordinatorState:
         parameters = self._models.load(replayed.model_hash)
         if not replayed.released:
             return Kept(parameters, self._setup.plan.server.init(len(parameters)))
-        return Kept(parameters, self._optimiser_states.load(replayed.optimiser_state))
+        best = best_model(self._setup.plan, replayed)
+        state = self._optimiser_states.load(replayed.optimiser_state)
+        return Kept(parameters, state, None if best is None else self._models.load(best))
 
     def _check_unchanged(self, opened: RunOpened) -> None:
         if opened.plan_hash != self._setup.plan.hash():

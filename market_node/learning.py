@@ -37,10 +37,12 @@ class MarketTrainer:
 
     Attributes:
         learner: this market's.
+        validates: whether the received model is measured on the validation users first.
         log: where progress goes.
     """
 
     learner: MarketLearner = field(repr=False)
+    validates: bool
     log: Log = field(repr=False)
 
     def train(self, manifest: RoundManifest, parameters: Vector) -> LocalUpdate:
@@ -49,8 +51,15 @@ class MarketTrainer:
         def report(done: EpochReport) -> None:
             self.log.info("training_progress", round=manifest.round, fraction=done.epoch / done.max_epochs)
 
+        validation = self._validation(parameters) if self.validates else None
         result = self.learner.train_round(parameters, manifest.round, report)
-        return LocalUpdate(manifest.model_hash, result.update, result.num_users, result.loss)
+        return LocalUpdate(
+            manifest.model_hash, result.update, result.num_users, result.loss, validation=validation
+        )
+
+    def _validation(self, parameters: Vector) -> float | None:
+        metrics = self.learner.evaluate_shared(parameters, "validation")
+        return metrics.ndcg_10 if metrics.num_users else None
 
 
 def epochs_logged(log: Log, event: str) -> Progress:

@@ -99,7 +99,7 @@ def _take_part(kit: _Kit) -> int:
     with NodeState(config.storage, setup.plan.run, kit.roster.coordinator) as state:
         log_ready(log, data, learner)
         if state.final_model() is None:
-            trainer = MarketTrainer(learner, log)
+            trainer = MarketTrainer(learner, setup.plan.releases_validation, log)
             code = asyncio.run(_federate(kit, setup, state, trainer))
             if code != DONE:
                 return code

@@ -7,7 +7,8 @@ from typing import Final, Self
 
 from fecosr.errors import StorageError
 from fecosr.federation.aggregation import Vector, parameters_hash
-from fecosr.federation.effects import AttemptClaimed, CheckpointKept, NodeRecord, SumOpened
+from fecosr.federation.effects import AttemptClaimed, CheckpointKept, NodeRecord, ReleaseSeen, SumOpened
+from fecosr.federation.messages import Release
 from fecosr.federation.node import Memory
 from fecosr.ids import NodeId, RunId
 from fecosr.secagg.client import SurvivorsSigned
@@ -21,6 +22,7 @@ CHECKPOINTS_FILE: Final = "checkpoints.jsonl"
 MODELS_FOLDER: Final = "models"
 _FINAL_MODEL: Final = "final_model"
 _MODELS: Final = "models"
+_RELEASES: Final = "releases"
 _SUM_OPENED: Final = "sum_opened"
 _SURVIVORS_SIGNED: Final = "survivors_signed"
 
@@ -51,6 +53,7 @@ class NodeState:
         return Memory(
             claimed=self._store.latest(),
             models=_models_from(self._store.get(_MODELS) or {}),
+            releases=_releases_from(self._store.get(_RELEASES) or {}),
             opened=_opened_from(opened) if opened else None,
         )
 
@@ -79,6 +82,9 @@ class NodeState:
                 self._store.claim(number, attempt, **{_MODELS: _models_to(models)})
             case CheckpointKept(checkpoint=checkpoint):
                 self._checkpoints.keep(checkpoint)
+            case ReleaseSeen(round=number, release=release):
+                seen = {**_releases_from(self._store.get(_RELEASES) or {}), number: release}
+                self._store.put(_RELEASES, _releases_to(seen))
             case SurvivorsSigned(session=session, survivors=survivors):
                 self._store.put(_SURVIVORS_SIGNED, {"session": session.hex(), "survivors": survivors})
             case SumOpened(model_hash=model_hash, survivors=survivors):
@@ -104,6 +110,32 @@ def _models_from(value: object) -> dict[int, bytes]:
             return {int(number): bytes.fromhex(model_hash) for number, model_hash in value.items()}
         case _:
             raise StorageError("the record of the models of earlier rounds is damaged")
+
+
+def _releases_to(releases: Mapping[int, Release]) -> dict[str, list[str | None]]:
+    return {
+        str(number): [release.model_hash.hex(), None if (v := release.validation) is None else v.hex()]
+        for number, release in releases.items()
+    }
+
+
+def _releases_from(value: object) -> dict[int, Release]:
+    releases: dict[int, Release] = {}
+    for number, release in _items(value):
+        match release:
+            case [str(model_hash), None]:
+                releases[int(number)] = Release(bytes.fromhex(model_hash), None)
+            case [str(model_hash), str(validation)]:
+                releases[int(number)] = Release(bytes.fromhex(model_hash), float.fromhex(validation))
+            case _:
+                raise StorageError("the record of the releases of earlier rounds is damaged")
+    return releases
+
+
+def _items(value: object) -> list[tuple[str, object]]:
+    if not isinstance(value, dict):
+        raise StorageError("the record of the releases of earlier rounds is damaged")
+    return list(value.items())
 
 
 def _opened_from(value: object) -> SumOpened:

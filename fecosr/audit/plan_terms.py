@@ -1,10 +1,12 @@
 """Read from the recorded plan what the records of a run must conform to."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from fecosr.errors import LedgerError
+from fecosr.federation.ending import EarlyStopping, Schedule
 from fecosr.federation.optimisers import Adaptive, ServerOptimiser, Sgd
 
 _Value = TypeVar("_Value", int, float, str)
@@ -15,6 +17,8 @@ class PlanTerms:
     """Hold the plan's values that records are judged by; the rest of the plan is only hashed.
 
     Attributes:
+        releases_validation: whether the mean validation metric is released with every sum.
+        early_stopping: when the run ends before its last round; None: never.
         participation: share or number of the markets invited to a round.
         max_loss: bound on a reported loss; part of how sums are encoded.
         server: the server optimiser; None when the plan names none that this version knows.
@@ -28,8 +32,15 @@ class PlanTerms:
     clip_norm: float
     ring_bits: int
     mode: str
+    releases_validation: bool
+    early_stopping: EarlyStopping | None
     max_loss: float
     server: ServerOptimiser | None
+
+    @property
+    def schedule(self) -> Schedule:
+        """Return the rule that says when the run is over."""
+        return Schedule(self.rounds, self.early_stopping)
 
 
 def plan_terms(plan_json: str) -> PlanTerms:
@@ -51,6 +62,8 @@ def plan_terms(plan_json: str) -> PlanTerms:
             clip_norm=_number(plan["aggregation"]["clip_norm"]),
             ring_bits=_typed(plan["aggregation"]["ring_bits"], int),
             mode=_typed(plan["privacy"]["mode"], str),
+            releases_validation=plan["privacy"].get("validation") == "released",
+            early_stopping=_early_stopping(plan.get("early_stopping", {"patience": 0})),
             max_loss=_number(plan["aggregation"]["max_loss"]),
             server=_server(plan["aggregation"].get("server")),
         )
@@ -58,6 +71,11 @@ def plan_terms(plan_json: str) -> PlanTerms:
         raise LedgerError(
             0, "plan", f"the recorded plan cannot be read: {type(error).__name__} {error}"
         ) from None
+
+
+def _early_stopping(section: Mapping[str, object]) -> EarlyStopping | None:
+    patience = _typed(section["patience"], int)
+    return EarlyStopping(patience, _typed(section["min_rounds"], int)) if patience else None
 
 
 def _server(section: object) -> ServerOptimiser | None:

@@ -172,6 +172,11 @@ def _not_protected(facts: RunFacts) -> Iterator[str]:
         f"The clip norm of {facts.plan.clip_norm:g} bounds the update of a market, not that of a customer, "
         "and is no privacy guarantee."
     )
+    if facts.plan.releases_validation:
+        yield (
+            "The plan releases the weighted mean of the markets' validation NDCG@10 in every round, to the "
+            "coordinator and to every market; that of a single market is hidden as its update is."
+        )
     yield "Who took part in which round is known to the coordinator and stands in the ledger."
 
 

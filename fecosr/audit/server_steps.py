@@ -37,7 +37,7 @@ class ServerSteps:
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class ReleasedRound:
     """Hold a released round: its record, the manifest it was opened with, and the release before it."""
 
     record: int
@@ -71,7 +71,7 @@ def check_server_steps(coordinator: Path, entries: Sequence[Entry], terms: Terms
     return ServerSteps(redone, tuple(findings))
 
 
-def releases(entries: Sequence[Entry]) -> Iterator[Release]:
+def releases(entries: Sequence[Entry]) -> Iterator[ReleasedRound]:
     """Yield every released round with the manifest of its attempt."""
     manifests: dict[tuple[int, int], ManifestFields] = {}
     before: RoundReleased | None = None
@@ -80,7 +80,7 @@ def releases(entries: Sequence[Entry]) -> Iterator[Release]:
             case RoundOpened() as opened:
                 manifests[opened.round, opened.attempt] = opened.manifest
             case RoundReleased() as released if (released.round, released.attempt) in manifests:
-                yield Release(entry.seq, released, manifests[released.round, released.attempt], before)
+                yield ReleasedRound(entry.seq, released, manifests[released.round, released.attempt], before)
                 before = released
 
 
@@ -97,7 +97,9 @@ class _Folder:
 
     path: Path
 
-    def ingredients(self, release: Release, carried: OptimiserState | None) -> _Ingredients | Finding | None:
+    def ingredients(
+        self, release: ReleasedRound, carried: OptimiserState | None
+    ) -> _Ingredients | Finding | None:
         """Return what a step was made from; a finding when the sum is not the recorded one; None when gone.
 
         Args:
@@ -126,7 +128,7 @@ class _Folder:
 
 
 def _redo(
-    release: Release, given: _Ingredients, optimiser: ServerOptimiser, terms: Terms
+    release: ReleasedRound, given: _Ingredients, optimiser: ServerOptimiser, terms: Terms
 ) -> tuple[list[Finding], OptimiserState | None]:
     """Return what is wrong with one step, and the state it leaves behind."""
     body = release.body
@@ -138,15 +140,22 @@ def _redo(
     if parameters_hash(step.parameters) != body.model_out:
         message = f"The model of round {body.round} is not what the plan's optimiser makes of its sum."
         findings.append(Finding(release.record, "server_step", message))
+    if total.mean_validation != body.validation:
+        message = f"The validation metric of round {body.round} is not what its sum says."
+        findings.append(Finding(release.record, "validation", message))
     if step.state.hash() != body.optimiser_state:
         message = f"The optimiser's state after round {body.round} is not what follows from the sums."
         findings.append(Finding(release.record, "optimiser_state", message))
     return findings, step.state
 
 
-def _decoded(release: Release, total: RingVector, terms: Terms) -> DecodedSum | Finding:
+def _decoded(release: ReleasedRound, total: RingVector, terms: Terms) -> DecodedSum | Finding:
     try:
-        encoding = update_encoding(manifest_from(release.manifest), max_loss=terms.plan.max_loss)
+        encoding = update_encoding(
+            manifest_from(release.manifest),
+            max_loss=terms.plan.max_loss,
+            with_validation=terms.plan.releases_validation,
+        )
         return encoding.decode(total, len(release.body.survivors))
     except (CryptoError, MisuseError) as error:
         message = f"The sum of round {release.body.round} should not have been released: {error}."

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from fecosr.audit.attempt import Terms, check_cohort, check_manifest, check_release, check_survivors
 from fecosr.audit.findings import Finding, missing
 from fecosr.errors import MisuseError
+from fecosr.federation.messages import Release
 from fecosr.ids import NodeId
 from fecosr.ledger.log import Entry
 from fecosr.ledger.records import (
@@ -56,9 +57,10 @@ class Story:
         rounds: rounds released so far.
         attempts: attempts made at the next round.
         aborted: attempts aborted so far.
-        model_hash: the current shared model.
+        model_hash: the current shared model; after the end, the final one.
         sums: every sum that was opened, or may have been.
         releases: positions of the records that released a sum.
+        history: what they released.
         ended: the position of the record that ended the run.
     """
 
@@ -70,6 +72,7 @@ class Story:
     current: Attempt | None = None
     sums: list[OpenedSum] = field(default_factory=list)
     releases: list[int] = field(default_factory=list)
+    history: list[Release] = field(default_factory=list)
     ended: int | None = None
     is_completed: bool = False
 
@@ -114,6 +117,10 @@ class Story:
             yield Finding(record, "plan", f"{where}: the plan has {self.terms.plan.rounds} rounds only.")
         if opened.manifest.model_hash != self.model_hash:
             yield Finding(record, "model_chain", f"{where} does not start from the model released before.")
+        over = self.terms.plan.schedule.ended_after(self.history)
+        if over is not None and over < self.terms.plan.rounds:
+            message = f"{where} was opened although the plan's rule ended the run after round {over}."
+            yield Finding(record, "early_stopping", message)
         yield from check_manifest(opened, self.terms, record=record)
         self.attempts += 1
         self.current = Attempt(opened)
@@ -157,8 +164,12 @@ class Story:
         if released.model_in != attempt.opened.manifest.model_hash:
             message = f"Round {released.round} was not made from the model its manifest names."
             yield Finding(record, "model_chain", message)
+        if released.validation is not None and not self.terms.plan.releases_validation:
+            message = f"Round {released.round} released a validation metric that the plan hides."
+            yield Finding(record, "privacy_terms", message)
         yield from self._opened_sum(record, attempt.opened, released.survivors)
         self.releases.append(record)
+        self.history.append(Release(released.model_out, released.validation))
         self.rounds, self.attempts, self.current = released.round, 0, None
         self.model_hash = released.model_out
 
@@ -190,11 +201,15 @@ class Story:
             yield Finding(record, "run_completed", message)
         if isinstance(ending, RunAborted):
             return
-        if self.rounds != self.terms.plan.rounds:
-            message = f"The plan has {self.terms.plan.rounds} rounds, but {self.rounds} were released."
+        schedule = self.terms.plan.schedule
+        if schedule.ended_after(self.history) != len(self.history):
+            message = f"The plan's rule does not end the run after {self.rounds} of {schedule.rounds} rounds."
             yield Finding(record, "run_completed", message)
+        if self.history:
+            self.model_hash = self.history[schedule.final_round(self.history) - 1].model_hash
         if ending.final_model_hash != self.model_hash:
-            yield Finding(record, "model_chain", "The final model is not the one released last.")
+            which = "with the best validation metric" if schedule.early_stopping else "released last"
+            yield Finding(record, "model_chain", f"The final model is not the one {which}.")
 
     def _attempt(self, number: int, attempt: int) -> Attempt | None:
         """Return the attempt under way if it is the one with these numbers."""

@@ -18,7 +18,7 @@ from fecosr.federation.effects import (
     SumStored,
     ToNode,
 )
-from fecosr.federation.messages import Outcome, RoundClosed, RoundManifest
+from fecosr.federation.messages import Outcome, Release, RoundClosed, RoundManifest
 from fecosr.federation.progress import CoordinatorSetup, Progress
 from fecosr.ids import NodeId
 from fecosr.ledger.checkpoint import sign_checkpoint
@@ -54,7 +54,10 @@ class Attempt:
 
     def encoding(self) -> UpdateEncoding:
         """Return the encoding that coordinator and nodes share."""
-        return update_encoding(self.manifest, max_loss=self.setup.plan.max_loss)
+        plan = self.setup.plan
+        return update_encoding(
+            self.manifest, max_loss=plan.max_loss, with_validation=plan.releases_validation
+        )
 
     def secagg_parameters(self) -> SecAggParameters:
         """Return what the manifest says about its secure aggregation."""
@@ -105,21 +108,14 @@ def release(attempt: Attempt, completed: secagg.Completed, now: float) -> Ending
     if model_hash == attempt.manifest.model_hash:
         # Nodes rightly refuse to train on one model in two rounds.
         return abort(attempt, "model_unchanged", "The sum leaves the model as it was.", unmasked=True)
-    body = _released_body(attempt, completed, model_hash, step.state.hash())
+    released = Release(model_hash, total.mean_validation)
+    body = _released_body(attempt, completed, released, step.state.hash())
     entry, progress = before.recorded(body, attempt.setup.key)
-    progress = replace(
-        progress,
-        released=attempt.manifest.round,
-        attempts=0,
-        bound_to=frozenset(),
-        parameters=step.parameters,
-        model_hash=model_hash,
-        optimiser_state=step.state,
-        excluded=progress.excluded | _convicted(attempt),
-    )
+    progress = progress.with_release(released, step, attempt.setup.plan.schedule)
+    progress = replace(progress, excluded=progress.excluded | _convicted(attempt))
     outbox: tuple[CoordinatorOutgoing, ...] = (
         _released_event(attempt, completed, total, now),
-        *_closed(attempt, progress, Outcome.RELEASED, ""),
+        *_closed(attempt, progress, Outcome.RELEASED, "", released),
     )
     stored = (
         ModelStored(model_hash, step.parameters),
@@ -176,7 +172,7 @@ def _largest_norm(attempt: Attempt, num_survivors: int, weight: float) -> float:
 
 
 def _released_body(
-    attempt: Attempt, completed: secagg.Completed, model_hash: bytes, state_hash: bytes
+    attempt: Attempt, completed: secagg.Completed, released: Release, state_hash: bytes
 ) -> RoundReleased:
     signatures = sorted(completed.proof.signatures, key=lambda signed: signed.client)
     return RoundReleased(
@@ -189,8 +185,9 @@ def _released_body(
         ),
         total_hash=sum_hash(completed.total),
         model_in=attempt.manifest.model_hash,
-        model_out=model_hash,
+        model_out=released.model_hash,
         optimiser_state=state_hash,
+        validation=released.validation,
         privacy_event="non_private",
     )
 
@@ -201,12 +198,15 @@ def _released_event(attempt: Attempt, completed: secagg.Completed, total: Decode
         survivors=completed.survivors,
         dropouts={node: reason.value for node, reason in completed.dropouts.items()},
         loss=total.loss / total.weight,
+        **({} if total.mean_validation is None else {"validation": total.mean_validation}),
         seconds=now - attempt.started,
     )
 
 
-def _closed(attempt: Attempt, progress: Progress, outcome: Outcome, reason: str) -> tuple[ToNode, ...]:
+def _closed(
+    attempt: Attempt, progress: Progress, outcome: Outcome, reason: str, released: Release | None = None
+) -> tuple[ToNode, ...]:
     manifest = attempt.manifest
     checkpoint = sign_checkpoint(progress.head, attempt.setup.key)
-    closed = RoundClosed(manifest.round, manifest.attempt, outcome, reason, checkpoint)
+    closed = RoundClosed(manifest.round, manifest.attempt, outcome, reason, released, checkpoint)
     return tuple(ToNode(node, closed) for node in sorted(progress.connected))

@@ -11,7 +11,8 @@ from fecosr.federation.aggregation import Vector, weight_of
 from fecosr.federation.cohort import Roster, invited
 from fecosr.federation.contents import update_encoding
 from fecosr.federation.effects import SumOpened
-from fecosr.federation.messages import RoundManifest, RoundTask, RunClosed
+from fecosr.federation.ending import check_ending, check_model
+from fecosr.federation.messages import Release, RoundManifest, RoundTask, RunClosed
 from fecosr.federation.plan import FederationPlan
 from fecosr.federation.policy import NodePolicy
 from fecosr.ids import COORDINATOR, NodeId
@@ -66,16 +67,23 @@ class LocalUpdate:
         update: float32 [P], trained minus received parameters.
         num_users: users it was trained on.
         loss: mean training loss.
+        validation: NDCG@10 of the received parameters on this market's own validation users; None when it was
+            not measured, or there are none.
     """
 
     model_hash: bytes
     update: Vector = field(repr=False)
     num_users: int = field(repr=False)
     loss: float = field(repr=False)
+    validation: float | None = field(default=None, repr=False)
 
 
 def check_task(
-    setup: NodeSetup, claimed: tuple[int, int], models: Mapping[int, bytes], task: RoundTask
+    setup: NodeSetup,
+    claimed: tuple[int, int],
+    models: Mapping[int, bytes],
+    releases: Mapping[int, Release],
+    task: RoundTask,
 ) -> None:
     """Refuse a task that the coordinator did not sign, that differs from the plan, or that is not new.
 
@@ -83,6 +91,7 @@ def check_task(
         setup: what this node was provisioned with.
         claimed: the latest (round, attempt) this node took part in.
         models: the model of every round this node ever took part in.
+        releases: what it was told of every round it saw the end of.
         task: what the coordinator asks for.
 
     Raises:
@@ -115,11 +124,20 @@ def check_task(
     for rule, broken in rules.items():
         if broken:
             raise ProtocolViolation(COORDINATOR, "round_task", rule)
-    setup.policy.check(manifest)
+    check_model(manifest, releases, plan.schedule, "round_task")
+    setup.policy.check(manifest, releases_validation=plan.releases_validation)
 
 
-def check_run_closed(setup: NodeSetup, closed: RunClosed) -> None:
-    """Refuse an end of the run that the coordinator did not sign or that is of another run.
+def check_run_closed(
+    setup: NodeSetup, models: Mapping[int, bytes], releases: Mapping[int, Release], closed: RunClosed
+) -> None:
+    """Refuse an end of the run that the coordinator did not sign, or that its own releases contradict.
+
+    Args:
+        setup: what this node was provisioned with.
+        models: the model of every round this node ever took part in.
+        releases: what it was told of every round it saw the end of.
+        closed: what the coordinator says.
 
     Raises:
         ProtocolViolation: names the rule.
@@ -127,6 +145,7 @@ def check_run_closed(setup: NodeSetup, closed: RunClosed) -> None:
     _verify(setup, closed.signature, closed.signed_bytes(), "run_closed")
     if closed.run != setup.plan.run:
         raise ProtocolViolation(COORDINATOR, "run_closed", "the statement is of another run")
+    check_ending(closed, models, releases, setup.plan.schedule)
 
 
 def check_invited(setup: NodeSetup, manifest: RoundManifest, message: ServerMessage) -> None:
@@ -189,7 +208,7 @@ def begin_session(
         at most 1, so that it fits the ring whatever the training produced.
     """
     plan = setup.plan
-    encoding = update_encoding(manifest, max_loss=plan.max_loss)
+    encoding = update_encoding(manifest, max_loss=plan.max_loss, with_validation=plan.releases_validation)
     prepared = encoding.prepare(
         trained.update,
         weight=weight_of(
@@ -198,6 +217,7 @@ def begin_session(
             exponent=plan.weight_exponent,
         ),
         loss=min(max(trained.loss, 0.0), plan.max_loss),
+        validation=trained.validation if plan.releases_validation else None,
         rounding_seed=derive_key(entropy, Label.ROUNDING, manifest.context()),
         shrink=clip_factor(trained.update, manifest.clip_norm),
     )

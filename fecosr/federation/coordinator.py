@@ -225,7 +225,7 @@ def resume_run(setup: CoordinatorSetup, replayed: Replayed, kept: Kept, now: flo
     if replayed.aborted:
         return _tell(setup, progress, replayed.aborted, now)
     if replayed.ended:
-        return _finish(setup, progress, now)
+        return _finish(setup, progress.with_final_model(setup.plan.schedule), now)
     reason = COORDINATOR_RESTARTED if replayed.open_attempt else replayed.last_reason
     following = _proceed(setup, progress, reason, now)
     return _prefixed(following, records=entries)
@@ -249,11 +249,14 @@ def _proceed(setup: CoordinatorSetup, progress: Progress, reason: str, now: floa
         reason: why it was aborted; empty when it was released.
         now: driver seconds.
     """
-    if progress.released == setup.plan.rounds:
+    schedule = setup.plan.schedule
+    if schedule.ended_after(progress.history) is not None:
+        progress = progress.with_final_model(schedule)
         completed, progress = progress.recorded(
             RunCompleted(progress.released, progress.model_hash), setup.key
         )
-        seen = Observed("run_completed", {"rounds": progress.released})
+        final_round = schedule.final_round(progress.history)
+        seen = Observed("run_completed", {"rounds": progress.released, "final_round": final_round})
         return _prefixed(_finish(setup, progress, now), records=(completed,), outbox=(seen,))
     if progress.attempts < setup.plan.max_attempts:
         return _gather(setup, progress, now, now)
@@ -309,6 +312,7 @@ def _finish(setup: CoordinatorSetup, progress: Progress, now: float) -> Coordina
         run=setup.plan.run,
         rounds=progress.released,
         model_hash=progress.model_hash,
+        history=progress.history if setup.plan.early_stopping else (),
         checkpoint=sign_checkpoint(progress.head, setup.key),
         signature=b"",
     )

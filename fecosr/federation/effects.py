@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fecosr.federation.aggregation import RingVector, Vector
-from fecosr.federation.messages import CoordinatorMessage, NodeMessage, RoundManifest
+from fecosr.federation.messages import CoordinatorMessage, NodeMessage, Release, RoundManifest
 from fecosr.federation.optimisers import OptimiserState
 from fecosr.ids import NodeId
 from fecosr.ledger.checkpoint import Checkpoint
@@ -85,6 +85,14 @@ class CheckpointKept:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseSeen:
+    """Remember what the coordinator said a round released: later rounds and the end must fit to it."""
+
+    round: int
+    release: Release
+
+
+@dataclass(frozen=True, slots=True)
 class SumOpened:
     """Remember, before its shares leave, over which nodes this node let the sum on a model be opened.
 
@@ -131,5 +139,5 @@ class FineTune:
     model_hash: bytes
 
 
-NodeRecord = AttemptClaimed | CheckpointKept | SurvivorsSigned | SumOpened
+NodeRecord = AttemptClaimed | CheckpointKept | ReleaseSeen | SurvivorsSigned | SumOpened
 NodeOutgoing = ToCoordinator | TrainLocally | StartSession | KeepFinalModel | FineTune | Observed

@@ -114,6 +114,20 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """State what a round released.
+
+    Attributes:
+        model_hash: SHA-256 of the shared parameters after the round.
+        validation: the markets' weighted mean validation NDCG@10 of the model the round started from; None
+            when the plan hides it, or no market has validation users.
+    """
+
+    model_hash: bytes
+    validation: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class RoundClosed:
     """Tell a node that an attempt is over (coordinator -> node).
 
@@ -122,6 +136,7 @@ class RoundClosed:
         attempt: the attempt that ended.
         outcome: whether a sum was released.
         reason: why it was aborted; empty when released.
+        release: what was released; None when it was aborted.
         checkpoint: the ledger after the record of this ending.
     """
 
@@ -129,6 +144,7 @@ class RoundClosed:
     attempt: int
     outcome: Outcome
     reason: str
+    release: Release | None
     checkpoint: Checkpoint
 
 
@@ -140,19 +156,25 @@ class RunClosed:
         run: the run.
         rounds: rounds released.
         model_hash: SHA-256 of the final shared parameters.
+        history: every round's release in order, from which the choice of the final model follows; empty when
+            the plan has no early stopping, because then it is the last.
         checkpoint: the ledger after its last record.
-        signature: the coordinator's Ed25519 identity over run, rounds and model_hash, 64 bytes.
+        signature: the coordinator's Ed25519 identity over run, rounds, model_hash and history, 64 bytes.
     """
 
     run: RunId
     rounds: int
     model_hash: bytes
+    history: tuple[Release, ...]
     checkpoint: Checkpoint
     signature: bytes
 
     def signed_bytes(self) -> bytes:
         """Return the bytes the coordinator signs."""
-        return encode(Label.RUN_CLOSED, self.run.encode(), self.rounds.to_bytes(8, "big"), self.model_hash)
+        rounds = self.rounds.to_bytes(8, "big")
+        return encode(
+            Label.RUN_CLOSED, self.run.encode(), rounds, self.model_hash, _history_hash(self.history)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +189,14 @@ class Rejected:
     """Refuse a node for a named reason that only an operator can mend (coordinator -> node)."""
 
     reason: str
+
+
+def _history_hash(history: tuple[Release, ...]) -> bytes:
+    parts: list[bytes] = []
+    for release in history:
+        measured = b"" if release.validation is None else release.validation.hex().encode()
+        parts += [release.model_hash, measured]
+    return sha256(encode(Label.RELEASES, *parts))
 
 
 NodeMessage = Hello | FromClient | Finished

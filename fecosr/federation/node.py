@@ -32,6 +32,7 @@ from fecosr.federation.effects import (
     NodeOutgoing,
     NodeRecord,
     Observed,
+    ReleaseSeen,
     StartSession,
     SumOpened,
     ToCoordinator,
@@ -44,6 +45,7 @@ from fecosr.federation.messages import (
     FromServer,
     Hello,
     Rejected,
+    Release,
     RoundClosed,
     RoundManifest,
     RoundTask,
@@ -67,12 +69,14 @@ class Memory:
     Attributes:
         claimed: the latest (round, attempt) it took part in.
         models: the model of every round it took part in.
+        releases: what it was told of every round it saw the end of.
         trained: the latest finished update.
         opened: the latest sum this node helped to open.
     """
 
     claimed: tuple[int, int] = (0, 0)
     models: Mapping[int, bytes] = field(default_factory=dict)
+    releases: Mapping[int, Release] = field(default_factory=dict)
     trained: LocalUpdate | None = None
     opened: SumOpened | None = None
 
@@ -105,6 +109,8 @@ class Training:
         """
         if not (np.isfinite(result.update).all() and math.isfinite(result.loss)):
             return self.failed("the update is not finite")
+        if result.validation is not None and not 0.0 <= result.validation <= 1.0:
+            return self.failed("the validation metric is not in 0 .. 1")
         memory = replace(self.memory, trained=result)
         if self.manifest is None or result.model_hash != self.manifest.model_hash:
             return Transition(Idle(self.setup, memory))
@@ -220,7 +226,7 @@ def _receive(state: Listening, message: CoordinatorMessage) -> NodeTransition:
         case RoundClosed():
             return _close_round(state, message)
         case RunClosed(checkpoint=checkpoint, model_hash=model_hash):
-            check_run_closed(state.setup, message)
+            check_run_closed(state.setup, state.memory.models, state.memory.releases, message)
             kept = _keep(state, checkpoint)
             closing = Closing(state.setup, state.memory, model_hash)
             return Transition(closing, (kept,), (KeepFinalModel(model_hash),))
@@ -233,7 +239,7 @@ def _take(state: Listening, task: RoundTask) -> NodeTransition:
     manifest = task.manifest
     if (manifest.round, manifest.attempt) == state.memory.claimed:
         return _late(state, task)
-    check_task(state.setup, state.memory.claimed, state.memory.models, task)
+    check_task(state.setup, state.memory.claimed, state.memory.models, state.memory.releases, task)
     claim = AttemptClaimed(manifest.round, manifest.attempt, manifest.model_hash)
     memory = replace(
         state.memory,
@@ -282,7 +288,10 @@ def _adopt(
 
 
 def _close_round(state: Listening, message: RoundClosed) -> NodeTransition:
-    kept = _keep(state, message.checkpoint)
+    kept: tuple[NodeRecord, ...] = (_keep(state, message.checkpoint),)
+    if message.release is not None:
+        state, seen = _see_release(state, message.round, message.release)
+        kept = (*kept, *seen)
     fields = {
         "round": message.round,
         "attempt": message.attempt,
@@ -291,7 +300,22 @@ def _close_round(state: Listening, message: RoundClosed) -> NodeTransition:
     }
     is_current = state.memory.claimed == (message.round, message.attempt)
     following = _without_session(state) if is_current else state
-    return Transition(following, (kept,), (Observed("round_closed", fields),))
+    return Transition(following, kept, (Observed("round_closed", fields),))
+
+
+def _see_release(
+    state: Listening, number: int, release: Release
+) -> tuple[Listening, tuple[ReleaseSeen, ...]]:
+    """Remember a release, unless it contradicts what this node was told or trained on before."""
+    memory = state.memory
+    if memory.releases.get(number, release) != release:
+        raise ProtocolViolation(COORDINATOR, "round_closed", "the round has released something else already")
+    if memory.models.get(number + 1, release.model_hash) != release.model_hash:
+        raise ProtocolViolation(COORDINATOR, "round_closed", "the next round started from another model")
+    if number in memory.releases:
+        return state, ()
+    memory = replace(memory, releases={**memory.releases, number: release})
+    return replace(state, memory=memory), (ReleaseSeen(number, release),)
 
 
 def _keep(state: Listening, checkpoint: Checkpoint) -> CheckpointKept:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fecosr.crypto.labels import sha256
+from fecosr.federation.ending import EarlyStopping, Schedule
 from fecosr.federation.optimisers import ServerOptimiser
 from fecosr.ids import RunId
 from fecosr.secagg.messages import Phase
@@ -15,7 +16,8 @@ class FederationPlan:
 
     Attributes:
         run: the run's name.
-        rounds: rounds to release.
+        rounds: most rounds to release.
+        early_stopping: when the run ends before that; None: never.
         max_attempts: attempts at one round before the run is given up.
         text: canonical JSON of the whole plan; its SHA-256 stands for the plan in every manifest.
         n_min: fewest survivors whose sum may be opened.
@@ -23,6 +25,7 @@ class FederationPlan:
         participation: share or number of the markets invited to a round, see `fecosr.federation.cohort`.
         clip_norm: L2 bound on a node's update.
         ring_bits: 32, 24 or 16, the bits per parameter in which an update travels.
+        releases_validation: whether the mean validation metric is released with every sum.
         max_loss: a reported training loss is cut to this, so that it fits the encoding.
         reference_num_users: a market of this many users or more has weight 1.
         weight_exponent: see `fecosr.federation.aggregation.weight_of`.
@@ -34,6 +37,7 @@ class FederationPlan:
 
     run: RunId
     rounds: int
+    early_stopping: EarlyStopping | None
     max_attempts: int
     text: str = field(repr=False)
     n_min: int
@@ -41,6 +45,7 @@ class FederationPlan:
     participation: float
     clip_norm: float
     ring_bits: int
+    releases_validation: bool
     max_loss: float
     reference_num_users: int
     weight_exponent: float
@@ -48,6 +53,11 @@ class FederationPlan:
     join_seconds: float
     finish_seconds: float
     phase_seconds: Mapping[Phase, float]
+
+    @property
+    def schedule(self) -> Schedule:
+        """Return the rule that says when the run is over."""
+        return Schedule(self.rounds, self.early_stopping)
 
     def hash(self) -> bytes:
         """Return the 32 bytes that stand for this plan."""

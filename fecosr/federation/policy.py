@@ -16,6 +16,7 @@ class NodePolicy:
         max_colluding: how many colluding nodes the federation must at least withstand.
         max_rounds: rounds this market will ever train.
         max_clip_norm: largest clip norm it accepts; a huge one is no bound at all.
+        release_validation: whether its validation metric may be part of a released mean.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -24,6 +25,7 @@ class NodePolicy:
     max_colluding: int
     max_rounds: int
     max_clip_norm: float
+    release_validation: bool = False
 
     def __post_init__(self) -> None:
         if self.max_colluding < 0 or self.n_min < self.max_colluding + 2:
@@ -33,8 +35,8 @@ class NodePolicy:
         if not 0 < self.max_clip_norm < float("inf"):
             raise ValueError("max_clip_norm must be positive and finite")
 
-    def check(self, manifest: RoundManifest) -> None:
-        """Refuse a manifest outside the accepted ranges.
+    def check(self, manifest: RoundManifest, *, releases_validation: bool) -> None:
+        """Refuse a manifest outside the accepted ranges, or a plan that releases more than is accepted.
 
         Raises:
             ProtocolViolation: names the value and both numbers.
@@ -49,6 +51,9 @@ class NodePolicy:
             ),
             f"clip_norm {manifest.clip_norm} is above this market's {self.max_clip_norm}": (
                 manifest.clip_norm > self.max_clip_norm
+            ),
+            "this market does not release its validation metric": (
+                releases_validation and not self.release_validation
             ),
         }
         for rule, broken in rules.items():

@@ -7,7 +7,9 @@ from typing import Final
 from fecosr.crypto.signatures import SigningKey
 from fecosr.federation.aggregation import Vector
 from fecosr.federation.cohort import Roster, invited
-from fecosr.federation.optimisers import OptimiserState
+from fecosr.federation.ending import Schedule, best_round
+from fecosr.federation.messages import Release
+from fecosr.federation.optimisers import OptimiserState, ServerStep
 from fecosr.federation.plan import FederationPlan
 from fecosr.ids import NodeId
 from fecosr.ledger.log import Entry, Head, append, genesis, verify_chain
@@ -54,6 +56,9 @@ class Progress:
         parameters: float32 [P], the current shared model.
         model_hash: its name.
         optimiser_state: what the server optimiser remembers.
+        history: what every round released, in order.
+        best_parameters: float32 [P], the released model with the best validation metric so far; None when
+            there is none, or nobody will ask for it.
         connected: nodes with an open connection.
         finished: nodes that hold the final model.
         absent_since: when each node that is not connected was last seen, in driver seconds.
@@ -67,6 +72,8 @@ class Progress:
     parameters: Vector = field(repr=False)
     model_hash: bytes
     optimiser_state: OptimiserState
+    history: tuple[Release, ...]
+    best_parameters: Vector | None = field(repr=False)
     connected: frozenset[NodeId]
     finished: frozenset[NodeId]
     absent_since: Mapping[NodeId, float]
@@ -84,6 +91,30 @@ class Progress:
             return self
         return replace(self, connected=self.connected - {node}, absent_since={**self.absent_since, node: now})
 
+    def with_release(self, release: Release, step: ServerStep, schedule: Schedule) -> "Progress":
+        """Return the progress after a round that released this model."""
+        history = (*self.history, release)
+        # The round measured the model it started from.
+        is_best = schedule.early_stopping is not None and best_round(history) == len(history) - 1 > 0
+        return replace(
+            self,
+            released=len(history),
+            attempts=0,
+            bound_to=frozenset(),
+            parameters=step.parameters,
+            model_hash=release.model_hash,
+            optimiser_state=step.state,
+            history=history,
+            best_parameters=self.parameters if is_best else self.best_parameters,
+        )
+
+    def with_final_model(self, schedule: Schedule) -> "Progress":
+        """Return the progress with the final model in place of the current one."""
+        final = self.history[schedule.final_round(self.history) - 1]
+        if final.model_hash == self.model_hash or self.best_parameters is None:
+            return self
+        return replace(self, parameters=self.best_parameters, model_hash=final.model_hash)
+
     def recorded(self, body: Body, key: SigningKey) -> tuple[Entry, "Progress"]:
         """Return the signed ledger entry for `body` and the progress after it."""
         entry, head = append(self.head, body, key)
@@ -100,6 +131,7 @@ class Replayed:
         attempts: attempts already made at the next round.
         model_hash: the current shared model.
         optimiser_state: hash of what the server optimiser remembers; empty before the first release.
+        history: what every round released, in order.
         open_attempt: the attempt that was neither released nor aborted; 0: none.
         survivors: whose vectors the open attempt sums up, once that was fixed.
         unmasking: whether the open attempt had asked for shares, so that its sum may have been opened.
@@ -114,6 +146,7 @@ class Replayed:
     attempts: int
     model_hash: bytes
     optimiser_state: bytes
+    history: tuple[Release, ...]
     open_attempt: int
     survivors: tuple[NodeId, ...]
     unmasking: bool
@@ -130,10 +163,18 @@ class Kept:
     Attributes:
         parameters: float32 [P], the current shared model.
         optimiser_state: what the server optimiser remembers after the round released last.
+        best_parameters: float32 [P], the model `best_model` names; None when it names none.
     """
 
     parameters: Vector = field(repr=False)
     optimiser_state: OptimiserState
+    best_parameters: Vector | None = field(default=None, repr=False)
+
+
+def best_model(plan: FederationPlan, replayed: "Replayed") -> bytes | None:
+    """Return the hash of the released model that may become the final one although it is not the last."""
+    best = 0 if plan.early_stopping is None else best_round(replayed.history)
+    return replayed.history[best - 1].model_hash if best else None
 
 
 def replay(entries: Iterable[Entry], coordinator_public: bytes) -> Replayed:
@@ -146,7 +187,12 @@ def replay(entries: Iterable[Entry], coordinator_public: bytes) -> Replayed:
     replayed = _nothing_yet(verify_chain(entries, coordinator_public))
     for entry in entries:
         replayed = _after(replayed, entry.body)
-    return replayed
+    history = tuple(
+        Release(entry.body.model_out, entry.body.validation)
+        for entry in entries
+        if isinstance(entry.body, RoundReleased)
+    )
+    return replace(replayed, history=history)
 
 
 def _nothing_yet(head: Head) -> Replayed:
@@ -156,6 +202,7 @@ def _nothing_yet(head: Head) -> Replayed:
         attempts=0,
         model_hash=b"",
         optimiser_state=b"",
+        history=(),
         open_attempt=0,
         survivors=(),
         unmasking=False,
@@ -229,6 +276,7 @@ def returning(
         _empty(setup, replayed.head, kept, replayed.model_hash, now),
         released=replayed.released,
         attempts=replayed.attempts,
+        history=replayed.history,
         bound_to=frozenset(replayed.survivors if replayed.unmasking else replayed.bound_to),
     )
     if replayed.ended:
@@ -258,6 +306,8 @@ def _empty(setup: CoordinatorSetup, head: Head, kept: Kept, model_hash: bytes, n
         parameters=kept.parameters,
         model_hash=model_hash,
         optimiser_state=kept.optimiser_state,
+        history=(),
+        best_parameters=kept.best_parameters,
         connected=frozenset(),
         finished=frozenset(),
         absent_since=dict.fromkeys(setup.roster.nodes, now),

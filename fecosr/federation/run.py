@@ -32,7 +32,7 @@ from fecosr.federation.effects import (
 )
 from fecosr.federation.messages import CoordinatorMessage, Hello, NodeMessage, RoundManifest
 from fecosr.federation.optimisers import OptimiserState
-from fecosr.federation.progress import CoordinatorSetup, Kept, Replayed, replay
+from fecosr.federation.progress import CoordinatorSetup, Kept, Replayed, best_model, replay
 from fecosr.ids import NodeId
 from fecosr.ledger.log import Entry
 
@@ -123,7 +123,9 @@ class FederationRun:
         parameters = self.models[replayed.model_hash]
         if not replayed.released:
             return Kept(parameters, setup.plan.server.init(len(parameters)))
-        return Kept(parameters, self.optimiser_states[replayed.optimiser_state])
+        best = best_model(setup.plan, replayed)
+        state = self.optimiser_states[replayed.optimiser_state]
+        return Kept(parameters, state, None if best is None else self.models[best])
 
     def time_passes(self) -> None:
         """Jump to the coordinator's deadline."""

@@ -162,6 +162,8 @@ class RoundReleased:
         model_in: hash of the parameters the round started from.
         model_out: hash of the parameters after the server optimiser.
         optimiser_state: hash of what the server optimiser remembers after this round.
+        validation: the survivors' weighted mean validation NDCG@10 of the parameters the round started from;
+            None when the plan hides it, or none of them has validation users.
         privacy_event: what the release costs; "non_private" has no finite cost.
     """
 
@@ -174,6 +176,7 @@ class RoundReleased:
     model_in: Digest
     model_out: Digest
     optimiser_state: Digest
+    validation: float | None
     privacy_event: Literal["non_private"]
 
     def __post_init__(self) -> None:

@@ -7,6 +7,7 @@ The annotations are the schema, so a record, its documentation and its file form
     Annotated[bytes, Size]  lowercase hex            Literal       one of the strings
     NodeId, RunId           a valid name             tuple[X, ...] list
     Mapping[NodeId, X]      object                   dataclass     object with exactly its fields
+    X | None                null or X
 """
 
 import dataclasses
@@ -15,6 +16,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from types import UnionType
 from typing import Annotated, Any, Literal
 
 from fecosr.errors import MisuseError
@@ -54,7 +56,7 @@ def to_json(value: object) -> object:
         return value.hex()
     if isinstance(value, float):
         return value.hex()
-    if isinstance(value, bool | int | str):
+    if value is None or isinstance(value, bool | int | str):
         return value
     raise MisuseError(f"a record cannot hold a {type(value).__name__}")
 
@@ -70,6 +72,8 @@ def from_json(hint: Any, value: object, where: str) -> Any:
         return _bytes(value, typing.get_args(hint)[1], where)
     if origin is Literal:
         return _one_of(typing.get_args(hint), value, where)
+    if origin is UnionType:
+        return None if value is None else from_json(typing.get_args(hint)[0], value, where)
     if origin is tuple:
         return _tuple(typing.get_args(hint)[0], value, where)
     if origin is Mapping:

@@ -85,6 +85,7 @@ def policy_of(plan: Plan) -> NodePolicy:
         max_colluding=plan.cohort.max_colluding,
         max_rounds=plan.run.rounds,
         max_clip_norm=plan.aggregation.clip_norm,
+        release_validation=plan.privacy.validation == "released",
     )
 
 

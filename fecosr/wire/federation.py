@@ -9,6 +9,7 @@ from fecosr.federation.messages import (
     Hello,
     Outcome,
     Rejected,
+    Release,
     RoundClosed,
     RoundManifest,
     RoundTask,
@@ -20,6 +21,8 @@ from fecosr.wire.checks import HASH_BYTES, MalformedError, at_least, exactly, pr
 from fecosr.wire.generated.v1 import federation_pb2 as pb
 
 MAX_VERSION_BYTES: Final = 64
+MAX_HISTORY: Final = 10_000
+"""Most rounds of a run with early stopping; their releases take less than half a message."""
 
 _OUTCOMES: Final = {
     Outcome.RELEASED: pb.OUTCOME_RELEASED,
@@ -111,6 +114,19 @@ def decode_round_task(task: pb.RoundTask) -> RoundTask:
     )
 
 
+def encode_release(release: Release) -> pb.Release:
+    """Return `release` as protobuf."""
+    return pb.Release(model_hash=release.model_hash, validation=release.validation)
+
+
+def decode_release(release: pb.Release) -> Release:
+    """Return what `release` stands for, refusing a wrong hash and a metric that cannot be."""
+    validation = release.validation if release.HasField("validation") else None
+    if validation is not None and not 0 <= validation <= 1:
+        raise MalformedError("validation must be in 0 .. 1")
+    return Release(exactly(HASH_BYTES, release.model_hash, "model_hash"), validation)
+
+
 def encode_round_closed(closed: RoundClosed) -> pb.RoundClosed:
     """Return `closed` as protobuf."""
     return pb.RoundClosed(
@@ -119,24 +135,30 @@ def encode_round_closed(closed: RoundClosed) -> pb.RoundClosed:
         outcome=_OUTCOMES[closed.outcome],
         reason=closed.reason,
         checkpoint=encode_checkpoint(closed.checkpoint),
+        release=None if closed.release is None else encode_release(closed.release),
     )
 
 
 def decode_round_closed(closed: pb.RoundClosed) -> RoundClosed:
-    """Return what `closed` stands for, refusing an outcome this version does not know."""
+    """Return what `closed` stands for, refusing an unknown outcome and what does not go with the outcome."""
     outcome = _OUTCOMES_BY_NUMBER.get(closed.outcome)
     if outcome is None:
         raise MalformedError("outcome is not known")
     if outcome is Outcome.ABORTED:
         text(closed.reason, "reason")
-    elif closed.reason:
-        raise MalformedError("a released round has no reason")
+        if closed.HasField("release"):
+            raise MalformedError("an aborted round has no release")
+    else:
+        present(closed, "release")
+        if closed.reason:
+            raise MalformedError("a released round has no reason")
     present(closed, "checkpoint")
     return RoundClosed(
         round=at_least(1, closed.round, "round"),
         attempt=at_least(1, closed.attempt, "attempt"),
         outcome=outcome,
         reason=closed.reason,
+        release=decode_release(closed.release) if outcome is Outcome.RELEASED else None,
         checkpoint=decode_checkpoint(closed.checkpoint),
     )
 
@@ -147,18 +169,22 @@ def encode_run_closed(closed: RunClosed) -> pb.RunClosed:
         run=closed.run,
         rounds=closed.rounds,
         model_hash=closed.model_hash,
+        history=map(encode_release, closed.history),
         checkpoint=encode_checkpoint(closed.checkpoint),
         signature=closed.signature,
     )
 
 
 def decode_run_closed(closed: pb.RunClosed) -> RunClosed:
-    """Return what `closed` stands for, refusing wrong sizes and names."""
+    """Return what `closed` stands for, refusing wrong sizes and names and too long a history."""
     present(closed, "checkpoint")
+    if len(closed.history) > MAX_HISTORY:
+        raise MalformedError(f"history holds more than {MAX_HISTORY} releases")
     return RunClosed(
         run=run_name(closed.run, "run"),
         rounds=closed.rounds,
         model_hash=exactly(HASH_BYTES, closed.model_hash, "model_hash"),
+        history=tuple(map(decode_release, closed.history)),
         checkpoint=decode_checkpoint(closed.checkpoint),
         signature=exactly(SIGNATURE_BYTES, closed.signature, "signature"),
     )

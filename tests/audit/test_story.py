@@ -130,7 +130,7 @@ def test_a_run_that_stopped_early_is_not_completed(honest: AuditedRun, audited: 
     assert isinstance(released, RoundReleased)
     findings = audited(*honest.bodies[: place + 1], RunCompleted(1, released.model_out))
     assert rules_of(findings) == ["run_completed"]
-    assert "plan has 2 rounds" in findings[0].message
+    assert "after 1 of 2 rounds" in findings[0].message
 
 
 def _opened_twice(honest: AuditedRun, leaving: str | None, *, unmasked: bool) -> list[Body]:

@@ -1,5 +1,6 @@
 """Runs of the real protocol, kept by the real stores: whatever befalls honest parties, the audit verifies."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,12 @@ import pytest
 from fecosr.audit.report import AuditReport
 from fecosr.audit.verification import audit_run
 from fecosr.federation.coordinator import open_run
+from fecosr.federation.ending import EarlyStopping
+from fecosr.federation.optimisers import Adaptive
 from fecosr.federation.run import FederationRun
 from fecosr.ids import NodeId
+from fecosr.ledger.log import append, genesis
+from fecosr.ledger.records import RoundReleased
 from fecosr.secagg.messages import Phase
 from tests.reference.audited_run import rules_of
 from tests.reference.run_folder import keep
@@ -147,3 +152,83 @@ def test_a_coordinator_that_asks_whom_it_likes_is_found(federation: SmallFederat
     _deliver_all(run)
     rules = rules_of(_audited(lying, run, tmp_path).findings)
     assert rules == ["participation"] * 2
+
+
+class Rehearsed(SmallFederation):
+    """Let models 1, 2, 3, ... have these metrics in every market; the first is that of the initial model."""
+
+    METRICS = (0.1, 0.2, 0.4, 0.3, 0.35)
+
+    def validation(self, name: NodeId, round_number: int) -> float | None:
+        return self.METRICS[round_number - 1]
+
+
+def _stopping(**changes: object) -> Rehearsed:
+    values: dict[str, object] = {
+        "rounds": 5,
+        "releases_validation": True,
+        "early_stopping": EarlyStopping(patience=1, min_rounds=2),
+        "server": Adaptive("adam", 0.1),
+    }
+    return Rehearsed(["de", "fr", "jp", "uk"], **{**values, **changes})
+
+
+def _judged_by(text: str, federation: SmallFederation, tmp_path: Path) -> list[str]:
+    """Return the rules an audit finds broken when the recorded plan is `text` and the run is another's."""
+    lying = type(federation)(federation.names, **{**_settings(federation), "text": text})
+    run = _started(lying)
+    # Honest nodes refuse such a run, which is tested elsewhere; these believe what the coordinator believes.
+    _deliver_all(run)
+    return rules_of(_audited(lying, run, tmp_path).findings)
+
+
+def _settings(federation: SmallFederation) -> dict[str, object]:
+    plan = federation.plan
+    names = ("rounds", "releases_validation", "early_stopping", "server")
+    return {name: getattr(plan, name) for name in names}
+
+
+def test_a_run_that_ended_early_with_its_best_model(tmp_path: Path) -> None:
+    federation = _stopping()
+    run = _started(federation)
+    _deliver_all(run)
+    report = _audited(federation, run, tmp_path)
+    assert report.findings == ()
+    assert report.facts is not None
+    assert (report.facts.rounds, report.facts.redone) == (4, 4)
+
+
+def test_a_coordinator_that_goes_on_after_the_end_is_found(tmp_path: Path) -> None:
+    rules = _judged_by(_stopping().plan.text, _stopping(early_stopping=None), tmp_path)
+    assert rules == ["early_stopping", "run_completed", "model_chain"]
+
+
+def test_a_coordinator_that_ends_too_early_is_found(tmp_path: Path) -> None:
+    patient = _stopping(early_stopping=EarlyStopping(patience=2, min_rounds=2))
+    assert _judged_by(patient.plan.text, _stopping(), tmp_path) == ["run_completed"]
+
+
+def test_a_metric_the_plan_hides_is_found(tmp_path: Path) -> None:
+    hiding = _stopping(releases_validation=False, early_stopping=None)
+    rules = _judged_by(hiding.plan.text, _stopping(early_stopping=None), tmp_path)
+    assert rules == ["privacy_terms"] * 5 + ["sum"] * 5
+
+
+def test_a_metric_that_is_not_what_the_sum_says_is_found(tmp_path: Path) -> None:
+    """The coordinator records a better one, and signs the chain anew."""
+    federation = _stopping(early_stopping=None)
+    run = _started(federation)
+    _deliver_all(run)
+    head, entries = genesis(federation.plan.run), []
+    for entry in run.ledger:
+        body = entry.body
+        if isinstance(body, RoundReleased) and body.round == 3:
+            body = replace(body, validation=0.5)
+        rewritten, head = append(head, body, federation.coordinator_key)
+        entries.append(rewritten)
+    run.ledger = entries
+    for records in run.records.values():
+        records.clear()
+    rules = rules_of(_audited(federation, run, tmp_path).findings)
+    assert "validation" in rules
+    assert set(rules) == {"validation", "witness"}

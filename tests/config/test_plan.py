@@ -8,6 +8,7 @@ from fecosr.config.plan import Plan, load_plan
 from fecosr.config.toml import validate
 from fecosr.crypto.labels import sha256
 from fecosr.errors import ConfigError
+from fecosr.federation.ending import EarlyStopping
 from fecosr.federation.optimisers import Adaptive, Sgd
 from fecosr.secagg.messages import Phase
 
@@ -72,6 +73,20 @@ def test_the_server_optimiser_is_fedavg_unless_the_plan_says_otherwise() -> None
     assert adam.federation().server == Adaptive("adam", learning_rate=0.02)
 
 
+def test_a_run_stops_early_only_if_the_plan_says_so() -> None:
+    assert plan_with("run").federation().early_stopping is None
+    assert plan_with("run").federation().releases_validation is False
+    changed = {**SMALLEST, "privacy": {"mode": "none", "validation": "released"}}
+    stopping = validate({**changed, "early_stopping": {"patience": 2, "min_rounds": 3}}, Plan, source="p")
+    assert stopping.federation().early_stopping == EarlyStopping(patience=2, min_rounds=3)
+    assert stopping.federation().releases_validation is True
+    for rounds in (2, 10_001):
+        values = {**changed, "run": {**SMALLEST["run"], "rounds": rounds}}
+        values["early_stopping"] = {"patience": 2, "min_rounds": 3}
+        with pytest.raises(ConfigError, match="and at most 10000"):
+            validate(values, Plan, source="p")
+
+
 @pytest.mark.parametrize("section", ["run", "cohort", "privacy", "aggregation"])
 def test_nothing_that_decides_privacy_has_a_default(section: str) -> None:
     changed = {name: values for name, values in SMALLEST.items() if name != section}
@@ -88,6 +103,9 @@ def test_nothing_that_decides_privacy_has_a_default(section: str) -> None:
         ("cohort", {"participation": 3.5}, "whole number"),
         ("cohort", {"participation": 2}, "at least cohort.n_min"),
         ("privacy", {"mode": "some"}, "privacy.mode"),
+        ("privacy", {"validation": "secret"}, "privacy.validation"),
+        ("early_stopping", {"patience": 2}, 'needs privacy.validation = "released"'),
+        ("early_stopping", {"min_rounds": 1}, "min_rounds"),
         ("aggregation", {"clip_norm": float("inf")}, "clip_norm"),
         ("encoder", {"num_heads": 7}, "num_heads"),
         ("s2ce", {"alhpa": 0.1}, "unknown key"),

@@ -359,6 +359,26 @@ def test_as_many_as_may_collude_cannot_frame_a_node() -> None:
     assert again.fields["markets"] == federation.names
 
 
+def released_after_tampering(
+    federation: SmallFederation, slot: int, value: float, validation: float | None = None
+) -> RoundAborted:
+    """Return what becomes of an otherwise honest sum in which one slot holds `value`."""
+    state = all_connected(federation).state
+    assert isinstance(state, Running)
+    attempt = state.round.attempt
+    layout = attempt.encoding()
+    total = np.zeros(layout.length, dtype=np.uint32)
+    for name in federation.names:
+        total += layout.encode(federation.update(name), 0.1, 1.0, sha256(name.encode()), validation)
+    scale = layout.weight_scale if slot < 0 else layout.update_scale
+    total[slot] = np.uint32(int(scale * value))
+    completed = Completed(total, federation.names, {}, {}, bytes(32), ConsistencyProof(()), (), (), ())
+    (entry,) = release(replace(attempt, survivors=federation.names), completed, 1.0).records
+    assert isinstance(entry, Entry)
+    assert isinstance(entry.body, RoundAborted)
+    return entry.body
+
+
 @pytest.mark.parametrize(
     ("slot", "value", "detail"),
     [
@@ -369,24 +389,17 @@ def test_as_many_as_may_collude_cannot_frame_a_node() -> None:
 def test_a_liar_moves_the_model_by_no_more_than_the_clip_norm(
     federation: SmallFederation, slot: int, value: float, detail: str
 ) -> None:
-    state = all_connected(federation).state
-    assert isinstance(state, Running)
-    attempt = state.round.attempt
-    layout = attempt.encoding()
-    vectors = [
-        layout.encode(federation.update(name), 0.1, 1.0, sha256(name.encode())) for name in federation.names
-    ]
-    total = np.zeros(layout.length, dtype=np.uint32)
-    for vector in vectors:
-        total += vector
-    scale = layout.weight_scale if slot == -3 else layout.update_scale
-    total[slot] = np.uint32(int(scale * value))
-    completed = Completed(total, federation.names, {}, {}, bytes(32), ConsistencyProof(()), (), (), ())
-    ended = release(replace(attempt, survivors=federation.names), completed, 1.0)
-    (entry,) = ended.records
-    assert isinstance(entry, Entry)
-    assert isinstance(entry.body, RoundAborted)
-    assert (entry.body.reason, detail in entry.body.detail) == ("bad_sum", True)
+    aborted = released_after_tampering(federation, slot, value)
+    assert (aborted.reason, detail in aborted.detail) == ("bad_sum", True)
+
+
+@pytest.mark.parametrize("slot", [-2, -3])
+def test_a_metric_that_nobody_can_have_is_not_released(slot: int) -> None:
+    """Better than perfect, or measured by more than took part."""
+    federation = SmallFederation(["de", "fr", "jp", "uk"], releases_validation=True)
+    aborted = released_after_tampering(federation, slot, 0.9, validation=0.5)
+    assert aborted.reason == "bad_sum"
+    assert "validation metric in the sum is impossible" in aborted.detail
 
 
 def test_a_sum_that_cannot_be_a_model_is_not_released(federation: SmallFederation) -> None:

@@ -17,11 +17,13 @@ from fecosr.federation.effects import (
     FineTune,
     KeepFinalModel,
     Observed,
+    ReleaseSeen,
     StartSession,
     SumOpened,
     ToCoordinator,
     TrainLocally,
 )
+from fecosr.federation.ending import EarlyStopping
 from fecosr.federation.messages import (
     Finished,
     FromClient,
@@ -29,6 +31,7 @@ from fecosr.federation.messages import (
     Hello,
     Outcome,
     Rejected,
+    Release,
     RoundClosed,
     RoundManifest,
     RoundTask,
@@ -37,7 +40,7 @@ from fecosr.federation.messages import (
 from fecosr.federation.policy import NodePolicy
 from fecosr.federation.run import FederationRun
 from fecosr.ids import NodeId, RunId
-from fecosr.ledger.checkpoint import sign_checkpoint
+from fecosr.ledger.checkpoint import Checkpoint, sign_checkpoint
 from fecosr.ledger.log import Head
 from fecosr.secagg.client import AwaitingAdverts
 from fecosr.secagg.messages import (
@@ -341,14 +344,14 @@ def _listening(state: market.NodeState) -> market.Listening:
 def test_an_ending_keeps_the_coordinators_statement(federation: SmallFederation, idle: market.Idle) -> None:
     head = Head(federation.plan.run, 5, sha256(b"head"))
     checkpoint = sign_checkpoint(head, federation.coordinator_key)
-    transition = market.receive(idle, RoundClosed(1, 1, Outcome.RELEASED, "", checkpoint))
+    transition = market.receive(idle, RoundClosed(1, 1, Outcome.ABORTED, "bad_sum", None, checkpoint))
     assert transition.records == (CheckpointKept(checkpoint),)
 
 
 def test_a_forged_checkpoint_is_not_kept(federation: SmallFederation, idle: market.Idle) -> None:
     head = Head(federation.plan.run, 5, sha256(b"head"))
     forged = sign_checkpoint(head, SigningKey(sha256(b"somebody")))
-    transition = market.receive(idle, RoundClosed(1, 1, Outcome.RELEASED, "", forged))
+    transition = market.receive(idle, RoundClosed(1, 1, Outcome.ABORTED, "bad_sum", None, forged))
     assert transition.records == ()
     refused_rule(transition)
 
@@ -356,7 +359,7 @@ def test_a_forged_checkpoint_is_not_kept(federation: SmallFederation, idle: mark
 def closed_run(federation: SmallFederation, key: SigningKey) -> RunClosed:
     head = Head(federation.plan.run, 5, sha256(b"head"))
     checkpoint = sign_checkpoint(head, federation.coordinator_key)
-    closed = RunClosed(federation.plan.run, 2, MODEL, checkpoint, b"")
+    closed = RunClosed(federation.plan.run, 2, MODEL, (), checkpoint, b"")
     return replace(closed, signature=key.sign(closed.signed_bytes()))
 
 
@@ -413,3 +416,126 @@ def test_a_cohort_with_a_market_that_is_not_invited_is_refused() -> None:
     cohort = named_in(AdvertList, state, sorted({*drawn, stranger}))
     rule = f"{stranger} takes part without being invited to the round"
     assert refused_rule(market.receive(state, FromServer(1, 1, cohort))) == rule
+
+
+def checkpoint_of(federation: SmallFederation, size: int = 5) -> Checkpoint:
+    return sign_checkpoint(Head(federation.plan.run, size, sha256(b"head")), federation.coordinator_key)
+
+
+def round_closed(federation: SmallFederation, number: int, model_hash: bytes, value: float) -> RoundClosed:
+    release = Release(model_hash, value)
+    return RoundClosed(number, 1, Outcome.RELEASED, "", release, checkpoint_of(federation))
+
+
+@pytest.fixture
+def stopping() -> SmallFederation:
+    """Return a federation whose runs end once a released model is no better than the one before."""
+    return SmallFederation(
+        ["de", "fr", "jp", "uk"],
+        rounds=9,
+        releases_validation=True,
+        early_stopping=EarlyStopping(patience=1, min_rounds=2),
+    )
+
+
+def after_rounds(federation: SmallFederation, *values: float) -> market.Listening:
+    """Return a node that was told of these rounds."""
+    state: market.Listening = market.Idle(federation.node("fr"), market.Memory())
+    for number, value in enumerate(values, start=1):
+        closed = round_closed(federation, number, sha256(f"model {number}".encode()), value)
+        state = _listening(market.receive(state, closed).state)
+    return state
+
+
+def test_what_a_round_released_is_remembered_once(stopping: SmallFederation) -> None:
+    state = after_rounds(stopping)
+    closed = round_closed(stopping, 1, MODEL, 0.25)
+    transition = market.receive(state, closed)
+    assert transition.records[1:] == (ReleaseSeen(1, Release(MODEL, 0.25)),)
+    again = market.receive(_listening(transition.state), closed)
+    assert [type(record) for record in again.records] == [CheckpointKept]
+
+
+def test_a_round_releases_one_thing_only(stopping: SmallFederation) -> None:
+    state = after_rounds(stopping, 0.1)
+    for other in (round_closed(stopping, 1, MODEL, 0.1), round_closed(stopping, 1, sha256(b"model 1"), 0.2)):
+        assert refused_rule(market.receive(state, other)) == "the round has released something else already"
+
+
+def test_a_release_that_the_next_round_did_not_start_from_is_refused(stopping: SmallFederation) -> None:
+    idle = market.Idle(stopping.node("fr"), market.Memory(models={2: MODEL}))
+    late = round_closed(stopping, 1, sha256(b"another"), 0.1)
+    assert refused_rule(market.receive(idle, late)) == "the next round started from another model"
+
+
+def test_a_task_from_another_model_than_was_released_is_refused(stopping: SmallFederation) -> None:
+    task = task_of(stopping, round=2, model_hash=sha256(b"another"))
+    assert refused_rule(market.receive(after_rounds(stopping, 0.1), task)) == (
+        "the model is not the one released last"
+    )
+
+
+def test_a_coordinator_that_skips_the_early_end_is_refused(stopping: SmallFederation) -> None:
+    """Model 1 has .3, model 2 has .2: the plan ends the run after round 3."""
+    task = task_of(stopping, round=4, model_hash=sha256(b"model 3"))
+    state = after_rounds(stopping, 0.1, 0.3, 0.2)
+    assert refused_rule(market.receive(state, task)) == "the plan ends the run before this round"
+    improving = after_rounds(stopping, 0.1, 0.2, 0.3)
+    assert [type(item) for item in market.receive(improving, task).outbox] == [TrainLocally]
+
+
+@pytest.mark.parametrize(
+    ("final", "values", "rule"),
+    [
+        (3, (0.1, 0.3, 0.2), "the final model is not the one with the best validation metric"),
+        (2, (0.1, 0.2, 0.1), "the history is not what was said after each round"),
+        (2, (0.1, 0.3), "the history is not what was said after each round"),
+    ],
+)
+def test_a_coordinator_that_chooses_the_final_model_itself_is_refused(
+    stopping: SmallFederation, final: int, values: tuple[float, ...], rule: str
+) -> None:
+    state = after_rounds(stopping, 0.1, 0.3, 0.2)
+    transition = market.receive(state, signed_end(stopping, final, values))
+    assert refused_rule(transition) == rule
+    assert transition.state == state
+    assert transition.records == ()
+
+
+def test_the_end_the_rule_demands_is_accepted(stopping: SmallFederation) -> None:
+    transition = market.receive(
+        after_rounds(stopping, 0.1, 0.3, 0.2), signed_end(stopping, 1, (0.1, 0.3, 0.2))
+    )
+    assert transition.outbox == (KeepFinalModel(sha256(b"model 1")),)
+
+
+def test_a_history_under_another_signature_is_refused(stopping: SmallFederation) -> None:
+    honest = signed_end(stopping, 1, (0.1, 0.3, 0.2))
+    swapped = replace(honest, history=signed_end(stopping, 1, (0.1, 0.4, 0.2)).history)
+    rule = str(refused_rule(market.receive(after_rounds(stopping), swapped)))
+    assert "not the pinned coordinator's" in rule
+
+
+def signed_end(federation: SmallFederation, final: int, values: Sequence[float]) -> RunClosed:
+    history = tuple(Release(sha256(f"model {n}".encode()), value) for n, value in enumerate(values, start=1))
+    model_hash = sha256(f"model {final}".encode())
+    checkpoint = checkpoint_of(federation, size=50)
+    closed = RunClosed(federation.plan.run, len(values), model_hash, history, checkpoint, b"")
+    return replace(closed, signature=federation.coordinator_key.sign(closed.signed_bytes()))
+
+
+@pytest.mark.parametrize("validation", [-0.1, 1.5, float("nan"), float("inf")])
+def test_a_metric_out_of_range_is_not_contributed(stopping: SmallFederation, validation: float) -> None:
+    training = market.receive(after_rounds(stopping), task_of(stopping)).state
+    assert isinstance(training, market.Training)
+    transition = training.trained(replace(local_update(), validation=validation))
+    (leave,) = messages(transition)
+    assert isinstance(leave, FromClient)
+    assert leave.body == Withdrawal("the validation metric is not in 0 .. 1")
+
+
+def test_a_market_may_refuse_to_release_its_metric(stopping: SmallFederation) -> None:
+    private = NodePolicy(n_min=3, max_colluding=1, max_rounds=100, max_clip_norm=100.0)
+    idle = market.Idle(stopping.node("fr", policy=private), market.Memory())
+    rule = "this market does not release its validation metric"
+    assert refused_rule(market.receive(idle, task_of(stopping))) == rule

@@ -7,8 +7,9 @@ import pytest
 
 from fecosr.errors import MisuseError
 from fecosr.federation.aggregation import Vector, parameters_hash, sum_hash
-from fecosr.federation.coordinator import GivenUp, Stopped, open_run
-from fecosr.federation.effects import AttemptClaimed, CheckpointKept, SumOpened
+from fecosr.federation.coordinator import Finishing, GivenUp, Stopped, open_run
+from fecosr.federation.effects import AttemptClaimed, CheckpointKept, ReleaseSeen, SumOpened
+from fecosr.federation.ending import EarlyStopping
 from fecosr.federation.node import Refused
 from fecosr.federation.optimisers import Adaptive, ServerOptimiser, Sgd
 from fecosr.federation.run import FederationRun, run_federation
@@ -368,3 +369,108 @@ def test_others_do_not_stand_in_for_invited_markets_that_stay_away() -> None:
     run.time_passes()
     deliver_all(run)
     assert [body.survivors for body in bodies(run, RoundReleased)] == [tuple(called[:3])]
+
+
+class Rehearsed(SmallFederation):
+    """Let every market measure the same, as told round by round."""
+
+    def __init__(self, *validations: float, patience: int = 1, **changes: object) -> None:
+        values: dict[str, object] = {
+            "rounds": 12,
+            "releases_validation": True,
+            "early_stopping": EarlyStopping(patience, min_rounds=2),
+        }
+        super().__init__(["de", "fr", "jp", "uk"], **{**values, **changes})
+        self.validations = validations
+
+    def validation(self, name: NodeId, round_number: int) -> float | None:
+        return self.validations[min(round_number, len(self.validations)) - 1]
+
+
+def test_the_mean_metric_is_weighted_like_the_updates_and_released() -> None:
+    federation = SmallFederation(["de", "fr", "jp", "uk"], releases_validation=True)
+    run = undisturbed(federation)
+    for body in bodies(run, RoundReleased):
+        weights = {name: federation.num_users(name) / 100 for name in federation.names}
+        metrics = {name: federation.validation(name, body.round) or 0.0 for name in federation.names}
+        mean = sum(weights[name] * metrics[name] for name in federation.names) / sum(weights.values())
+        assert body.validation == pytest.approx(mean, abs=1e-6)
+        assert seen(run, "round_released", round=body.round, validation=body.validation)
+    for records in run.records.values():
+        told = [record.release.validation for record in records if isinstance(record, ReleaseSeen)]
+        assert told == [body.validation for body in bodies(run, RoundReleased)]
+
+
+def test_a_market_without_validation_users_has_no_part_in_the_mean() -> None:
+    class Blind(SmallFederation):
+        def validation(self, name: NodeId, round_number: int) -> float | None:
+            return None if name == "uk" else 0.5
+
+    run = undisturbed(Blind(["de", "fr", "jp", "uk"], releases_validation=True))
+    assert [body.validation for body in bodies(run, RoundReleased)] == pytest.approx([0.5, 0.5], abs=1e-6)
+
+
+def test_a_plan_that_hides_the_metric_never_sends_it() -> None:
+    hidden = SmallFederation(["de", "fr", "jp", "uk"])
+    shown = SmallFederation(["de", "fr", "jp", "uk"], releases_validation=True)
+    run = undisturbed(hidden)
+    assert [body.validation for body in bodies(run, RoundReleased)] == [None, None]
+    lengths = {len(total) for total in run.sums.values()}
+    assert {length + 2 for length in lengths} == {len(total) for total in undisturbed(shown).sums.values()}
+
+
+def test_a_run_ends_early_with_its_best_model() -> None:
+    federation = Rehearsed(0.1, 0.2, 0.4, 0.3, 0.35, patience=2)
+    run = undisturbed(federation)
+    released = bodies(run, RoundReleased)
+    assert len(released) == 5
+    # Round 3 measured what round 2 released.
+    assert bodies(run, RunCompleted) == [RunCompleted(5, released[1].model_out)]
+    assert set(run.fine_tuning.values()) == {released[1].model_out}
+    assert run.coordinator == Stopped(completed=True, reason="", missing=())
+    assert not any(event == "refused" for _, event, _ in run.log)
+    assert seen(run, "run_completed", rounds=5, final_round=2)
+
+
+def test_a_run_that_always_improves_has_all_its_rounds() -> None:
+    run = undisturbed(Rehearsed(0.1, 0.2, 0.3, 0.4, rounds=4))
+    released = bodies(run, RoundReleased)
+    # The model of the last round was never measured.
+    assert bodies(run, RunCompleted) == [RunCompleted(4, released[2].model_out)]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_a_coordinator_that_dies_after_any_round_still_ends_with_the_best_model(number: int) -> None:
+    federation = Rehearsed(0.1, 0.2, 0.4, 0.3, 0.35, patience=2, server=Adaptive("adam", 0.1))
+    run = start(federation)
+    deliver_until(run, "round_released", round=number)
+    run.coordinator_restarts(federation.setup)
+    deliver_all(run)
+    released = bodies(run, RoundReleased)
+    assert bodies(run, RunCompleted) == [RunCompleted(5, released[1].model_out)]
+    assert set(run.fine_tuning.values()) == {released[1].model_out}
+    assert not any(event == "refused" for _, event, _ in run.log)
+
+
+def test_a_coordinator_that_comes_back_at_the_end_hands_the_best_model_over() -> None:
+    federation = Rehearsed(0.1, 0.2, 0.4, 0.3, 0.35, patience=2)
+    run = start(federation)
+    deliver_until(run, "run_completed")
+    run.coordinator_restarts(federation.setup)
+    assert isinstance(run.coordinator, Finishing)
+    best = bodies(run, RoundReleased)[1].model_out
+    assert run.coordinator.progress.model_hash == parameters_hash(run.coordinator.progress.parameters) == best
+    deliver_all(run)
+    assert set(run.fine_tuning.values()) == {best}
+
+
+def test_a_market_that_missed_rounds_checks_the_end_by_its_history() -> None:
+    federation = Rehearsed(0.1, 0.2, 0.4, 0.3, 0.35, patience=2)
+    run = start(federation)
+    deliver_until(run, "phase_started", round=2, phase=Phase.MASKED_INPUT.value)
+    run.node_crashes(NodeId("jp"))
+    deliver_until(run, "round_released", round=2)
+    run.node_arrives(federation.node("jp"))
+    deliver_all(run)
+    assert run.fine_tuning.keys() == set(federation.names)
+    assert not any(event == "refused" for _, event, _ in run.log)

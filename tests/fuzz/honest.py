@@ -12,6 +12,7 @@ from fecosr.federation.messages import (
     NodeMessage,
     Outcome,
     Rejected,
+    Release,
     RoundClosed,
     RoundManifest,
     RoundTask,
@@ -70,9 +71,9 @@ def coordinator_messages() -> tuple[bytes, ...]:
     signature = bytes(64)
     messages: list[CoordinatorMessage] = [
         RoundTask(_MANIFEST, signature),
-        RoundClosed(1, 1, Outcome.RELEASED, "", checkpoint()),
-        RoundClosed(1, 1, Outcome.ABORTED, "too_few_inputs", checkpoint()),
-        RunClosed(RUN, 1, bytes(32), checkpoint(), signature),
+        RoundClosed(1, 1, Outcome.RELEASED, "", Release(bytes(32), 0.25), checkpoint()),
+        RoundClosed(1, 1, Outcome.ABORTED, "too_few_inputs", None, checkpoint()),
+        RunClosed(RUN, 1, bytes(32), (Release(bytes(32), None),), checkpoint(), signature),
         Rejected("another plan"),
         *(FromServer(1, 1, body) for body in bodies),
     ]

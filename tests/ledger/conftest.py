@@ -60,6 +60,7 @@ def bodies(key: SigningKey) -> tuple[Body, ...]:
             model_in=digest,
             model_out=digest,
             optimiser_state=digest,
+            validation=0.25,
             privacy_event="non_private",
         ),
         CoordinatorRestarted(1, 2),

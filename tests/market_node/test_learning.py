@@ -60,7 +60,7 @@ def test_training_yields_an_update_of_the_model_it_was_given(market: MarketSeque
     log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     shared = initial_shared_vector(PLAN.encoder, PLAN.semantics, seed=1)
     with capture_logs() as lines:
-        result = MarketTrainer(learner, log).train(manifest(1), shared)
+        result = MarketTrainer(learner, False, log).train(manifest(1), shared)
     assert result.model_hash == sha256(b"model")
     assert result.update.shape == (learner.num_shared_parameters,)
     assert np.any(result.update != 0)
@@ -72,7 +72,7 @@ def test_training_again_for_a_retry_yields_the_same_update(market: MarketSequenc
     log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     shared = initial_shared_vector(PLAN.encoder, PLAN.semantics, seed=1)
     first, second = (
-        MarketTrainer(MarketLearner(market, learning_settings(PLAN, CONFIG), seed=1), log).train(
+        MarketTrainer(MarketLearner(market, learning_settings(PLAN, CONFIG), seed=1), False, log).train(
             manifest(2), shared
         )
         for _ in range(2)

@@ -6,7 +6,8 @@ import pytest
 from fecosr.crypto.labels import sha256
 from fecosr.crypto.signatures import SigningKey
 from fecosr.errors import ConfigError, LedgerError, ProtocolViolation, StorageError
-from fecosr.federation.effects import AttemptClaimed, CheckpointKept, SumOpened
+from fecosr.federation.effects import AttemptClaimed, CheckpointKept, ReleaseSeen, SumOpened
+from fecosr.federation.messages import Release
 from fecosr.federation.node import Memory
 from fecosr.ids import NodeId, RunId
 from fecosr.ledger.checkpoint import sign_checkpoint
@@ -48,6 +49,16 @@ def test_the_model_of_every_round_is_remembered(tmp_path: Path) -> None:
         state.persist(AttemptClaimed(10, 1, later))
     with opened(tmp_path) as state:
         assert state.memory().models == {1: earlier, 10: later}
+
+
+def test_what_was_released_is_remembered(tmp_path: Path) -> None:
+    first, second = Release(MODEL, None), Release(sha256(b"later"), 0.1)
+    with opened(tmp_path) as state:
+        state.persist(ReleaseSeen(1, first))
+    with opened(tmp_path) as state:
+        state.persist(ReleaseSeen(10, second))
+    with opened(tmp_path) as state:
+        assert state.memory().releases == {1: first, 10: second}
 
 
 def test_a_claim_that_is_refused_changes_no_model(tmp_path: Path) -> None:

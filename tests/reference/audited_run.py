@@ -203,6 +203,7 @@ def attempt_bodies(
         model_in=manifest.model_hash,
         model_out=model_out,
         optimiser_state=OptimiserState().hash(),
+        validation=None,
         privacy_event="non_private",
     )
     survivors = SurvivorsFixed(*numbers, ended.survivors, dropouts)

@@ -14,6 +14,7 @@ from fecosr.federation.messages import (
     NodeMessage,
     Outcome,
     Rejected,
+    Release,
     RoundClosed,
     RoundManifest,
     RoundTask,
@@ -103,6 +104,7 @@ manifests = st.builds(
     max_colluding=st.integers(0, 2**32 - 1),
     ring_bits=st.sampled_from(RING_BITS),
 )
+releases = st.builds(Release, hashes, st.none() | st.floats(0, 1))
 checkpoints = st.builds(Checkpoint, runs, st.integers(1, 2**63), hashes, signatures)
 
 node_messages: st.SearchStrategy[NodeMessage] = st.one_of(
@@ -114,8 +116,16 @@ node_messages: st.SearchStrategy[NodeMessage] = st.one_of(
 coordinator_messages: st.SearchStrategy[CoordinatorMessage] = st.one_of(
     st.builds(RoundTask, manifests, signatures),
     st.builds(FromServer, counters, counters, server_messages),
-    st.builds(RoundClosed, counters, counters, st.just(Outcome.RELEASED), st.just(""), checkpoints),
-    st.builds(RoundClosed, counters, counters, st.just(Outcome.ABORTED), reasons, checkpoints),
-    st.builds(RunClosed, runs, st.integers(0, 2**32 - 1), hashes, checkpoints, signatures),
+    st.builds(RoundClosed, counters, counters, st.just(Outcome.RELEASED), st.just(""), releases, checkpoints),
+    st.builds(RoundClosed, counters, counters, st.just(Outcome.ABORTED), reasons, st.none(), checkpoints),
+    st.builds(
+        RunClosed,
+        runs,
+        st.integers(0, 2**32 - 1),
+        hashes,
+        st.lists(releases, max_size=4).map(tuple),
+        checkpoints,
+        signatures,
+    ),
     st.builds(Rejected, reasons),
 )

@@ -12,6 +12,7 @@ from fecosr.crypto.signatures import SigningKey
 from fecosr.federation.aggregation import Vector
 from fecosr.federation.cohort import Roster
 from fecosr.federation.contribution import LocalUpdate, NodeSetup
+from fecosr.federation.ending import EarlyStopping
 from fecosr.federation.messages import RoundManifest
 from fecosr.federation.optimisers import Sgd
 from fecosr.federation.plan import FederationPlan
@@ -42,6 +43,8 @@ class SmallFederation:
             "participation": 1.0,
             "clip_norm": 10.0,
             "ring_bits": 32,
+            "releases_validation": False,
+            "early_stopping": None,
             "max_loss": 20.0,
             "reference_num_users": 100,
             "weight_exponent": 1.0,
@@ -63,7 +66,9 @@ class SmallFederation:
             "identity": self.keys[NodeId(name)],
             "roster": self.roster,
             "plan": self.plan,
-            "policy": NodePolicy(n_min=3, max_colluding=1, max_rounds=100, max_clip_norm=100.0),
+            "policy": NodePolicy(
+                n_min=3, max_colluding=1, max_rounds=100, max_clip_norm=100.0, release_validation=True
+            ),
             "num_parameters": NUM_PARAMETERS,
             "version": "test",
         }
@@ -83,7 +88,17 @@ class SmallFederation:
     def train(self, name: NodeId, manifest: RoundManifest, parameters: Vector) -> LocalUpdate:
         assert len(parameters) == NUM_PARAMETERS
         self.trained.append((name, manifest.round, manifest.attempt))
-        return LocalUpdate(manifest.model_hash, self.update(name), self.num_users(name), 1.5)
+        return LocalUpdate(
+            manifest.model_hash,
+            self.update(name),
+            self.num_users(name),
+            1.5,
+            validation=self.validation(name, manifest.round),
+        )
+
+    def validation(self, name: NodeId, round_number: int) -> float | None:
+        """Return what this market measures of the model a round starts from; a test may replace it."""
+        return 0.1 * round_number + 0.01 * self.names.index(name)
 
     def entropy(self, name: NodeId) -> bytes:
         self._drawn += 1
@@ -108,6 +123,7 @@ def plan_text(values: Mapping[str, Any]) -> str:
             **{name: values[name] for name in aggregation},
             "server": asdict(values["server"]),
         },
-        "privacy": {"mode": "none"},
+        "privacy": {"mode": "none", "validation": "released" if values["releases_validation"] else "hidden"},
+        "early_stopping": asdict(values["early_stopping"] or EarlyStopping(0, 2)),
     }
     return json.dumps(plan, sort_keys=True, separators=(",", ":"))

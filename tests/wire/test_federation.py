@@ -29,7 +29,10 @@ def manifest() -> pb.RoundManifest:
 
 
 def round_closed() -> pb.RoundClosed:
-    return pb.RoundClosed(round=1, attempt=1, outcome=pb.OUTCOME_RELEASED, checkpoint=checkpoint())
+    release = pb.Release(model_hash=bytes(32), validation=0.5)
+    return pb.RoundClosed(
+        round=1, attempt=1, outcome=pb.OUTCOME_RELEASED, checkpoint=checkpoint(), release=release
+    )
 
 
 @pytest.mark.parametrize(
@@ -92,6 +95,7 @@ def test_only_an_aborted_round_has_a_reason_and_it_must() -> None:
     with pytest.raises(MalformedError, match="a released round has no reason"):
         federation.decode_round_closed(message)
     message.outcome = pb.OUTCOME_ABORTED
+    message.ClearField("release")
     assert federation.decode_round_closed(message).reason == "too few survivors"
     message.reason = ""
     with pytest.raises(MalformedError, match="reason must be"):
@@ -119,3 +123,42 @@ def test_goodbyes_are_checked() -> None:
         federation.decode_finished(pb.Finished())
     with pytest.raises(MalformedError, match="reason"):
         federation.decode_rejected(pb.Rejected())
+
+
+@pytest.mark.parametrize("validation", [-0.1, 1.1, math.nan, math.inf])
+def test_a_metric_that_cannot_be_is_refused(validation: float) -> None:
+    with pytest.raises(MalformedError, match=r"validation must be in 0 \.\. 1"):
+        federation.decode_release(pb.Release(model_hash=bytes(32), validation=validation))
+
+
+def test_a_release_without_a_metric_is_not_one_with_metric_zero() -> None:
+    assert federation.decode_release(pb.Release(model_hash=bytes(32))).validation is None
+    assert federation.decode_release(pb.Release(model_hash=bytes(32), validation=0.0)).validation == 0.0
+    with pytest.raises(MalformedError, match="model_hash"):
+        federation.decode_release(pb.Release(model_hash=bytes(31)))
+
+
+def test_a_release_goes_with_a_released_round_only() -> None:
+    message = round_closed()
+    message.ClearField("release")
+    with pytest.raises(MalformedError, match="RoundClosed lacks release"):
+        federation.decode_round_closed(message)
+    message = round_closed()
+    message.outcome, message.reason = pb.OUTCOME_ABORTED, "bad_sum"
+    with pytest.raises(MalformedError, match="an aborted round has no release"):
+        federation.decode_round_closed(message)
+
+
+def test_a_history_has_an_end() -> None:
+    release = pb.Release(model_hash=bytes(32))
+    closed = pb.RunClosed(
+        run="r1",
+        model_hash=bytes(32),
+        signature=bytes(64),
+        checkpoint=checkpoint(),
+        history=[release] * 10_000,
+    )
+    assert len(federation.decode_run_closed(closed).history) == 10_000
+    closed.history.append(release)
+    with pytest.raises(MalformedError, match="more than 10000"):
+        federation.decode_run_closed(closed)

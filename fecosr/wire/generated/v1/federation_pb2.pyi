@@ -1,8 +1,9 @@
 from fecosr.wire.generated.v1 import secagg_pb2 as _secagg_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from typing import ClassVar as _ClassVar, Mapping as _Mapping, Optional as _Optional, Union as _Union
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -91,33 +92,45 @@ class FromServer(_message.Message):
     body: _secagg_pb2.ServerMessage
     def __init__(self, round: _Optional[int] = ..., attempt: _Optional[int] = ..., body: _Optional[_Union[_secagg_pb2.ServerMessage, _Mapping]] = ...) -> None: ...
 
+class Release(_message.Message):
+    __slots__ = ("model_hash", "validation")
+    MODEL_HASH_FIELD_NUMBER: _ClassVar[int]
+    VALIDATION_FIELD_NUMBER: _ClassVar[int]
+    model_hash: bytes
+    validation: float
+    def __init__(self, model_hash: _Optional[bytes] = ..., validation: _Optional[float] = ...) -> None: ...
+
 class RoundClosed(_message.Message):
-    __slots__ = ("round", "attempt", "outcome", "reason", "checkpoint")
+    __slots__ = ("round", "attempt", "outcome", "reason", "checkpoint", "release")
     ROUND_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
     round: int
     attempt: int
     outcome: Outcome
     reason: str
     checkpoint: Checkpoint
-    def __init__(self, round: _Optional[int] = ..., attempt: _Optional[int] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., reason: _Optional[str] = ..., checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ...) -> None: ...
+    release: Release
+    def __init__(self, round: _Optional[int] = ..., attempt: _Optional[int] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., reason: _Optional[str] = ..., checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ..., release: _Optional[_Union[Release, _Mapping]] = ...) -> None: ...
 
 class RunClosed(_message.Message):
-    __slots__ = ("run", "rounds", "model_hash", "checkpoint", "signature")
+    __slots__ = ("run", "rounds", "model_hash", "checkpoint", "signature", "history")
     RUN_FIELD_NUMBER: _ClassVar[int]
     ROUNDS_FIELD_NUMBER: _ClassVar[int]
     MODEL_HASH_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     run: str
     rounds: int
     model_hash: bytes
     checkpoint: Checkpoint
     signature: bytes
-    def __init__(self, run: _Optional[str] = ..., rounds: _Optional[int] = ..., model_hash: _Optional[bytes] = ..., checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ..., signature: _Optional[bytes] = ...) -> None: ...
+    history: _containers.RepeatedCompositeFieldContainer[Release]
+    def __init__(self, run: _Optional[str] = ..., rounds: _Optional[int] = ..., model_hash: _Optional[bytes] = ..., checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ..., signature: _Optional[bytes] = ..., history: _Optional[_Iterable[_Union[Release, _Mapping]]] = ...) -> None: ...
 
 class Finished(_message.Message):
     __slots__ = ("model_hash",)
