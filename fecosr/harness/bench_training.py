@@ -27,8 +27,10 @@ from fecosr.recommender.losses import soft_cross_entropy
 from fecosr.recommender.model import ItemTableModel, real_positions
 from fecosr.recommender.settings import EncoderSettings, Precision
 from fecosr.recommender.soft_targets import SoftTargets, hard_targets
+from fecosr.training.devices import torch_device
 from fecosr.training.epochs import train_epoch, train_step
 from fecosr.training.prepared import PreparedMarket, prepare_without_semantics
+from fecosr.training.settings import Device
 
 NUM_USERS: Final = 22_363
 NUM_ITEMS: Final = 12_101
@@ -46,12 +48,16 @@ MEGABYTE: Final = 1e6
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def measure(num_users: int = NUM_USERS, num_items: int = NUM_ITEMS) -> list[Figure]:
-    """Return the figures of training: whole steps, S2CE beside CE, memory, and an epoch beside a peer's."""
-    data = prepare_without_semantics(_market(num_users, num_items, np.random.default_rng(0)))
+def measure(num_users: int = NUM_USERS, num_items: int = NUM_ITEMS, device: Device = "cpu") -> list[Figure]:
+    """Return the figures of training: whole steps, S2CE beside CE, memory, and an epoch beside a peer's.
+
+    Memory is that of the processor's kernel, whatever the device.
+    """
+    market = _market(num_users, num_items, np.random.default_rng(0))
+    data = prepare_without_semantics(market).on(torch_device(device))
     return [
         *_steps(data),
-        _s2ce_beside_ce(num_items),
+        _s2ce_beside_ce(num_items, data.device),
         _memory(),
         *_epochs(data),
     ]
@@ -96,14 +102,16 @@ def _steps(data: PreparedMarket, num_batches: int = 12) -> list[Figure]:
     ]
 
 
-def _s2ce_beside_ce(num_items: int) -> Figure:
+def _s2ce_beside_ce(num_items: int, device: torch.device) -> Figure:
     """Return the seconds of S2CE, forward and backward, beside cross-entropy with the same kernel."""
-    states, items, targets = _problem(ROWS, num_items)
+    states, items, targets = (part.detach().to(device) for part in _problem(ROWS, num_items))
+    states.requires_grad_()
+    items.requires_grad_()
     neighbours = (torch.arange(num_items)[:, None] + torch.arange(NUM_NEIGHBOURS) * 97) % num_items
     soft = SoftTargets(torch.full(neighbours.shape, 1 / NUM_NEIGHBOURS), neighbours)
     ours, reference = _in_turns(
         [
-            partial(_gradients, partial(soft_cross_entropy, soft=kind), states, items, targets)
+            partial(_gradients, partial(soft_cross_entropy, soft=kind.to(device)), states, items, targets)
             for kind in (soft, hard_targets(num_items))
         ],
         turns=15,
@@ -135,7 +143,7 @@ def _epochs(data: PreparedMarket) -> list[Figure]:
         [
             partial(_our_epoch, *_model(data), data, "float32"),
             partial(_our_epoch, *_model(data), data, "bfloat16"),
-            partial(_padded_epoch, PaddedSASRec(data.num_items), data.split.train),
+            partial(_padded_epoch, PaddedSASRec(data.num_items).to(data.device), data.split.train),
         ],
         turns=2,
     )
@@ -155,7 +163,7 @@ def _epochs(data: PreparedMarket) -> list[Figure]:
 def _model(data: PreparedMarket) -> tuple[ItemTableModel, torch.optim.Optimizer]:
     torch.manual_seed(0)
     encoder = EncoderSettings(dimension=DIMENSION, num_blocks=2, max_length=MAX_LENGTH)
-    model = ItemTableModel(encoder, data.num_items).train()
+    model = ItemTableModel(encoder, data.num_items).to(data.device).train()
     return model, torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, fused=True)
 
 
@@ -173,10 +181,11 @@ def _our_steps(
 def _dense_steps(model: ItemTableModel, optimiser: torch.optim.Optimizer, batches: Sequence[Batch]) -> None:
     """Take the same steps with all logits at once, as every tutorial does."""
     for batch in batches:
-        inputs = torch.from_numpy(batch.inputs)  # [B, L]
-        real = real_positions(torch.from_numpy(batch.lengths), inputs.shape[1])  # [B, L]
+        device = model.items.device
+        inputs = torch.from_numpy(batch.inputs).to(device)  # [B, L]
+        real = real_positions(torch.from_numpy(batch.lengths).to(device), inputs.shape[1])  # [B, L]
         states = model.states(model.items, inputs)[real]  # [N, D]
-        loss = _dense_loss(states, model.items, torch.from_numpy(batch.targets)[real])
+        loss = _dense_loss(states, model.items, torch.from_numpy(batch.targets).to(device)[real])
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -213,6 +222,8 @@ def _in_turns(tasks: Sequence[Callable[[], None]], turns: int = 3) -> list[float
         for task, found in zip(tasks, seconds, strict=True):
             start = time.perf_counter()
             task()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()  # A kernel that was started is not yet one that has run.
             if turn:
                 found.append(time.perf_counter() - start)
     return [median(found) for found in seconds]
@@ -262,7 +273,8 @@ class PaddedSASRec(nn.Module):
             for _ in range(num_blocks)
         )
         self.norm = nn.LayerNorm(DIMENSION)
-        self.later = nn.Transformer.generate_square_subsequent_mask(MAX_LENGTH)
+        self.later: Tensor
+        self.register_buffer("later", nn.Transformer.generate_square_subsequent_mask(MAX_LENGTH))
         self.optimiser = torch.optim.Adam(self.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.98))
 
     def step(self, inputs: Tensor, positives: Tensor, negatives: Tensor) -> None:
@@ -286,6 +298,7 @@ class PaddedSASRec(nn.Module):
 def _padded_epoch(model: PaddedSASRec, sequences: Sequence[ItemArray]) -> None:
     """Show a padded model every user once, in random order."""
     rng = np.random.default_rng(3)
+    device = model.items.weight.device
     order = rng.permutation(len(sequences))
     for start in range(0, len(order), BATCH_SIZE):
         users = order[start : start + BATCH_SIZE]
@@ -296,4 +309,4 @@ def _padded_epoch(model: PaddedSASRec, sequences: Sequence[ItemArray]) -> None:
             inputs[row, MAX_LENGTH - len(recent) + 1 :] = recent[:-1]
             positives[row, MAX_LENGTH - len(recent) + 1 :] = recent[1:]
         negatives = rng.integers(1, model.num_items + 1, size=inputs.shape) * (positives > 0)
-        model.step(torch.from_numpy(inputs), torch.from_numpy(positives), torch.from_numpy(negatives))
+        model.step(*(torch.from_numpy(part).to(device) for part in (inputs, positives, negatives)))
