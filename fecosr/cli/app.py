@@ -215,6 +215,30 @@ def demo(
 
 
 @app.command()
+def yardstick(
+    data: Annotated[
+        Path, typer.Option("--data", help="Beauty.txt.gz, its folder, or another file of user sequences.")
+    ],
+    *,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of initial parameters and batches.")] = 0,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Of the processor.")] = 1,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], typer.Option("--device", help="Where to train; auto finds a GPU.")
+    ] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Train the encoder alone on public data and rank its test targets, beside what others have published.
+
+    Leave-one-out, whole catalogue, history left out; the epoch is chosen on validation targets.
+
+    Examples: fecosr yardstick --data amazon-beauty; fecosr yardstick --data Beauty.txt.gz --threads 2 --json
+    """
+    from fecosr.cli.yardstick import print_yardstick
+
+    print_yardstick(data, seed=seed, threads=threads, device=device, as_json=as_json)
+
+
+@app.command()
 def simulate(
     *,
     nodes: Annotated[int, typer.Option("--nodes", min=2, max=9999, help="How many nodes.")],
