@@ -62,13 +62,13 @@ def _in_time(scenario: Scenario, evidence: Evidence) -> Verdict:
 
 def _rounds(scenario: Scenario, observation: Observation) -> Verdict:
     expected = scenario.expected_rounds()
+    fewest, most = expected[0], expected[-1]
+    expectation = f"{most if fewest == most else f'{fewest} to {most}'} rounds released"
     found = observation.completed_rounds
     if found is None:
         last = max(observation.released, default=0)
-        return Verdict(
-            f"{expected} rounds released", False, f"the run never completed; the last was round {last}"
-        )
-    return Verdict(f"{expected} rounds released", found == expected, f"{found} were")
+        return Verdict(expectation, False, f"the run never completed; the last was round {last}")
+    return Verdict(expectation, found in expected, f"{found} were")
 
 
 def _kills(scenario: Scenario, observation: Observation) -> Iterator[Verdict]:

@@ -50,7 +50,7 @@ class Expect(Section):
     """State what must hold when everything is over. Every fault must also have happened.
 
     Attributes:
-        rounds: rounds released; without it, as many as the plan has.
+        rounds: rounds released; without it, as many as the plan has, or as it demands when it may end early.
         dropouts: per round, which markets are not in the sum; without it, what the faults imply.
         fine_tuned: which markets must end with a model and figures of their own.
         methods: methods that must have figures in each of those markets.
@@ -115,9 +115,13 @@ class Scenario(Section):
         """Return what is done to the `times`-th start of `target`, from 1."""
         return dict(enumerate(self.faults_of(target), start=1)).get(times)
 
-    def expected_rounds(self) -> int:
-        """Return how many rounds must be released."""
-        return self.plan.run.rounds if self.expect.rounds is None else self.expect.rounds
+    def expected_rounds(self) -> range:
+        """Return how many rounds may be released; that a run ended where it should is the audit's to say."""
+        most = self.plan.run.rounds
+        if self.expect.rounds is not None:
+            return range(self.expect.rounds, self.expect.rounds + 1)
+        early = self.plan.early_stopping
+        return range(early.min_rounds if early.patience else most, most + 1)
 
     def expected_dropouts(self) -> dict[int, tuple[str, ...]]:
         """Return which markets must be missing from which rounds, rounds without any left out."""

@@ -9,6 +9,7 @@ from fecosr.config.parties import Address, MarketName, ReportSection
 from fecosr.config.plan import Plan
 from fecosr.config.toml import Section, load
 from fecosr.data.settings import DataSettings
+from fecosr.federation.cohort import num_invited
 from fecosr.federation.policy import NodePolicy
 from fecosr.ids import NodeId
 from fecosr.secagg.parameters import MAX_CLIENTS
@@ -102,6 +103,12 @@ def check_markets(plan: Plan, markets: Sequence[MarketSection]) -> None:
     if plan.cohort.n_min > len(names):
         raise ValueError(
             f"plan.cohort.n_min is {plan.cohort.n_min}, there are {len(names)} markets: no round could open"
+        )
+    count = num_invited(plan.cohort.participation, len(names))
+    if count < plan.cohort.n_min:
+        raise ValueError(
+            f"plan.cohort.n_min is {plan.cohort.n_min}, plan.cohort.participation invites {count} of "
+            f"{len(names)} markets: no round could open"
         )
 
 

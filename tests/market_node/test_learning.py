@@ -78,3 +78,15 @@ def test_training_again_for_a_retry_yields_the_same_update(market: MarketSequenc
         for _ in range(2)
     )
     np.testing.assert_array_equal(first.update, second.update)
+
+
+def test_the_received_model_is_measured_only_when_the_plan_says_so(market: MarketSequences) -> None:
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    learner = MarketLearner(market, learning_settings(PLAN, CONFIG), seed=1)
+    shared = initial_shared_vector(PLAN.encoder, PLAN.semantics, seed=1)
+    measured = MarketTrainer(learner, True, log).train(manifest(1), shared)
+    silent = MarketTrainer(learner, False, log).train(manifest(1), shared)
+    assert measured.validation == learner.evaluate_shared(shared, "validation").ndcg_10
+    assert silent.validation is None
+    # Measuring draws no random numbers that training would have drawn.
+    np.testing.assert_array_equal(measured.update, silent.update)

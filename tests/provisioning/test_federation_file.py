@@ -29,6 +29,7 @@ def test_the_coordinator_binds_every_interface_at_its_port_unless_told_otherwise
     [
         ('name = "de"', 'name = "ca"', "two markets are called ca"),
         ("n_min = 2", "n_min = 3", "n_min is 3, there are 2 markets: no round could open"),
+        ("n_min = 2", "n_min = 2\nparticipation = 0.4", "invites 1 of 2 markets: no round could open"),
         ("num_threads = 2", "num_thread = 2", "markets.1.num_thread: unknown key"),
         ("rounds = 4", "round = 4", r":7: plan.run.round: unknown key|:4: plan.run.rounds: is missing"),
         ('mode = "none"', 'mode = "maybe"', ":14: plan.privacy.mode"),
