@@ -38,6 +38,7 @@ class Label(StrEnum):
     KIT_PACKAGE = "fecosr/v1/kit-package"
     NOISE = "fecosr/v1/noise"
     USER_SAMPLING = "fecosr/v1/user-sampling"
+    PRIVATE_STEP = "fecosr/v1/private-step"
 
 
 def encode(label: Label, *parts: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """Per-user vectors become integers of bounded norm, their noisy sum ring elements, and that sum reals."""
 
 import math
-from collections.abc import Iterable
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,47 +11,94 @@ from fecosr.privacy.clipping import l2_norm
 from fecosr.privacy.discrete_gaussian import BLOCK_DRAWS, NoiseStream
 from fecosr.privacy.integer_mechanism import IntegerMechanism
 
-_SHRINK = 1.0 - 2.0**-20
+_SHRINK: Final = 1.0 - 2.0**-20
 """Applied as often as rounding carries a norm over the bound, which is hardly ever once."""
+_SAFE_SQUARES: Final = (1e-30, 1e30)
+"""Between these a sum of float32 squares neither vanishes nor overflows."""
+_SAFE_FACTORS: Final = (1e-30, 1e30)
+"""Outside of these float32 cannot hold the factor."""
 
 FloatVector = npt.NDArray[np.float32]
 IntegerVector = npt.NDArray[np.int64]
 
 
-def to_units(contribution: FloatVector, mechanism: IntegerMechanism) -> npt.NDArray[np.int32]:
-    """Return what one user adds to the sum, int32 [P]: clipped, in units, rounded toward zero.
+class UserSum:
+    """Add up what the users of one node contribute, each clipped and rounded toward zero, in whole units.
 
     Args:
-        contribution: float32 [P]. One that is not finite counts as zero: that must neither spoil the sum nor,
-            by an error, tell anybody that a certain user took part.
         mechanism: clip_norm and unit.
 
-    Raises:
-        MisuseError: not a float32 vector of this mechanism.
-
     Guarantees:
-        Sensitivity: the L2 norm of the result is at most clip_units, exactly; it is computed in integers.
+        Sensitivity: the L2 norm of what one call of `add` adds is at most clip_units, exactly; it is computed
+        from integers. Memory for it is kept, because new memory would cost more than the arithmetic.
     """
-    if contribution.dtype != np.float32 or contribution.shape != (mechanism.num_parameters,):
-        raise MisuseError(f"a contribution is float32 [{mechanism.num_parameters}]")
-    norm = _norm(contribution)
-    if not 0.0 < norm < math.inf:
-        return np.zeros(len(contribution), np.int32)
-    factor = mechanism.clip_units * min(1.0 / norm, 1.0 / mechanism.clip_norm)
-    bound = mechanism.clip_units**2
-    units = _scaled(contribution, factor)
-    while _squared_norm(units) > bound:
-        factor *= _SHRINK
-        units = _scaled(contribution, factor)
-    return units
 
+    def __init__(self, mechanism: IntegerMechanism) -> None:
+        self._mechanism = mechanism
+        # Integers below 2^53 are exact in float64, and so are their sums, in any order.
+        self._total = np.zeros(mechanism.num_parameters)
+        self._scaled = np.empty(mechanism.num_parameters, np.float32)
+        self._units = np.empty(mechanism.num_parameters)
 
-def add_contributions(
-    total: IntegerVector, contributions: Iterable[FloatVector], mechanism: IntegerMechanism
-) -> None:
-    """Add what every user of a batch contributes, in place, to the sum over the users so far, int64 [P]."""
-    for contribution in contributions:
-        np.add(total, to_units(contribution, mechanism), out=total)
+    def add(self, contribution: FloatVector, rows: npt.NDArray[np.int64] | None = None) -> None:
+        """Add one user.
+
+        Args:
+            contribution: float32 [S]. One that is not finite counts as zero: that must neither spoil the sum
+                nor, by an error, tell that a certain user took part.
+            rows: where the last of its values belong, each place once; those before belong to the first
+                places of the sum. None if S = P.
+
+        Raises:
+            MisuseError: not a float32 vector of at most P values.
+        """
+        num_places = self._mechanism.num_parameters
+        if contribution.dtype != np.float32 or contribution.ndim != 1 or len(contribution) > num_places:
+            raise MisuseError(f"a contribution is float32 of at most {num_places} values")
+        if rows is None and len(contribution) != num_places:
+            raise MisuseError(f"a contribution without rows is float32 [{num_places}]")
+        units = self._clipped(contribution)
+        dense = len(contribution) - (0 if rows is None else len(rows))
+        self._total[:dense] += units[:dense]
+        if rows is not None:
+            self._total[rows] += units[dense:]
+
+    def total(self) -> IntegerVector:
+        """Return the sum over the users so far, int64 [P]; it is as sensitive as they are."""
+        return self._total.astype(np.int64)
+
+    def _clipped(self, contribution: FloatVector) -> npt.NDArray[np.float64]:
+        """Return a contribution in whole units; the memory is overwritten by the next call."""
+        units = self._units[: len(contribution)]
+        norm = self._norm(contribution)
+        if not 0.0 < norm < math.inf:
+            units.fill(0.0)
+            return units
+        clip_units = self._mechanism.clip_units
+        factor = clip_units * min(1.0 / norm, 1.0 / self._mechanism.clip_norm)
+        self._scale(contribution, factor, units)
+        # Not a dot product of BLAS, which would wake threads up for every user.
+        while np.einsum("i,i->", units, units) > clip_units**2:
+            factor *= _SHRINK
+            self._scale(contribution, factor, units)
+        return units
+
+    def _norm(self, contribution: FloatVector) -> float:
+        # A pairwise float32 sum is right to six digits, and what it misses is seen in integers.
+        scratch = self._scaled[: len(contribution)]
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares = float(np.square(contribution, out=scratch).sum())
+        lowest, highest = _SAFE_SQUARES
+        return math.sqrt(squares) if lowest < squares < highest else l2_norm(contribution)
+
+    def _scale(self, contribution: FloatVector, factor: float, units: npt.NDArray[np.float64]) -> None:
+        if _SAFE_FACTORS[0] < factor < _SAFE_FACTORS[1]:
+            scratch = self._scaled[: len(contribution)]
+            np.multiply(contribution, np.float32(factor), out=scratch)
+            np.trunc(scratch, out=units, casting="same_kind")
+        else:
+            np.multiply(contribution, factor, out=units, dtype=np.float64)
+            np.trunc(units, out=units)
 
 
 def noisy_sum(total: IntegerVector, mechanism: IntegerMechanism, seed: bytes) -> IntegerVector:
@@ -85,24 +132,3 @@ def from_ring(total: npt.NDArray[np.uint32], mechanism: IntegerMechanism) -> Flo
     if total.dtype != np.uint32 or total.shape != (mechanism.num_parameters,):
         raise MisuseError(f"a sum is uint32 [{mechanism.num_parameters}]")
     return (total.view(np.int32) * mechanism.unit).astype(np.float32)
-
-
-def _norm(vector: FloatVector) -> float:
-    # Pairwise float32 sums are right to six digits, and what they miss is seen in integers. Only squares that
-    # leave the range of float32 need the slow way.
-    with np.errstate(over="ignore", invalid="ignore"):
-        squares = float(np.square(vector).sum())
-    return math.sqrt(squares) if 1e-30 < squares < math.inf else l2_norm(vector)
-
-
-def _scaled(vector: FloatVector, factor: float) -> npt.NDArray[np.int32]:
-    # Conversion to an integer rounds toward zero. A coordinate is at most the norm, so it fits.
-    if factor > 1e30:
-        return (vector.astype(np.float64) * factor).astype(np.int32)
-    return np.multiply(vector, np.float32(factor)).astype(np.int32)
-
-
-def _squared_norm(units: npt.NDArray[np.int32]) -> int:
-    wide = units.astype(np.float64)
-    # Sums of squares below 2^53 are exact in float64, in any order; anything above is over every bound.
-    return int(np.square(wide, out=wide).sum())

@@ -17,6 +17,8 @@ from fecosr.errors import MisuseError
 RING_BITS: Final = 32
 MIN_SHARE_STDDEV: Final = 1 << 12
 """With shares as wide as this, sums of discrete Gaussians cannot be told from a rounded normal law."""
+MAX_CLIP_UNITS: Final = 1 << 26
+"""Squares of sums this large are exact in float64."""
 _MAX_STDDEV_BITS: Final = 20
 """Of the noise in the sum: finer units would only make numbers longer."""
 _UPWARD: Final = 1.0 + 2.0**-40
@@ -54,6 +56,8 @@ class IntegerMechanism:
     def __post_init__(self) -> None:
         if self.num_parameters < 1 or self.clip_units < 1 or self.num_shares < 1:
             raise MisuseError("a mechanism needs a parameter, a unit and a share of noise")
+        if self.clip_units > MAX_CLIP_UNITS:
+            raise MisuseError(f"clip_units is at most {MAX_CLIP_UNITS}")
         if not 0 < self.clip_norm < math.inf:
             raise MisuseError("clip_norm must be positive and finite")
         if self.share_variance < MIN_SHARE_STDDEV**2:
@@ -96,9 +100,9 @@ class IntegerMechanism:
         if not (0 < noise_multiplier < math.inf and 0 <= expected_users < math.inf):
             raise MisuseError("noise_multiplier must be positive, expected_users not negative, both finite")
         for stddev_bits in range(_MAX_STDDEV_BITS, -1, -1):
-            clip_units = math.floor(math.ldexp(1.0, stddev_bits) / noise_multiplier)
+            clip_units = min(MAX_CLIP_UNITS, math.floor(math.ldexp(1.0, stddev_bits) / noise_multiplier))
             share_variance = math.ceil((noise_multiplier * clip_units) ** 2 / num_shares * _UPWARD)
-            if share_variance < MIN_SHARE_STDDEV**2:
+            if clip_units < 1 or share_variance < MIN_SHARE_STDDEV**2:
                 break
             mechanism = cls(num_parameters, clip_norm, clip_units, share_variance, num_shares)
             if mechanism.largest_sum(expected_users, num_nodes) < 1 << (RING_BITS - 1):

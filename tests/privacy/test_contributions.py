@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import stats
 
 from fecosr.errors import MisuseError
-from fecosr.privacy.contributions import add_contributions, from_ring, noisy_sum, to_ring, to_units
+from fecosr.privacy.contributions import UserSum, from_ring, noisy_sum, to_ring
 from fecosr.privacy.integer_mechanism import IntegerMechanism
 
 SEED = bytes(range(32))
@@ -19,7 +19,14 @@ def _mechanism(num_parameters: int, clip_norm: float = 1.0, clip_units: int = 1 
     return IntegerMechanism(num_parameters, clip_norm, clip_units, 1 << 24, 1)
 
 
-def _exact_squared_norm(units: npt.NDArray[np.int32]) -> int:
+def _units(vector: npt.NDArray[np.float32], mechanism: IntegerMechanism) -> npt.NDArray[np.int64]:
+    """Return what one user alone adds to a sum."""
+    users = UserSum(mechanism)
+    users.add(vector)
+    return users.total()
+
+
+def _exact_squared_norm(units: npt.NDArray[np.int64]) -> int:
     return sum(value * value for value in units.tolist())
 
 
@@ -31,41 +38,44 @@ def _exact_squared_norm(units: npt.NDArray[np.int32]) -> int:
 def test_no_vector_whatever_exceeds_the_bound(
     vector: npt.NDArray[np.float32], clip_norm: float, clip_units: int
 ) -> None:
-    units = to_units(vector, _mechanism(7, clip_norm, clip_units))
+    units = _units(vector, _mechanism(7, clip_norm, clip_units))
     assert _exact_squared_norm(units) <= clip_units**2
 
 
 @pytest.mark.parametrize("length", [1, 3, 100_000])
 def test_a_long_vector_reaches_the_bound_but_never_passes_it(length: int) -> None:
     vector = np.random.default_rng(0).standard_normal(length).astype(np.float32) * 1e6
-    norm = math.sqrt(_exact_squared_norm(to_units(vector, _mechanism(length))))
+    norm = math.sqrt(_exact_squared_norm(_units(vector, _mechanism(length))))
     assert (1 << 16) * 0.99 < norm <= 1 << 16
 
 
 def test_a_vector_within_the_bound_is_only_rounded_toward_zero() -> None:
     vector = np.array([0.25, -0.25, 1e-9, -1e-9, 0.1], np.float32)
-    units = to_units(vector, _mechanism(5, clip_units=1000))
+    units = _units(vector, _mechanism(5, clip_units=1000))
     assert units.tolist() == [250, -250, 0, 0, 100]
 
 
 def test_huge_and_tiny_vectors_keep_their_direction() -> None:
     for scale in (1e-38, 1e30):
-        units = to_units(np.array([3.0, -4.0], np.float32) * np.float32(scale), _mechanism(2, 1e-38, 1000))
+        units = _units(np.array([3.0, -4.0], np.float32) * np.float32(scale), _mechanism(2, 1e-38, 1000))
         assert units.tolist() == pytest.approx([600, -800], abs=1)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_vector_that_is_not_finite_counts_as_zero(value: float) -> None:
-    assert not to_units(np.array([1, value], np.float32), _mechanism(2)).any()
+    assert not _units(np.array([1, value], np.float32), _mechanism(2)).any()
 
 
 def test_a_sum_without_noise_comes_back_up_to_one_unit_per_user() -> None:
     rng = np.random.default_rng(1)
     users = rng.standard_normal((20, 50)).astype(np.float32) * 0.01
     mechanism = _mechanism(50)
-    total = np.zeros(50, np.int64)
-    add_contributions(total, users, mechanism)
-    assert np.abs(from_ring(to_ring(total), mechanism) - users.sum(axis=0)).max() <= 20 * mechanism.unit
+    total = UserSum(mechanism)
+    for user in users:
+        total.add(user)
+    assert (
+        np.abs(from_ring(to_ring(total.total()), mechanism) - users.sum(axis=0)).max() <= 20 * mechanism.unit
+    )
 
 
 def test_shares_add_up_to_the_noise_that_was_promised() -> None:
@@ -90,10 +100,23 @@ def test_noise_is_a_function_of_the_seed() -> None:
     assert not np.array_equal(noisy_sum(total, mechanism, SEED), noisy_sum(total, mechanism, SEED[::-1]))
 
 
-def test_refuses_vectors_of_another_length_or_type() -> None:
+def test_rows_go_where_they_belong_and_count_for_the_norm() -> None:
+    users = UserSum(_mechanism(10, clip_norm=5.0, clip_units=50))
+    users.add(np.array([3, 0, 4], np.float32), np.array([9]))
+    users.add(np.array([30, 0, 40], np.float32), np.array([7]))
+    assert users.total().tolist() == [60, 0, 0, 0, 0, 0, 0, 40, 0, 40]
+
+
+def test_every_user_is_clipped_anew() -> None:
+    users = UserSum(_mechanism(2, clip_units=100))
+    for scale in (1e20, 1.0, 1e-20):
+        users.add(np.array([0.6, 0.8], np.float32) * np.float32(scale))
+    assert users.total().tolist() == pytest.approx([120, 160], abs=2)
+
+
+@pytest.mark.parametrize("wrong", [np.zeros(3, np.float32), np.zeros(5, np.float32), np.zeros(4)])
+def test_refuses_vectors_of_another_length_or_type(wrong: npt.NDArray[np.float32]) -> None:
     with pytest.raises(MisuseError):
-        to_units(np.zeros(3, np.float32), _mechanism(4))
-    with pytest.raises(MisuseError):
-        to_units(np.zeros(4), _mechanism(4))  # type: ignore[arg-type]
+        UserSum(_mechanism(4)).add(wrong)
     with pytest.raises(MisuseError):
         from_ring(np.zeros(3, np.uint32), _mechanism(4))

@@ -80,6 +80,11 @@ def test_refuses_what_cannot_be(wrong: dict[str, Any]) -> None:
         IntegerMechanism.fitting(**{**FITTING, **wrong})
 
 
+def test_refuses_a_clip_whose_square_is_not_exact() -> None:
+    with pytest.raises(MisuseError, match="clip_units"):
+        IntegerMechanism(4, 1.0, (1 << 26) + 1, 1 << 24, 1)
+
+
 def test_refuses_shares_too_narrow_to_be_accounted_as_normal() -> None:
     with pytest.raises(MisuseError, match="standard deviation"):
         IntegerMechanism(4, 1.0, 100, (1 << 24) - 1, 1)
