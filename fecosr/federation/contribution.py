@@ -124,7 +124,7 @@ def check_task(
     for rule, broken in rules.items():
         if broken:
             raise ProtocolViolation(COORDINATOR, "round_task", rule)
-    check_model(manifest, releases, plan.schedule, "round_task")
+    check_model(manifest, releases, plan.schedule)
     setup.policy.check(manifest, releases_validation=plan.releases_validation)
 
 

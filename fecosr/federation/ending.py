@@ -39,12 +39,16 @@ class Schedule:
 
     def ended_after(self, history: Sequence[Release]) -> int | None:
         """Return after which round a run with these releases is over; None: it is not yet."""
+        if self.early_stopping is None:
+            return self.rounds if len(history) >= self.rounds else None
         best, best_value = 0, -1.0
         for number, release in enumerate(history, start=1):
             # Round 1 measures the initial model, which nobody released.
             if number > 1 and release.validation is not None and release.validation > best_value:
                 best, best_value = number - 1, release.validation
-            if number == self.rounds or self._is_stale(number, best):
+            waited = number - 1 - best if best else 0
+            is_stale = number >= self.early_stopping.min_rounds and waited >= self.early_stopping.patience
+            if number == self.rounds or is_stale:
                 return number
         return None
 
@@ -57,12 +61,6 @@ class Schedule:
         best = 0 if self.early_stopping is None else best_round(history)
         return best or len(history)
 
-    def _is_stale(self, number: int, best: int) -> bool:
-        early = self.early_stopping
-        if early is None or not best or number < early.min_rounds:
-            return False
-        return number - 1 - best >= early.patience
-
 
 def best_round(history: Sequence[Release]) -> int:
     """Return the round whose model has the best validation metric, the earlier of equals; 0: none has one."""
@@ -73,30 +71,27 @@ def best_round(history: Sequence[Release]) -> int:
     return best
 
 
-def check_model(
-    manifest: RoundManifest, releases: Mapping[int, Release], schedule: Schedule, phase: str
-) -> None:
+def check_model(manifest: RoundManifest, releases: Mapping[int, Release], schedule: Schedule) -> None:
     """Refuse a round that starts from another model than was released, or that the plan no longer has.
 
     Args:
         manifest: of the round.
         releases: what this node was told of earlier rounds; it may have missed some.
         schedule: of the plan.
-        phase: where the breach is reported.
 
     Raises:
         ProtocolViolation: names the rule.
     """
     before = releases.get(manifest.round - 1)
     if before is not None and before.model_hash != manifest.model_hash:
-        raise ProtocolViolation(COORDINATOR, phase, "the model is not the one released last")
+        raise ProtocolViolation(COORDINATOR, "round_task", "the model is not the one released last")
     if schedule.early_stopping is None:
         return
     earlier = range(1, manifest.round)
     if all(number in releases for number in earlier):
         history = [releases[number] for number in earlier]
         if schedule.ended_after(history) is not None:
-            raise ProtocolViolation(COORDINATOR, phase, "the plan ends the run before this round")
+            raise ProtocolViolation(COORDINATOR, "round_task", "the plan ends the run before this round")
 
 
 def check_ending(

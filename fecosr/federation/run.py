@@ -45,12 +45,14 @@ def run_federation(
 ) -> "FederationRun":
     """Run a whole federation in one process, every message delivered in order and nobody failing.
 
-    Coordinator: opens the run and waits for the markets.
-    Nodes: introduce themselves; once all are there the coordinator opens a round and sends the signed task.
-    Nodes: check the task, fetch the model, train, and start the secure aggregation with their masked update.
+    Coordinator: opens the run and waits for the markets that are invited to the round.
+    Nodes: introduce themselves; once these are there the coordinator opens a round and sends the signed task.
+    Nodes: check the task, fetch the model, measure it if the plan says so, train, and start the secure
+    aggregation with their masked update.
     Both: the five phases (`fecosr.secagg.run`), at the end of which the coordinator knows the sum.
-    Coordinator: records the release, takes the server step, closes the round, and opens the next.
-    Coordinator, after the last round: closes the run; nodes keep the final model and fine-tune it at home.
+    Coordinator: takes the server step, records the release, closes the round, and opens the next.
+    Coordinator, after the last round or when the models no longer become better: closes the run.
+    Nodes: check that the end follows from what they were told, keep the final model, fine-tune it at home.
     """
     run = FederationRun(train, entropy)
     run.coordinator_does(open_run(setup, initial, run.now))

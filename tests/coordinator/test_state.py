@@ -4,14 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.state import LEDGER_FILE, MODELS_FOLDER, CoordinatorState
+from coordinator.state import LEDGER_FILE, MODELS_FOLDER, OPTIMISER_FOLDER, CoordinatorState
 from fecosr.errors import ConfigError, StorageError
 from fecosr.federation.aggregation import parameters_hash
-from fecosr.federation.coordinator import Gathering
-from fecosr.federation.effects import CoordinatorRecord, ModelStored
+from fecosr.federation.coordinator import Gathering, open_run
+from fecosr.federation.effects import CoordinatorRecord, ModelStored, OptimiserStateStored
+from fecosr.federation.optimisers import Adaptive
 from fecosr.federation.progress import CoordinatorSetup
+from fecosr.federation.run import FederationRun
 from fecosr.ledger.log import Entry
-from fecosr.ledger.records import CoordinatorRestarted
+from fecosr.ledger.records import CoordinatorRestarted, RoundReleased
 from fecosr.storage.parameters import write_parameters
 from tests.reference.small_federation import SmallFederation
 
@@ -94,3 +96,59 @@ def test_two_coordinators_cannot_share_a_folder(
 ) -> None:
     with CoordinatorState(tmp_path / "state", federation.setup), pytest.raises(StorageError):
         CoordinatorState(tmp_path / "state", federation.setup)
+
+
+def stored_after(rounds: int, folder: Path) -> tuple[SmallFederation, bytes]:
+    """Store what a coordinator with Adam stores in so many rounds; return the hash of its last moments."""
+    federation = SmallFederation(["de", "fr", "jp", "uk"], rounds=rounds + 1, server=Adaptive("adam", 0.1))
+    run = FederationRun(federation.train, federation.entropy)
+    run.coordinator_does(open_run(federation.setup, federation.initial, 0.0))
+    for node in federation.nodes():
+        run.node_arrives(node)
+    released: list[RoundReleased] = []
+    while len(released) < rounds:
+        assert run.deliver_next()
+        released = [entry.body for entry in run.ledger if isinstance(entry.body, RoundReleased)]
+    with CoordinatorState(folder, federation.setup) as state:
+        for digest, parameters in run.models.items():
+            state.persist(ModelStored(digest, parameters))
+        for entry in run.ledger:
+            if isinstance(entry.body, RoundReleased):
+                digest = entry.body.optimiser_state
+                state.persist(OptimiserStateStored(digest, run.optimiser_states[digest]))
+            state.persist(entry)
+    return federation, released[-1].optimiser_state
+
+
+def test_the_moments_of_the_last_release_are_there_after_a_crash(tmp_path: Path, initial_model: Path) -> None:
+    federation, last = stored_after(2, tmp_path / "state")
+    assert [path.stem for path in (tmp_path / "state" / OPTIMISER_FOLDER).iterdir()] == [last.hex()]
+    with CoordinatorState(tmp_path / "state", federation.setup) as state:
+        resumed = state.begin(initial_model)(0.0).state
+    assert isinstance(resumed, Gathering)
+    assert resumed.progress.optimiser_state.hash() == last
+    assert resumed.progress.released == 2
+
+
+def test_without_its_moments_a_run_does_not_go_on(tmp_path: Path, initial_model: Path) -> None:
+    federation, last = stored_after(1, tmp_path / "state")
+    (tmp_path / "state" / OPTIMISER_FOLDER / f"{last.hex()}.safetensors").unlink()
+    with (
+        CoordinatorState(tmp_path / "state", federation.setup) as state,
+        pytest.raises(StorageError, match="optimiser"),
+    ):
+        state.begin(initial_model)
+
+
+def test_moments_stored_for_a_release_that_never_came_are_not_used(
+    tmp_path: Path, initial_model: Path
+) -> None:
+    """The coordinator died between the state and the record that would have named it."""
+    federation, last = stored_after(1, tmp_path / "state")
+    stray = federation.plan.server.init(3)
+    with CoordinatorState(tmp_path / "state", federation.setup) as state:
+        state.persist(OptimiserStateStored(stray.hash(), stray))
+    with CoordinatorState(tmp_path / "state", federation.setup) as state:
+        resumed = state.begin(initial_model)(0.0).state
+    assert isinstance(resumed, Gathering)
+    assert resumed.progress.optimiser_state.hash() == last

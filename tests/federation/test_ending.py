@@ -115,18 +115,18 @@ def told(*validations: float | None) -> dict[int, Release]:
 
 
 def test_a_round_starts_from_the_model_released_last() -> None:
-    check_model(manifest(3, model(2)), told(0.1, 0.2), Schedule(9, None), "round_task")
-    check_model(manifest(3, model(7)), {1: Release(model(1), 0.1)}, Schedule(9, None), "round_task")
+    check_model(manifest(3, model(2)), told(0.1, 0.2), Schedule(9, None))
+    check_model(manifest(3, model(7)), {1: Release(model(1), 0.1)}, Schedule(9, None))
     with pytest.raises(ProtocolViolation, match="not the one released last"):
-        check_model(manifest(3, model(1)), told(0.1, 0.2), Schedule(9, None), "round_task")
+        check_model(manifest(3, model(1)), told(0.1, 0.2), Schedule(9, None))
 
 
 def test_a_round_after_the_end_is_refused_by_whoever_saw_all_rounds() -> None:
     seen = told(0.1, 0.3, 0.2)
     with pytest.raises(ProtocolViolation, match="ends the run before this round"):
-        check_model(manifest(4, model(3)), seen, patient(1), "round_task")
+        check_model(manifest(4, model(3)), seen, patient(1))
     del seen[1]
-    check_model(manifest(4, model(3)), seen, patient(1), "round_task")
+    check_model(manifest(4, model(3)), seen, patient(1))
 
 
 def closed(releases: list[Release], final: int) -> RunClosed:
