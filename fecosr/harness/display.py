@@ -40,6 +40,8 @@ def facts(scenario: Scenario, observation: Observation) -> Iterator[str]:
     )
     for number in sorted(observation.released):
         yield _round_fact(scenario, observation.released[number])
+    if observation.final_round not in {None, observation.completed_rounds}:
+        yield f"the run is over; its final model is that of round {observation.final_round}"
     yield from (
         f"{name} is fine-tuned and evaluated"
         for name, party in observation.parties.items()
@@ -50,8 +52,11 @@ def facts(scenario: Scenario, observation: Observation) -> Iterator[str]:
 def _round_fact(scenario: Scenario, released: ReleasedRound) -> str:
     lost = f" without {', '.join(released.dropouts)}" if released.dropouts else ""
     loss = "" if released.loss is None else f", loss {released.loss:.4f}"
-    total = scenario.plan.run.rounds
-    return f"round {released.round} of {total}: sum of {len(released.survivors)} markets opened{lost}{loss}"
+    measured = ""
+    if released.validation is not None:
+        measured = f"; the model before it: validation NDCG@10 {released.validation:.4f}"
+    total, markets = scenario.plan.run.rounds, len(released.survivors)
+    return f"round {released.round} of {total}: sum of {markets} markets opened{lost}{loss}{measured}"
 
 
 class _News:

@@ -18,6 +18,7 @@ class ReleasedRound:
     dropouts: tuple[str, ...]
     loss: float | None
     seconds: float | None
+    validation: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Observation:
     endings: list[Ending] = field(default_factory=list)
     port: int | None = None
     completed_rounds: int | None = None
+    final_round: int | None = None
 
     @classmethod
     def of(cls, happenings: Iterable[Happening]) -> "Observation":
@@ -128,6 +130,7 @@ class Observation:
                 )
             case "run_completed":
                 self.completed_rounds = event.whole("rounds")
+                self.final_round = event.whole("final_round")
 
 
 _PROGRESS = frozenset({"training_progress", "local_progress", "fine_tuning_progress"})
@@ -162,4 +165,5 @@ def _released(event: Logged) -> ReleasedRound:
         dropouts=event.names("dropouts"),
         loss=event.number("loss"),
         seconds=event.number("seconds"),
+        validation=event.number("validation"),
     )

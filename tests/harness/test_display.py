@@ -45,6 +45,21 @@ def test_everything_that_matters_is_a_fact(scenario: Scenario, logged: LogEvent)
     ]
 
 
+def test_a_released_metric_and_an_early_end_are_facts(scenario: Scenario, logged: LogEvent) -> None:
+    released = {"attempt": 1, "survivors": ["alpha", "gamma"], "dropouts": {}, "validation": 0.125}
+    observation = Observation.of(
+        [
+            logged("coordinator", "round_released", round=2, **released),
+            logged("coordinator", "run_completed", rounds=2, final_round=1),
+        ]
+    )
+    told = list(facts(scenario, observation))
+    assert told == [
+        "round 2 of 2: sum of 2 markets opened; the model before it: validation NDCG@10 0.1250",
+        "the run is over; its final model is that of round 1",
+    ]
+
+
 def test_silence_is_broken_by_how_things_stand(
     scenario: Scenario, logged: LogEvent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
