@@ -55,7 +55,7 @@ def run_jobs(workshop: Workshop, jobs: Sequence[Job], num_processes: int, watche
         for job in jobs:
             workshop.do(job, lambda event: watcher.told(0, event))
         return
-    with _started(workshop.request, min(num_processes, len(jobs))) as workers:
+    with _started(workshop, min(num_processes, len(jobs))) as workers:
         _hand_out(deque(jobs), workers, watcher)
 
 
@@ -69,14 +69,15 @@ class _Worker:
 
 
 @contextmanager
-def _started(request: Request, number: int) -> Iterator[list[_Worker]]:
+def _started(workshop: Workshop, number: int) -> Iterator[list[_Worker]]:
     """Start processes for the length of a block; whatever happens, they are gone afterwards."""
     context = multiprocessing.get_context("spawn")
+    text, deciding = workshop.request.model_dump_json(), json.dumps(dict(workshop.store.deciding))
     workers: list[_Worker] = []
     try:
         for place in range(number):
             ours, theirs = context.Pipe()
-            process = context.Process(target=work, args=(theirs, request.model_dump_json()), daemon=True)
+            process = context.Process(target=work, args=(theirs, text, deciding), daemon=True)
             process.start()
             theirs.close()
             workers.append(_Worker(place, process, ours))
@@ -121,13 +122,20 @@ def _next_job(worker: _Worker, jobs: deque[Job], busy: dict[Connection, _Worker]
     busy[worker.pipe] = worker
 
 
-def work(pipe: Connection, request: str) -> None:
-    """Do jobs as they come through a pipe, as JSON; the first thing a process of ours runs."""
+def work(pipe: Connection, request: str, deciding: str) -> None:
+    """Do jobs as they come through a pipe, as JSON; the first thing a process of ours runs.
+
+    Args:
+        pipe: to the process that started this one.
+        request: as JSON.
+        deciding: what must decide the cells, as JSON: a process that reads other code or other data than the
+            one that started it would write files that nobody looks for.
+    """
     # Ctrl-C reaches every process of a terminal; the one that started us answers it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     try:
-        workshop = open_workshop(Request.model_validate_json(request))
+        workshop = _same_workshop(request, deciding)
         while True:
             cells = tuple(Cell(**cell) for cell in json.loads(pipe.recv_bytes()))
             workshop.do(Job(cells), lambda event: _send(pipe, _message(event)))
@@ -140,6 +148,13 @@ def work(pipe: Connection, request: str) -> None:
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not be lost in this process
         traceback.print_exc()
         _send(pipe, {"failed": f"{type(error).__name__}: {error}"})
+
+
+def _same_workshop(request: str, deciding: str) -> Workshop:
+    workshop = open_workshop(Request.model_validate_json(request))
+    if dict(workshop.store.deciding) != json.loads(deciding):
+        raise FecosrError("program or data changed since the comparison started; start it again")
+    return workshop
 
 
 def _send(pipe: Connection, message: dict[str, Any]) -> None:

@@ -1,14 +1,11 @@
-"""Every method is known by name, says what it is, and trains."""
+"""Every method is known by name, and says what it is and what it does to isolation."""
 
 import re
 
-import numpy as np
 import pytest
 
 from fecosr.errors import ConfigError
-from fecosr.harness.compare.method import Method
-from fecosr.harness.compare.registry import METHODS, methods_named
-from fecosr.harness.compare.study import Study
+from fecosr.harness.compare.registry import CORE, LOCAL, METHODS, methods_named
 
 
 def test_names_are_unique_and_fit_for_files() -> None:
@@ -28,12 +25,22 @@ def test_an_unknown_method_is_refused_by_name() -> None:
         methods_named(["fecosr", "fedavg"])
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
-def test_every_method_scores_the_catalogue_of_every_market(method: Method, study: Study) -> None:
-    trained = method.train(study)
-    assert list(trained.scorers) == ["big", "middle", "small"]
-    for name, scorer in trained.scorers.items():
-        data = study.markets[name]
-        scores = scorer(list(data.split.train[:3]))
-        assert scores.shape == (3, data.num_items)
-        assert np.isfinite(scores).all()
+def test_the_core_and_the_reference_are_methods() -> None:
+    names = {method.name for method in METHODS}
+    assert set(CORE) <= names
+    assert set(LOCAL) <= set(CORE)
+
+
+def test_a_shared_stage_is_a_shared_isolation() -> None:
+    by_stage: dict[str, set[bool]] = {}
+    for method in METHODS:
+        by_stage.setdefault(method.stage, set()).add(method.breaks_isolation)
+    assert all(len(found) == 1 for found in by_stage.values())
+
+
+def test_what_breaks_isolation_says_so() -> None:
+    breaking = {method.name: method for method in METHODS if method.breaks_isolation}
+    assert set(breaking) == {"transfer", "centralised", "centralised-ft"}
+    assert all(method.uses_other_markets for method in breaking.values())
+    assert "breaks isolation" in breaking["centralised"].description
+    assert "leaves" in breaking["transfer"].description
