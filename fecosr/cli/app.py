@@ -14,9 +14,9 @@ app = typer.Typer(
     name="fecosr",
     help="Federated cross-market sequential recommendation under secure aggregation.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    # In rich markup a default in brackets would be taken for a style and vanish.
+    rich_markup_mode="markdown",
 )
 harness = typer.Typer(no_args_is_help=True, help="Run a whole federation as processes on this machine.")
 app.add_typer(harness, name="harness")

@@ -1,10 +1,6 @@
 """How every FeCoSR process ends: one line on standard error and an exit code that means something.
 
-0    done: what was asked for happened
-1    failed: it was tried and did not hold, or another party made it impossible
-2    unusable input: a file, option or data set; nothing was changed
-130  interrupted by Ctrl-C (SIGINT)
-143  stopped by SIGTERM; the same command goes on with what was under way
+`CATALOGUE` lists them all: README.md prints it, and service managers are configured after it.
 """
 
 import os
@@ -12,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Final, NoReturn
 
@@ -25,6 +22,46 @@ UNUSABLE: Final = 2
 INTERRUPTED: Final = 130
 TERMINATED: Final = 143
 _BY_SIGNAL: Final = {int(signal.SIGINT): INTERRUPTED, int(signal.SIGTERM): TERMINATED}
+
+
+@dataclass(frozen=True, slots=True)
+class ExitCode:
+    """Say what one exit code means.
+
+    Attributes:
+        code: the number.
+        name: one word.
+        meaning: what happened.
+        remedy: what to do.
+    """
+
+    code: int
+    name: str
+    meaning: str
+    remedy: str
+
+
+CATALOGUE: Final = (
+    ExitCode(DONE, "done", "what was asked for happened", "nothing"),
+    ExitCode(
+        FAILED,
+        "failed",
+        "it was tried and did not hold, or another party made it impossible",
+        "read the line on standard error; the same command may be run again",
+    ),
+    ExitCode(
+        UNUSABLE,
+        "unusable",
+        "a file, option, data set or installation cannot be used; nothing was changed",
+        "correct what the line names; starting again without that changes nothing",
+    ),
+    ExitCode(INTERRUPTED, "interrupted", "Ctrl-C (SIGINT)", "run the same command to go on"),
+    ExitCode(TERMINATED, "terminated", "SIGTERM", "run the same command to go on"),
+)
+"""Every exit code there is. A killed process has none; a shell then says 137, and the run goes on."""
+
+NODE_EXTRA: Final = frozenset({"opacus", "polars", "torch"})
+"""Packages that a coordinator lives without."""
 
 TRACEBACK_VARIABLE: Final = "FECOSR_TRACEBACK"
 """Set to 1 to see where an error came from."""
@@ -45,6 +82,11 @@ def exit_code_of(body: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return INTERRUPTED
+    except ModuleNotFoundError as error:
+        if error.name not in NODE_EXTRA or os.environ.get(TRACEBACK_VARIABLE) == "1":
+            raise
+        sys.stderr.write(f"error: {error.name} is not installed (pip install 'fecosr[node]')\n")
+        return UNUSABLE
     except FecosrError as error:
         if os.environ.get(TRACEBACK_VARIABLE) == "1":
             raise

@@ -1,11 +1,23 @@
 import json
+import re
 import signal
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
-from fecosr.config.exits import DONE, FAILED, INTERRUPTED, TERMINATED, UNUSABLE, end_with, exit_code_of
+from fecosr.config.exits import (
+    CATALOGUE,
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    NODE_EXTRA,
+    TERMINATED,
+    UNUSABLE,
+    end_with,
+    exit_code_of,
+)
 from fecosr.errors import ConfigError, DataError, StorageError
 
 
@@ -42,6 +54,29 @@ def test_a_traceback_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FECOSR_TRACEBACK", "1")
     with pytest.raises(ConfigError):
         exit_code_of(lambda: raising(ConfigError("bad")))
+
+
+def test_an_installation_without_the_node_extra_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    missing = ModuleNotFoundError("No module named 'torch'", name="torch")
+    assert exit_code_of(lambda: raising(missing)) == UNUSABLE
+    assert capsys.readouterr().err == "error: torch is not installed (pip install 'fecosr[node]')\n"
+    with pytest.raises(ModuleNotFoundError):
+        exit_code_of(lambda: raising(ModuleNotFoundError("No module named 'fecosr.x'", name="fecosr.x")))
+
+
+def test_the_extra_is_what_the_package_says(request: pytest.FixtureRequest) -> None:
+    project = tomllib.loads((request.config.rootpath / "pyproject.toml").read_text())["project"]
+    extra = {re.split("[>=<]", requirement)[0] for requirement in project["optional-dependencies"]["node"]}
+    base = {re.split("[>=<]", requirement)[0] for requirement in project["dependencies"]}
+    assert extra == NODE_EXTRA
+    assert not extra & base
+
+
+def test_every_exit_code_is_in_the_catalogue_and_in_the_readme(request: pytest.FixtureRequest) -> None:
+    assert [entry.code for entry in CATALOGUE] == [DONE, FAILED, UNUSABLE, INTERRUPTED, TERMINATED]
+    readme = (request.config.rootpath / "README.md").read_text()
+    for entry in CATALOGUE:
+        assert f"| {entry.code} | {entry.name} | {entry.meaning} | {entry.remedy} |" in readme
 
 
 def test_the_process_ends_with_the_code() -> None:
