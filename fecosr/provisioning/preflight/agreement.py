@@ -50,7 +50,7 @@ def check_policy(kit: Kit) -> Iterator[Finding]:
         ring_bits=plan.ring_bits,
     )
     try:
-        kit.config.policy.check(last)
+        kit.config.policy.check(last, releases_validation=plan.releases_validation)
     except ProtocolViolation as violation:
         remedy = "change [policy] in node.toml if the market agrees, or have the plan changed"
         yield failure("policy", f"this market would refuse the plan: {violation.rule}", remedy)
