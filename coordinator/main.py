@@ -13,6 +13,7 @@ from coordinator.state import CoordinatorState
 from fecosr import __version__
 from fecosr.config.clock import utc_now
 from fecosr.config.exits import DONE, FAILED, TERMINATED, exit_code_of
+from fecosr.config.heap import share_one_heap
 from fecosr.config.logs import configure_logs
 from fecosr.config.parties import (
     CoordinatorConfig,
@@ -55,6 +56,7 @@ def coordinator(
 
 def main() -> NoReturn:
     """Start the coordinator."""
+    share_one_heap()
     app(prog_name="fecosr-coordinator")
     raise AssertionError("typer exits")
 
@@ -105,7 +107,6 @@ async def _serve(
     listener = listen(config.listen, files, utc_now())
     revocations = Revocations(config.tls.revoked, config.tls.ca)
     with CoordinatorState(config.storage, setup) as state:
-        begin = state.begin(config.initial_model)
         driver = CoordinatorDriver(state.persist, log, failpoint)
         server = CoordinatorServer(
             listener,
@@ -116,7 +117,7 @@ async def _serve(
             revocations=revocations,
         )
         # The run is open before the first node is let in: nodes that knock earlier wait at the port.
-        await driver.start(server, begin)
+        await driver.start(server, state.begin(config.initial_model))
         await server.start()
         try:
             warn_of_expiry(log, utc_now(), config.tls.ca, config.tls.certificate)

@@ -4,8 +4,6 @@ import math
 from collections import Counter
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from fecosr.errors import CryptoError
 from fecosr.federation.aggregation import mean_update, parameters_hash, sum_hash, weight_of
 from fecosr.federation.contents import update_encoding
@@ -102,7 +100,7 @@ def release(attempt: Attempt, completed: secagg.Completed, now: float) -> Ending
         return abort(attempt, "bad_sum", "The mean update is longer than clip_norm.", unmasked=True)
     before = attempt.progress
     step = attempt.setup.plan.server.apply(before.parameters, mean, before.optimiser_state)
-    if not np.isfinite(step.parameters).all():
+    if not math.isfinite(l2_norm(step.parameters)):
         return abort(attempt, "bad_sum", "The next model would not be finite.", unmasked=True)
     model_hash = parameters_hash(step.parameters)
     if model_hash == attempt.manifest.model_hash:

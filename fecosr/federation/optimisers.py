@@ -83,9 +83,12 @@ class Sgd:
         return OptimiserState({"momentum": np.zeros(num_parameters, np.float32)})
 
     def apply(self, parameters: Vector, mean_update: Vector, state: OptimiserState) -> ServerStep:
-        """Return the model and the state after a round whose weighted mean update was `mean_update`."""
+        """Return the model and the state after a round whose weighted mean update was `mean_update`.
+
+        Without momentum the model takes over the memory of `mean_update`.
+        """
         if not self.momentum:
-            moved = np.float32(self.learning_rate) * mean_update  # [P]
+            moved = np.multiply(mean_update, np.float32(self.learning_rate), out=mean_update)  # [P]
             return ServerStep(np.add(parameters, moved, out=moved), state)
         momentum = np.float32(self.momentum) * state.moments["momentum"] + mean_update  # [P]
         moved = parameters + np.float32(self.learning_rate) * momentum

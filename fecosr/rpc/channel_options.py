@@ -8,6 +8,8 @@ KEEPALIVE_SECONDS: Final = 20
 """How long a connection may be silent before either end asks whether the other is still there."""
 KEEPALIVE_TIMEOUT_SECONDS: Final = 10
 """How long the other end may take to answer before the connection counts as lost."""
+WINDOW_BYTES: Final = 1 << 19
+"""How far a sender may be ahead of the receiver: 5 MB/s where an answer takes 100 ms."""
 
 _BOTH_ENDS: Final = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -16,6 +18,9 @@ _BOTH_ENDS: Final = (
     ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
+    # A coordinator with many nodes must not hold as much of every stream as the network is quick to bring.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", WINDOW_BYTES),
 )
 
 SERVER_OPTIONS: Final = (

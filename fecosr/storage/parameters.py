@@ -19,6 +19,8 @@ from fecosr.storage.vector_file import write_vector
 
 TENSOR: Final = "shared"
 Parameters = npt.NDArray[np.float32]
+_PART: Final = 1 << 20
+"""Parameters looked at together, so that looking takes no memory worth the name."""
 
 
 def write_parameters(path: Path, parameters: Parameters, metadata: Mapping[str, str]) -> None:
@@ -97,5 +99,5 @@ def _is_usable(parameters: npt.NDArray[np.generic]) -> bool:
         parameters.ndim == 1
         and parameters.size > 0
         and parameters.dtype == np.float32
-        and bool(np.isfinite(parameters).all())
+        and all(np.isfinite(part).all() for part in np.array_split(parameters, -(-parameters.size // _PART)))
     )
