@@ -83,6 +83,12 @@ class Processes:
         """Return the names of the processes that have not ended."""
         return frozenset(self._running)
 
+    def peak_bytes(self, name: str) -> int:
+        """Return the most memory that `name` has had resident at a time so far, mapped files included."""
+        status = Path(f"/proc/{self._running[name].process.pid}/status").read_text(encoding="ascii")
+        found = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+        return int(found.split()[1]) * 1024
+
     def wait(self, seconds: float) -> list[Happening]:
         """Return what happened, as soon as anything does; nothing after `seconds`, or when half a line came.
 

@@ -1,8 +1,10 @@
 """The floor for a round: the same bytes over the same gRPC settings and TLS, and nothing else.
 
 Every round each client downloads one vector and uploads one, in the same chunks as the real service. There
-are no phases, masks, hashes, signatures, records or disks. `python -m fecosr.rpc.bare_streaming` is one
-process of it; the benchmark starts a server and some clients and reads the seconds per round from the log.
+are no phases, masks, hashes, signatures, records or disks; with `--least-work` there are the hashes and
+masks that no round can do without (`least_work.py`), and still nothing else. `python -m
+fecosr.rpc.bare_streaming` is one process of it; the benchmark starts a server and some clients and reads the
+seconds per round from the log.
 """
 
 import asyncio
@@ -19,6 +21,7 @@ import typer
 from fecosr.config.clock import utc_now
 from fecosr.config.logs import configure_logs
 from fecosr.rpc.channel_options import CHANNEL_OPTIONS, SERVER_OPTIONS
+from fecosr.rpc.least_work import CoordinatorWork, NodeWork
 from fecosr.rpc.tls import TlsFiles, channel_credentials, server_credentials
 from fecosr.wire.transfers import CHUNK_BYTES
 
@@ -30,20 +33,31 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 Folder = Annotated[Path, typer.Option("--tls", help="Folder with ca.pem, certificate.pem and key.pem.")]
 Size = Annotated[int, typer.Option("--size-bytes", help="Bytes each way, per client and round.")]
 Rounds = Annotated[int, typer.Option("--rounds")]
+Clients = Annotated[int, typer.Option("--clients")]
+LeastWork = Annotated[bool, typer.Option("--least-work", help="Hash and mask as every round must.")]
 
 
 @app.command()
-def server(tls: Folder, size_bytes: Size, rounds: Rounds, clients: Annotated[int, typer.Option()]) -> None:
+def server(
+    tls: Folder, size_bytes: Size, rounds: Rounds, clients: Clients, least_work: LeastWork = False
+) -> None:
     """Serve `rounds` rounds, log the seconds of each, and stop."""
-    asyncio.run(_serve(_files(tls), size_bytes, rounds, clients))
+    work = CoordinatorWork(size_bytes, clients if least_work else 0)
+    asyncio.run(_serve(_files(tls), size_bytes, _Rounds(clients, rounds), work))
 
 
 @app.command()
-def client(
-    tls: Folder, size_bytes: Size, rounds: Rounds, address: Annotated[str, typer.Option("--address")]
+def client(  # noqa: PLR0917 - typer passes options by name
+    tls: Folder,
+    size_bytes: Size,
+    rounds: Rounds,
+    clients: Clients,
+    address: Annotated[str, typer.Option("--address")],
+    least_work: LeastWork = False,
 ) -> None:
     """Take part in `rounds` rounds."""
-    asyncio.run(_take_part(_files(tls), size_bytes, rounds, address))
+    work = NodeWork(size_bytes, clients if least_work else 0)
+    asyncio.run(_take_part(_files(tls), rounds, address, work))
 
 
 def _files(folder: Path) -> TlsFiles:
@@ -55,6 +69,7 @@ class _Rounds:
     """Start a round when all clients ask for it, and end it when all have uploaded."""
 
     clients: int
+    rounds: int
     finished: asyncio.Event = field(default_factory=asyncio.Event)
     _asked: int = 0
     _uploaded: int = 0
@@ -72,19 +87,20 @@ class _Rounds:
             gate.set()
         await gate.wait()
 
-    def uploaded(self, rounds: int) -> None:
-        """Count one upload; the last of a round ends it."""
-        self._uploaded += 1
-        if self._uploaded == self.clients:
-            self._uploaded = 0
-            self.seconds.append(time.monotonic() - self._started)
-            if len(self.seconds) == rounds:
-                self.finished.set()
+    def uploaded(self) -> bool:
+        """Count one upload; return whether it was the last of its round."""
+        self._uploaded = (self._uploaded + 1) % self.clients
+        return self._uploaded == 0
+
+    def end(self) -> None:
+        """End the round; the last one ends it all."""
+        self.seconds.append(time.monotonic() - self._started)
+        if len(self.seconds) == self.rounds:
+            self.finished.set()
 
 
-async def _serve(tls: TlsFiles, size_bytes: int, rounds: int, clients: int) -> None:
+async def _serve(tls: TlsFiles, size_bytes: int, state: _Rounds, work: CoordinatorWork) -> None:
     log = configure_logs()
-    state = _Rounds(clients)
     vector = memoryview(bytearray(size_bytes))
 
     async def download(_: bytes, context: "grpc.aio.ServicerContext[Any, Any]") -> None:
@@ -93,12 +109,14 @@ async def _serve(tls: TlsFiles, size_bytes: int, rounds: int, clients: int) -> N
             await context.write(bytes(chunk))
 
     async def upload(requests: AsyncIterator[bytes], _: object) -> bytes:
-        received = 0
+        arrival = work.arrival()
         async for chunk in requests:
-            received += len(chunk)
-        if received != size_bytes:
-            raise ValueError(f"a client sent {received} of {size_bytes} bytes")
-        state.uploaded(rounds)
+            arrival.take_in(chunk)
+        if arrival.received_bytes != size_bytes:
+            raise ValueError(f"a client sent {arrival.received_bytes} of {size_bytes} bytes")
+        if state.uploaded():
+            await asyncio.to_thread(work.open_sum)
+            state.end()
         return b""
 
     calls: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
@@ -116,8 +134,7 @@ async def _serve(tls: TlsFiles, size_bytes: int, rounds: int, clients: int) -> N
         log.info(ROUND_DONE, round=number, seconds=seconds)
 
 
-async def _take_part(tls: TlsFiles, size_bytes: int, rounds: int, address: str) -> None:
-    vector = memoryview(bytearray(size_bytes))
+async def _take_part(tls: TlsFiles, rounds: int, address: str, work: NodeWork) -> None:
     credentials = channel_credentials(tls, utc_now())
     async with grpc.aio.secure_channel(address, credentials, options=CHANNEL_OPTIONS) as channel:
         download: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(
@@ -125,9 +142,9 @@ async def _take_part(tls: TlsFiles, size_bytes: int, rounds: int, address: str) 
         )
         upload: grpc.aio.StreamUnaryMultiCallable[bytes, bytes] = channel.stream_unary(f"/{SERVICE}/Upload")
         for _ in range(rounds):
-            async for _chunk in download(b""):
-                pass
-            await upload(_sent(vector))
+            async for chunk in download(b""):
+                work.take_in(chunk)
+            await upload(_sent(await asyncio.to_thread(work.upload)))
 
 
 async def _sent(vector: memoryview) -> AsyncIterator[bytes]:

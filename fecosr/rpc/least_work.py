@@ -1,0 +1,87 @@
+"""The arithmetic that no round of secure aggregation can do without, for a floor above bare streaming.
+
+Each side hashes what it receives and what it signs; a node adds the keystream that rounds and its masks to
+one vector; the coordinator adds the vectors up, takes the survivors' masks out, and names sum and model by
+their hashes. Nothing is clipped, rounded, decoded, stored or agreed upon.
+"""
+
+import hashlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from fecosr.crypto.prg import add_keystreams
+
+_ELEMENT_BYTES = 4
+
+
+class NodeWork:
+    """Do a node's share.
+
+    Args:
+        size_bytes: of the vector, a multiple of 4.
+        num_nodes: who all make masks with one another; 0: do nothing.
+    """
+
+    def __init__(self, size_bytes: int, num_nodes: int) -> None:
+        self._vector = np.zeros(size_bytes // _ELEMENT_BYTES, dtype=np.uint32)
+        self._num_nodes = num_nodes
+        self._downloaded = hashlib.sha256()
+
+    def take_in(self, chunk: bytes) -> None:
+        """Hash a part of the model."""
+        if self._num_nodes:
+            self._downloaded.update(chunk)
+
+    def upload(self) -> memoryview:
+        """Mask the vector and hash it; return its bytes."""
+        octets = self._vector.data.cast("B")
+        if self._num_nodes:
+            # One that rounds, one of its own, one with each of the others.
+            add_keystreams(self._vector, _seeds(self._num_nodes + 1))
+            hashlib.sha256(octets)
+        return octets
+
+
+class CoordinatorWork:
+    """Do the coordinator's share; arguments as for NodeWork."""
+
+    def __init__(self, size_bytes: int, num_nodes: int) -> None:
+        self._total = np.zeros(size_bytes // _ELEMENT_BYTES, dtype=np.uint32)
+        self._num_nodes = num_nodes
+
+    def arrival(self) -> "Arrival":
+        """Begin to take one node's vector in."""
+        return Arrival(self._total, is_idle=not self._num_nodes)
+
+    def open_sum(self) -> None:
+        """Take the survivors' masks out, and name the sum and the model after it."""
+        if self._num_nodes:
+            add_keystreams(self._total, _seeds(self._num_nodes))
+            for _named in ("sum", "model"):
+                hashlib.sha256(self._total.data)
+
+
+class Arrival:
+    """Hash one vector while it comes, and add it to the sum."""
+
+    def __init__(self, total: np.ndarray[tuple[int], np.dtype[np.uint32]], *, is_idle: bool) -> None:
+        self._total = total
+        self._is_idle = is_idle
+        self._hash = hashlib.sha256()
+        self.received_bytes = 0
+
+    def take_in(self, chunk: bytes) -> None:
+        """Take in a whole number of elements."""
+        if not self._is_idle:
+            part = np.frombuffer(chunk, dtype=np.uint32)
+            start = self.received_bytes // _ELEMENT_BYTES
+            self._hash.update(chunk)
+            sums = self._total[start : start + part.size]
+            np.add(sums, part, out=sums)
+        self.received_bytes += len(chunk)
+
+
+def _seeds(count: int) -> Iterator[tuple[bytes, int]]:
+    for number in range(count):
+        yield bytes([number]) * 32, 1
