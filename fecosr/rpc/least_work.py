@@ -57,7 +57,7 @@ class CoordinatorWork:
     def open_sum(self) -> None:
         """Take the survivors' masks out, and name the sum and the model after it."""
         if self._num_nodes:
-            add_keystreams(self._total, _seeds(self._num_nodes))
+            add_keystreams(self._total, _seeds(self._num_nodes, sign=-1))
             for _named in ("sum", "model"):
                 hashlib.sha256(self._total.data)
 
@@ -82,6 +82,6 @@ class Arrival:
         self.received_bytes += len(chunk)
 
 
-def _seeds(count: int) -> Iterator[tuple[bytes, int]]:
+def _seeds(count: int, sign: int = 1) -> Iterator[tuple[bytes, int]]:
     for number in range(count):
-        yield bytes([number]) * 32, 1
+        yield bytes([number]) * 32, sign

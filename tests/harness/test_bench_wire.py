@@ -5,7 +5,7 @@ import math
 import pytest
 
 from fecosr.harness import bench_wire
-from fecosr.harness.wire_runs import provisioned
+from fecosr.harness.wire_runs import Bench, WireRun, provisioned
 
 
 @pytest.mark.slow
@@ -19,10 +19,8 @@ def test_a_run_of_real_processes_yields_seconds_and_memory() -> None:
 
 
 def test_every_figure_is_beside_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_wire.Bench, "run_protocol", lambda _self: bench_wire.WireRun((2.0,), 90, 80))
-    monkeypatch.setattr(
-        bench_wire.Bench, "bare_seconds", lambda _self, least_work: 1.5 if least_work else 1.0
-    )
+    monkeypatch.setattr(Bench, "run_protocol", lambda _self: WireRun((2.0,), 90, 80))
+    monkeypatch.setattr(Bench, "bare_seconds", lambda _self, least_work: 1.5 if least_work else 1.0)
     monkeypatch.setattr(bench_wire, "CROWD", 3)
     figures = bench_wire.measure(num_parameters=4)
     assert [figure.ratio for figure in figures[:2]] == [2.0, 2.0 / 1.5]

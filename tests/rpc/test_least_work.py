@@ -9,7 +9,10 @@ SIZE_BYTES = 4 * 1000
 
 
 def keystreams(count: int) -> np.ndarray:
-    return np.sum([expand(bytes([number]) * 32, 1000) for number in range(count)], axis=0, dtype=np.uint32)
+    total = np.zeros(1000, dtype=np.uint32)
+    for number in range(count):
+        total += expand(bytes([number]) * 32, 1000)
+    return total
 
 
 def test_a_node_adds_one_keystream_for_itself_for_rounding_and_for_each_peer() -> None:
@@ -28,7 +31,7 @@ def test_the_coordinator_adds_what_arrives_and_takes_one_mask_of_each_node_out()
         assert arrival.received_bytes == SIZE_BYTES
     assert np.array_equal(work._total, 2 * keystreams(2))
     work.open_sum()
-    assert np.array_equal(work._total, 3 * keystreams(2))
+    assert np.array_equal(work._total, keystreams(2))
 
 
 def test_bare_streaming_does_none_of_it() -> None:
