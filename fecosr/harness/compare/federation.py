@@ -12,7 +12,9 @@ from typing import Protocol
 import numpy as np
 
 from fecosr.config.plan import AggregationSection
-from fecosr.federation.aggregation import weight_of
+from fecosr.federation.aggregation import parameters_hash, weight_of
+from fecosr.federation.ending import Schedule
+from fecosr.federation.messages import Release
 from fecosr.harness.compare.heterogeneity import RoundMeasures, measure_round
 from fecosr.privacy.clipping import clip
 from fecosr.training.parameters import FloatVector
@@ -40,12 +42,17 @@ RoundDone = Callable[[int, int], None]
 """Be told that so many of so many rounds are over."""
 
 
+Measure = Callable[[str, FloatVector], float]
+"""Return NDCG@10 of the shared parameters on market `name`'s own validation users."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Pretrained:
     """Hold what a federation ends with.
 
     Attributes:
-        parameters: float32 [P], the final shared parameters.
+        parameters: float32 [P], the final shared parameters: those of the last round or, with early stopping,
+            those with the best validation metric.
         rounds: what was measured in each round.
     """
 
@@ -58,30 +65,40 @@ def federate(
     initial: FloatVector,
     work: Work,
     *,
-    rounds: int,
+    schedule: Schedule,
     aggregation: AggregationSection,
+    measure: Measure | None = None,
     round_done: RoundDone = lambda _done, _total: None,
 ) -> Pretrained:
-    """Return the parameters after all rounds, every market taking part in each.
+    """Return the final parameters of a run in which every market takes part in every round.
 
-    Nodes: train from the shared parameters and clip the update.
-    Secure aggregation: adds weight * update and weight over the markets.
-    Coordinator: divides the two sums and takes the server step.
+    Nodes: measure the shared parameters if the run may end early, train from them, clip the update.
+    Secure aggregation: adds weight * update, weight * metric and weight over the markets.
+    Coordinator: divides by the sum of weights, takes the server step, ends the run when its schedule says so.
     """
     names = tuple(markets)
-    parameters, measures = initial, []
+    parameters, measures, released = initial, list[RoundMeasures](), list[Release]()
     state = aggregation.server.init(len(initial))
-    for number in range(1, rounds + 1):
+    candidates: dict[int, FloatVector] = {}
+    while schedule.ended_after(released) is None:
+        number = len(released) + 1
+        metrics = {name: measure(name, parameters) for name in names} if measure else None
         results = {name: work(name, parameters, number) for name in names}
         updates = {name: clip(results[name].update, aggregation.clip_norm) for name in names}
         weights = {name: _weight(results[name].num_users, aggregation) for name in names}
         losses = {name: results[name].loss for name in names}
-        measures.append(measure_round(number, updates, weights, losses))
-        mean_update = weighted_mean(updates, weights)
-        step = aggregation.server.apply(parameters, mean_update, state)
+        measures.append(measure_round(number, updates, weights, losses, metrics))
+        step = aggregation.server.apply(parameters, weighted_mean(updates, weights), state)
         parameters, state = step.parameters, step.state
-        round_done(number, rounds)
-    return Pretrained(parameters, tuple(measures))
+        released.append(Release(parameters_hash(parameters), measures[-1].validation))
+        # The newest model can still become the best; all others are either the best or out of the question.
+        candidates = {
+            kept: model
+            for kept, model in {**candidates, number: parameters}.items()
+            if kept in {schedule.final_round(released), number}
+        }
+        round_done(number, schedule.rounds)
+    return Pretrained(candidates[schedule.final_round(released)], tuple(measures))
 
 
 def weighted_mean(updates: Mapping[str, FloatVector], weights: Mapping[str, float]) -> FloatVector:

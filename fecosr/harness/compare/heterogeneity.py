@@ -27,6 +27,7 @@ class RoundMeasures:
         update_norm: mean L2 norm of the updates.
         cosine: mean pairwise cosine of the updates; 1 with a single market.
         dissimilarity: mean squared norm over squared norm of the mean; infinite if the updates cancel.
+        validation: weighted mean NDCG@10 on validation users of the model the round began with, if measured.
     """
 
     round: int
@@ -34,18 +35,26 @@ class RoundMeasures:
     update_norm: float
     cosine: float
     dissimilarity: float
+    validation: float | None = None
 
 
 def measure_round(
-    number: int, updates: Mapping[str, FloatVector], weights: Mapping[str, float], losses: Mapping[str, float]
+    number: int,
+    updates: Mapping[str, FloatVector],
+    weights: Mapping[str, float],
+    losses: Mapping[str, float],
+    metrics: Mapping[str, float] | None = None,
 ) -> RoundMeasures:
-    """Return the measures of one round from every market's update, weight and loss."""
+    """Return the measures of one round from every market's update, weight, loss and validation metric."""
     stacked = np.stack([update.astype(np.float64) for update in updates.values()])  # [M, P]
     norms = np.linalg.norm(stacked, axis=1)  # [M]
     total = sum(weights.values())
     return RoundMeasures(
         round=number,
         loss=sum(weights[name] * losses[name] for name in updates) / total,
+        validation=(
+            None if metrics is None else sum(weights[name] * metrics[name] for name in updates) / total
+        ),
         update_norm=float(norms.mean()),
         cosine=mean_pairwise_cosine(stacked),
         dissimilarity=dissimilarity(stacked),

@@ -200,6 +200,9 @@ def _differences(found: Mapping[str, Difference]) -> dict[str, dict[str, float]]
 def _finite(rounds: Sequence[RoundMeasures]) -> list[dict[str, Any]]:
     # JSON knows no infinity: updates that cancel have none.
     return [
-        {name: value if math.isfinite(value) else None for name, value in asdict(measured).items()}
+        {
+            name: None if value is None or not math.isfinite(value) else value
+            for name, value in asdict(measured).items()
+        }
         for measured in rounds
     ]

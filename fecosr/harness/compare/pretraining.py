@@ -3,11 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
-from fecosr.harness.compare.federation import Contribution, Pretrained, Work, federate
+from fecosr.federation.ending import Schedule
+from fecosr.harness.compare.federation import Contribution, Measure, Pretrained, Work, federate
 from fecosr.harness.compare.method import Trained
 from fecosr.harness.compare.study import Study
 from fecosr.recommender.model import SharedModel
-from fecosr.training.evaluation import Scorer, model_scorer
+from fecosr.training.evaluation import Scorer, evaluate, model_scorer
 from fecosr.training.fine_tuning import fine_tune
 from fecosr.training.local import train_locally
 from fecosr.training.parameters import FloatVector, initial_shared_vector, load_into, new_shared_model
@@ -37,17 +38,35 @@ def round_of(study: Study, **changes: Any) -> Work:
     return work
 
 
-def run_rounds(study: Study, work: Work) -> Pretrained:
-    """Return what the study's federation ends with if its markets do this work."""
+def run_rounds(study: Study, work: Work, measure: Measure | None = None) -> Pretrained:
+    """Return what the study's federation ends with if its markets do this work.
+
+    Args:
+        study: its settings say how many rounds there are, and whether the run may end early.
+        work: of a market in a round.
+        measure: what the run's early end goes by; without it, the shared model as it is.
+    """
     settings = study.settings
+    rule = settings.early_stopping.rule()
     return federate(
         study.markets,
         initial_shared_vector(settings.encoder, settings.semantics, study.seed),
         work,
-        rounds=settings.rounds,
+        schedule=Schedule(settings.rounds, rule),
         aggregation=settings.aggregation,
+        measure=(measure or _shared_metric(study)) if rule else None,
         round_done=lambda done, total: study.advance("rounds", done, total),
     )
+
+
+def _shared_metric(study: Study) -> Measure:
+    model = new_model(study)
+
+    def measure(name: str, shared: FloatVector) -> float:
+        load_into(model, shared)
+        return evaluate(model, study.markets[name], "validation").ndcg_10
+
+    return measure
 
 
 def fine_tuned(study: Study, pretrained: Pretrained) -> Trained:

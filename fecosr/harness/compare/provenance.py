@@ -18,6 +18,7 @@ _DECIDING: Final = (
     "training",
     "privacy/clipping.py",
     "federation/aggregation.py",
+    "federation/ending.py",
     "federation/optimisers.py",
     "harness/compare/methods",
     "harness/compare/cells.py",

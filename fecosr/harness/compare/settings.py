@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from fecosr.config.plan import AggregationSection
+from fecosr.config.plan import AggregationSection, EarlyStoppingSection
 from fecosr.config.toml import Section
 from fecosr.recommender.settings import AdapterSettings, EncoderSettings, S2CESettings, SemanticsSettings
 from fecosr.training.settings import (
@@ -40,11 +40,13 @@ class ComparisonSettings(Section):
     """Hold the whole of a settings file; sections have the names they have in a federation plan.
 
     Attributes:
-        rounds: of every federated method.
+        rounds: of every federated method, at most.
+        early_stopping: the rule by which a federated run ends before; no method is measured on test users.
     """
 
     rounds: int = Field(default=40, ge=1, le=100_000)
     aggregation: AggregationSection = AggregationSection(clip_norm=10.0)
+    early_stopping: EarlyStoppingSection = EarlyStoppingSection()
     semantics: SemanticsSettings = SemanticsSettings()
     encoder: EncoderSettings = EncoderSettings()
     s2ce: S2CESettings = S2CESettings()
@@ -53,6 +55,12 @@ class ComparisonSettings(Section):
     fine_tuning: FineTuningSettings = FineTuningSettings()
     local_baseline: LocalBaselineSettings = LocalBaselineSettings()
     rivals: RivalSection = RivalSection()
+
+    @model_validator(mode="after")
+    def _can_stop(self) -> "ComparisonSettings":
+        if self.early_stopping.patience and self.rounds < self.early_stopping.min_rounds:
+            raise ValueError("with early_stopping, rounds is at least early_stopping.min_rounds")
+        return self
 
     def learning(self) -> LearningSettings:
         """Return the part that decides model and training."""

@@ -16,6 +16,7 @@ VARIANTS: Final[tuple[Variant, ...]] = get_args(Variant)
 
 FEWEST_AFTER_MERGING: Final = 3
 """Merging leaves items with a single review and users with hardly one; what nobody could learn is dropped."""
+FEWEST_TO_EVALUATE: Final = 3
 FEWEST_MARKETS: Final = 2
 
 
@@ -56,7 +57,7 @@ def load_variant(markets: NamedSettings, variant: Variant) -> dict[str, MarketSe
     """Return the markets' sequences, by name.
 
     Raises:
-        DataError: the files cannot be used, or nothing is left of a market.
+        DataError: the files cannot be used, or a market has no user whom one could evaluate.
     """
     loaded = {}
     for name, settings in markets:
@@ -65,6 +66,12 @@ def load_variant(markets: NamedSettings, variant: Variant) -> dict[str, MarketSe
             min_core = max(settings.min_core, FEWEST_AFTER_MERGING)
             chosen = replace(settings, merge_families=True, min_core=min_core)
         loaded[name] = load_market(chosen)
+        if all(len(sequence) < FEWEST_TO_EVALUATE for sequence in loaded[name].sequences):
+            raise DataError(
+                f"no user of market {name} has {FEWEST_TO_EVALUATE} interactions left",
+                remedy="give it more data, or leave the market or the variant out",
+                source=settings.path,
+            )
     return loaded
 
 

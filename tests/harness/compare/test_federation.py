@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fecosr.config.plan import AggregationSection
+from fecosr.federation.ending import EarlyStopping, Schedule
 from fecosr.federation.optimisers import Adaptive, ServerOptimiser, Sgd
 from fecosr.federation.run import run_federation
 from fecosr.harness.compare.federation import Contribution, federate, weighted_mean
@@ -43,7 +44,7 @@ def test_two_rounds_give_what_the_real_protocol_gives_up_to_its_rounding(
         protocol.names,
         protocol.initial,
         work,
-        rounds=2,
+        schedule=Schedule(2, None),
         aggregation=AggregationSection(
             clip_norm=1.0,
             reference_num_users=100,
@@ -55,6 +56,50 @@ def test_two_rounds_give_what_the_real_protocol_gives_up_to_its_rounding(
     assert np.abs(final - protocol.initial).max() > 0.1
     assert [measured.round for measured in here.rounds] == [1, 2]
     assert here.rounds[0].loss == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize(
+    ("curve", "rounds", "best"),
+    [
+        ((0.1, 0.2, 0.5, 0.4, 0.3, 0.2), 5, 2),
+        ((0.9, 0.2, 0.1, 0.1), 4, 1),
+        ((0.1, 0.2, 0.3, 0.4, 0.5, 0.6), 6, 5),
+    ],
+    ids=["a peak", "worse from the start", "better to the end"],
+)
+def test_a_run_ends_early_where_the_protocol_ends_it_and_with_the_same_model(
+    curve: tuple[float, ...], rounds: int, best: int
+) -> None:
+    class Curved(SmallFederation):
+        def validation(self, name: NodeId, round_number: int) -> float | None:
+            # Markets do not agree: only the weighted mean follows the curve.
+            return curve[round_number - 1] + (0.05 if name == "de" else -0.05 / 9)
+
+    rule = EarlyStopping(patience=2, min_rounds=2)
+    protocol = Curved(["de", "fr", "jp", "uk"], rounds=6, releases_validation=True, early_stopping=rule)
+    run = run_federation(protocol.setup, protocol.nodes(), protocol.initial, protocol.train, protocol.entropy)
+    measured: list[int] = []
+
+    def work(name: str, shared: FloatVector, number: int) -> Contribution:
+        measured.append(number)
+        return Given(protocol.update(NodeId(name)), protocol.num_users(NodeId(name)))
+
+    def measure(name: str, shared: FloatVector) -> float:
+        return protocol.validation(NodeId(name), len(measured) // 4 + 1) or 0.0
+
+    here = federate(
+        protocol.names,
+        protocol.initial,
+        work,
+        schedule=Schedule(6, rule),
+        aggregation=AggregationSection(clip_norm=10.0, reference_num_users=100, weight_exponent=1.0),
+        measure=measure,
+    )
+    assert len(here.rounds) == rounds
+    np.testing.assert_allclose(here.parameters, run.models[run.fine_tuning[NodeId("de")]], atol=1e-5)
+    of_best = protocol.initial + best * protocol.mean_update(protocol.names)
+    np.testing.assert_allclose(here.parameters, of_best, atol=1e-5)
+    assert [found.validation for found in here.rounds] == pytest.approx(list(curve[:rounds]), abs=1e-6)
 
 
 def test_every_round_starts_from_what_the_last_one_ended_with() -> None:
@@ -69,7 +114,7 @@ def test_every_round_starts_from_what_the_last_one_ended_with() -> None:
         ["a", "b"],
         np.zeros(3, np.float32),
         work,
-        rounds=3,
+        schedule=Schedule(3, None),
         aggregation=AggregationSection(clip_norm=10.0),
         round_done=lambda done, total: told.append((done, total)),
     )

@@ -28,6 +28,7 @@ def test_sections_are_those_of_a_plan(tmp_path: Path) -> None:
         ("rounds = 0", r"settings\.toml:1: rounds: .*greater than or equal to 1"),
         ("[encoder]\ndepth = 3", r"settings\.toml:2: encoder\.depth: unknown key"),
         ("[rivals]\nlabel_smoothing = 1.0", r"settings\.toml:2: rivals\.label_smoothing"),
+        ("rounds = 3\n[early_stopping]\npatience = 2\nmin_rounds = 4", "at least early_stopping.min_rounds"),
         ("[s2ce]\nalpha = 2.0", r"settings\.toml:1: s2ce: alpha must be in 0 \.\. 1"),
     ],
 )

@@ -71,6 +71,13 @@ def test_unknown_and_impossible_variants_are_refused(folder: Path) -> None:
         variants_named(["merged"], markets_of(None))
 
 
+def test_a_market_without_anybody_to_evaluate_is_refused(folder: Path) -> None:
+    rows = review("u1", "a", 1) + review("u1", "b", 2) + review("u2", "a", 1)
+    (folder / "yy_5core.txt").write_text(HEADER + rows)
+    with pytest.raises(DataError, match="no user of market yy has 3 interactions"):
+        load_variant(markets_of(folder), "raw")
+
+
 def test_one_market_is_not_compared(folder: Path) -> None:
     (folder / "yy_5core.txt").unlink()
     with pytest.raises(DataError, match="one market only"):
