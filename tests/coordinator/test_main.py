@@ -1,10 +1,12 @@
 """The binaries as processes, in front of kits they cannot use."""
 
+import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 
 from fecosr.crypto.signatures import SigningKey
 from fecosr.storage.parameters import write_parameters
-from tests.reference.loopback import Kits
+from tests.reference.loopback import NOW, Kits
 
 ROOT = Path(__file__).parents[2]
 
@@ -145,3 +147,26 @@ def test_the_coordinator_starts_without_torch_and_polars(kit: Path) -> None:
     blocked = "import sys; sys.modules['torch'] = sys.modules['polars'] = None; import coordinator.main"
     ended = subprocess.run([sys.executable, "-c", blocked], cwd=ROOT, capture_output=True, check=False)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_a_certificate_that_expires_soon_is_announced_at_the_start(usable_kit: Path) -> None:
+    files = Kits(usable_kit, "late").coordinator(now=NOW - timedelta(days=25))
+    for source, name in (
+        (files.authority, "ca.pem"),
+        (files.certificate, "certificate.pem"),
+        (files.key, "key.pem"),
+    ):
+        shutil.copy(source, usable_kit / "tls" / name)
+    with subprocess.Popen(
+        [sys.executable, "-m", "coordinator", "--config", str(usable_kit / "coordinator.toml")],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        said = []
+        while not said or said[-1]["event"] != "coordinator_ready":
+            said.append(json.loads(process.stderr.readline()))
+        process.kill()
+    (announced,) = [line for line in said if line["event"] == "certificate_expires_soon"]
+    assert (announced["days_left"], announced["file"]) == (4, str(usable_kit / "tls" / "certificate.pem"))
