@@ -8,7 +8,7 @@ attempts never show two different updates of one market.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -79,6 +79,23 @@ class Memory:
     releases: Mapping[int, Release] = field(default_factory=dict)
     trained: LocalUpdate | None = None
     opened: SumOpened | None = None
+
+
+def remembered(records: Iterable[NodeRecord]) -> Memory:
+    """Return what a node remembers that stored these records before it started again."""
+    memory = Memory()
+    for record in records:
+        match record:
+            case AttemptClaimed(round=number, attempt=attempt, model_hash=model_hash):
+                models = {**memory.models, number: model_hash}
+                memory = replace(memory, claimed=(number, attempt), models=models)
+            case ReleaseSeen(round=number, release=release):
+                memory = replace(memory, releases={**memory.releases, number: release})
+            case SumOpened():
+                memory = replace(memory, opened=record)
+            case CheckpointKept() | secagg.SurvivorsSigned():
+                pass
+    return memory
 
 
 @dataclass(frozen=True, slots=True)

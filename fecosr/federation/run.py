@@ -97,9 +97,9 @@ class FederationRun:
     to_coordinator: deque[tuple[NodeId, NodeMessage]] = field(default_factory=deque)
 
     def node_arrives(self, setup: NodeSetup) -> None:
-        """Start a node and let it connect."""
-        self.nodes[setup.me] = market.Idle(setup, market.Memory())
-        self.records.setdefault(setup.me, [])
+        """Start a node, which remembers what it stored before, and let it connect."""
+        records = self.records.setdefault(setup.me, [])
+        self.nodes[setup.me] = market.Idle(setup, market.remembered(records))
         self._node_does(setup.me, market.connected(self._listening(setup.me)))
 
     def node_crashes(self, node: NodeId) -> None:

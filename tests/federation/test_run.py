@@ -452,11 +452,13 @@ def test_a_coordinator_that_dies_after_any_round_still_ends_with_the_best_model(
     assert not any(event == "refused" for _, event, _ in run.log)
 
 
-def test_a_coordinator_that_comes_back_at_the_end_hands_the_best_model_over() -> None:
+@pytest.mark.parametrize("dies", [False, True])
+def test_the_parameters_handed_over_at_the_end_are_those_of_the_best_model(dies: bool) -> None:
     federation = Rehearsed(0.1, 0.2, 0.4, 0.3, 0.35, patience=2)
     run = start(federation)
     deliver_until(run, "run_completed")
-    run.coordinator_restarts(federation.setup)
+    if dies:
+        run.coordinator_restarts(federation.setup)
     assert isinstance(run.coordinator, Finishing)
     best = bodies(run, RoundReleased)[1].model_out
     assert run.coordinator.progress.model_hash == parameters_hash(run.coordinator.progress.parameters) == best
