@@ -164,7 +164,7 @@ def test_a_certificate_that_expires_soon_is_announced_at_the_start(usable_kit: P
         text=True,
     ) as process:
         assert process.stderr is not None
-        said = []
+        said: list[dict[str, object]] = []
         while not said or said[-1]["event"] != "coordinator_ready":
             said.append(json.loads(process.stderr.readline()))
         process.kill()

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,10 @@ ROOT = Path(__file__).parents[2]
 CHART = ROOT / "scripts" / "deploy" / "helm" / "fecosr"
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
 SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text())
-CONFIG = {"coordinator": "/kit/coordinator.toml", "market-node": "/kit/node.toml"}
+CONFIG = {
+    "coordinator": "/kit/unpacked/coordinator.toml",
+    "market-node": "/kit/unpacked/node.toml",
+}
 
 Rendered = dict[str, dict[str, Any]]
 Render = Callable[..., Rendered]
@@ -160,8 +164,6 @@ def test_what_is_given_arrives(render: Render) -> None:
 
 
 def test_the_unpacked_kit_is_its_owners_alone(render: Render, tmp_path: Path) -> None:
-    import subprocess
-
     script = render()["StatefulSet"]["spec"]["template"]["spec"]["initContainers"][0]["args"][0]
     (tmp_path / "secret").mkdir()
     for name in ("node.toml", "identity.key", "tls-ca.pem", "tls-key.pem"):
@@ -169,6 +171,8 @@ def test_the_unpacked_kit_is_its_owners_alone(render: Render, tmp_path: Path) ->
         (tmp_path / "secret" / name).chmod(0o644)
     here = script.replace("/secret/", f"{tmp_path}/secret/").replace("/kit", f"{tmp_path}/kit")
     subprocess.run(["sh", "-ec", here.replace("/model/", f"{tmp_path}/model/")], check=True)
-    files = {path.relative_to(tmp_path / "kit"): path for path in (tmp_path / "kit").rglob("*.*")}
-    assert sorted(map(str, files)) == ["identity.key", "node.toml", "tls/ca.pem", "tls/key.pem"]
+    kit = tmp_path / "kit" / "unpacked"
+    files = {str(path.relative_to(kit)): path for path in kit.rglob("*.*")}
+    assert sorted(files) == ["identity.key", "node.toml", "tls/ca.pem", "tls/key.pem"]
     assert {path.stat().st_mode & 0o777 for path in files.values()} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in (kit, kit / "tls")} == {0o700}
