@@ -10,11 +10,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Final, NoReturn
-
-import structlog
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from fecosr.errors import ConfigError, FecosrError
+
+if TYPE_CHECKING:
+    # The command line imports this module before it knows whether anything will ever be logged.
+    import structlog
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -94,7 +96,7 @@ def exit_code_of(body: Callable[[], int]) -> int:
         return UNUSABLE if isinstance(error, ConfigError) else FAILED
 
 
-def end_on_signals(log: structlog.typing.FilteringBoundLogger, event: str) -> None:
+def end_on_signals(log: "structlog.typing.FilteringBoundLogger", event: str) -> None:
     """Let SIGTERM and Ctrl-C end this process at once with their exit codes, whatever its threads are doing.
 
     For a process that can neither interrupt its work nor wait for it: nothing is closed, flushed or joined.
