@@ -62,13 +62,18 @@ def _sentence(kind: str, message: str) -> str:
         "unexpected_keyword_argument": "unknown key",
         "missing": "is missing",
     }
+    if kind == "union_tag_not_found":
+        return f"{message.rpartition(' ')[2]} is missing"
+    if kind == "union_tag_invalid":
+        _, given, _, name, *_ = message.split("'")
+        return f"{name} = '{given}' is none of {message.partition('expected tags: ')[2]}"
     return sentences.get(kind, message.removeprefix("Value error, "))
 
 
 def _remedy(kind: str) -> str:
     if kind in {"extra_forbidden", "unexpected_keyword_argument"}:
         return "remove it or correct its spelling"
-    return "add it" if kind == "missing" else "correct the value"
+    return "add it" if kind in {"missing", "union_tag_not_found"} else "correct the value"
 
 
 def _line_of(text: str, keys: list[str]) -> int:

@@ -109,7 +109,12 @@ def test_nothing_that_decides_privacy_has_a_default(section: str) -> None:
         ("aggregation", {"clip_norm": float("inf")}, "clip_norm"),
         ("encoder", {"num_heads": 7}, "num_heads"),
         ("s2ce", {"alhpa": 0.1}, "unknown key"),
-        ("aggregation", {"server": {"optimiser": "adagrad"}}, "aggregation.server"),
+        (
+            "aggregation",
+            {"server": {"optimiser": "adagrad"}},
+            "server: optimiser = 'adagrad' is none of 'sgd', 'adam', 'yogi'",
+        ),
+        ("aggregation", {"server": {"learning_rate": 0.1}}, r"server: 'optimiser' is missing \(add it\)"),
         ("aggregation", {"server": {"optimiser": "adam"}}, "learning_rate: is missing"),
         ("aggregation", {"server": {"optimiser": "sgd", "tau": 0.1}}, "unknown key"),
         ("aggregation", {"server": {"optimiser": "yogi", "learning_rate": 0.1, "beta2": 1.0}}, "beta2"),
