@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Final
 
+from tests.reference.mask_graph import check_graph
 from tests.reference.primitives import mask_elements
 from tests.reference.protocol import (
     Json,
@@ -150,6 +151,20 @@ def _manifest(case: Json) -> None:
     require(verified(identity, signature, statement), "forged")
 
 
+def _run_closed(case: Json) -> None:
+    identity, signature, statement = _octets(case, "identity", "signature", "signed_bytes")
+    releases = [
+        part
+        for release in case["history"]
+        for part in (bytes.fromhex(release["model_hash"]), release["validation"].encode())
+    ]
+    history = hashlib.sha256(encoding("fecosr/v1/releases", *releases)).digest()
+    rounds, model = case["rounds"].to_bytes(8, "big"), bytes.fromhex(case["model_hash"])
+    parts = (case["run"].encode(), rounds, model, history)
+    require(encoding("fecosr/v1/run-closed", *parts) == statement, "another value")
+    require(verified(identity, signature, statement), "forged")
+
+
 def _manifest_part(value: str | int) -> bytes:
     """Return a name as it is, a hash as bytes, a number in 8 bytes, a real in hexadecimal notation."""
     if isinstance(value, int):
@@ -212,7 +227,9 @@ CHECKS: Final[dict[str, Callable[[Json], None]]] = {
     "masking": _masking,
     "encoding": check_encoding,
     "sum": check_sum,
+    "graph": check_graph,
     "manifest": _manifest,
+    "run-closed": _run_closed,
     "ledger": _ledger,
     "checkpoint": _checkpoint,
 }

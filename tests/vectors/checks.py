@@ -1,6 +1,7 @@
 """Check test vectors with our implementation (see tests/reference/vector_checks.py for the definitions)."""
 
 from collections.abc import Callable
+from dataclasses import astuple
 from typing import Final
 
 import numpy as np
@@ -11,13 +12,15 @@ from fecosr.crypto.prg import Keystream
 from fecosr.crypto.shamir import reconstruct, split
 from fecosr.crypto.signatures import SigningKey, verify
 from fecosr.errors import CryptoError, LedgerError, MisuseError
-from fecosr.federation.messages import RoundManifest
-from fecosr.ids import NodeId
-from fecosr.ledger.checkpoint import check_follows, decode_checkpoint, verify_checkpoint
+from fecosr.federation.messages import Release, RoundManifest, RunClosed
+from fecosr.ids import NodeId, RunId
+from fecosr.ledger.checkpoint import Checkpoint, check_follows, decode_checkpoint, verify_checkpoint
 from fecosr.ledger.log import decode_entry, verify_chain
 from fecosr.secagg.encoding import UpdateEncoding
+from fecosr.secagg.graph import mask_graph
 from fecosr.secagg.masking import masked
 from fecosr.secagg.packing import from_octets
+from fecosr.secagg.parameters import SecAggParameters
 from fecosr.secagg.secrets import ClientSecrets, derive_secrets
 from fecosr.secagg.shares import Route, SharePair, open_pair
 from fecosr.secagg.statements import (
@@ -195,6 +198,37 @@ def _manifest(case: Json) -> None:
     verify(identity, signature, manifest.signed_bytes())
 
 
+def run_closed_of(case: Json) -> RunClosed:
+    """Return the end of a run that a case states; an empty `validation` was not measured."""
+    history = tuple(
+        Release(
+            bytes.fromhex(release["model_hash"]),
+            float.fromhex(release["validation"]) if release["validation"] else None,
+        )
+        for release in case["history"]
+    )
+    run, (model, signature) = RunId(case["run"]), _octets(case, "model_hash", "signature")
+    checkpoint = Checkpoint(run, 1, bytes(32), bytes(64))
+    return RunClosed(run, case["rounds"], model, history, checkpoint, signature)
+
+
+def _run_closed(case: Json) -> None:
+    closed = run_closed_of(case)
+    _same(closed.signed_bytes(), case["signed_bytes"])
+    verify(bytes.fromhex(case["identity"]), closed.signature, closed.signed_bytes())
+
+
+def _graph(case: Json) -> None:
+    colluding = case["max_colluding"]
+    parameters = SecAggParameters(bytes(32), 1, colluding + 2, colluding)
+    graph = mask_graph(parameters, bytes.fromhex(case["session"]), case["clients"])
+    shape = (case["num_neighbours"], case["threshold"], case["window_survivors"])
+    require(graph.degree is not None and (*astuple(graph.degree),) == shape, "another value")
+    require(graph.threshold == case["threshold"], "another value")
+    require(list(graph.ring) == case["ring"], "another value")
+    require(list(graph.neighbours(case["client"])) == case["neighbours"], "another value")
+
+
 def _ledger(case: Json) -> None:
     entries = [decode_entry(line.encode(), number) for number, line in enumerate(case["lines"])]
     head = verify_chain(entries, bytes.fromhex(case["identity"]))
@@ -224,7 +258,9 @@ CHECKS: Final[dict[str, Callable[[Json], None]]] = {
     "masking": _masking,
     "encoding": _encoding,
     "sum": _sum,
+    "graph": _graph,
     "manifest": _manifest,
+    "run-closed": _run_closed,
     "ledger": _ledger,
     "checkpoint": _checkpoint,
 }

@@ -10,6 +10,7 @@ from typing import Final
 
 from tests.vectors.generator import (
     documents,
+    graphs,
     primitive_refusals,
     primitives,
     session_refusals,
@@ -25,8 +26,8 @@ GIVEN: Final = frozenset({"crypto.json"})
 def generated() -> Mapping[str, str]:
     """Return the text of every vector file by its name."""
     files: dict[str, str] = {}
-    sources = (primitives.good(), documents.good(), sessions.good())
-    spoiled = (primitive_refusals.bad(), documents.bad(), session_refusals.bad())
+    sources = (primitives.good(), documents.good(), graphs.good(), sessions.good())
+    spoiled = (primitive_refusals.bad(), documents.bad(), graphs.bad(), session_refusals.bad())
     labelled = [(True, source) for source in sources] + [(False, source) for source in spoiled]
     for success, vectors in labelled:
         for name, about, content in vectors:

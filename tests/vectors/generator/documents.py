@@ -15,7 +15,7 @@ from fecosr.ledger.records import (
     SurvivorsFixed,
     UnmaskingBegun,
 )
-from tests.vectors.checks import manifest_of
+from tests.vectors.checks import manifest_of, run_closed_of
 from tests.vectors.generator.opening import opened_run
 from tests.vectors.generator.seeds import seeded
 from tests.vectors.messages import Json
@@ -34,6 +34,11 @@ def good() -> Iterator[Named]:
             "kind": "manifest",
             "cases": [_manifest()],
         },
+    )
+    yield (
+        "run-closed",
+        "The end of a run: without a history, and with one in which a round measured nothing.",
+        {"kind": "run-closed", "cases": [_run_closed([]), _run_closed(["", (0.125).hex()])]},
     )
     yield "ledger", "A chain of signed records.", {"kind": "ledger", "cases": [_ledger(_bodies())]}
     cases = [_checkpoint(_head(2), _head(1)), _checkpoint(_head(2), _head(2))]
@@ -69,6 +74,11 @@ def bad() -> Iterator[Named]:
             "cases": [{**manifest, "signature": foreign.sign(statement).hex()}],
         },
     )
+    closed = _run_closed(["", (0.125).hex()])
+    other = {**closed, "model_hash": seeded("another final model").hex()}
+    yield "run-closed-with-another-model", "Another final model.", {"kind": "run-closed", "cases": [other]}
+    cut = {**closed, "history": closed["history"][:-1]}
+    yield "run-closed-history-cut", "A release is missing.", {"kind": "run-closed", "cases": [cut]}
     yield from _bad_ledgers()
     yield from _bad_checkpoints()
 
@@ -144,6 +154,23 @@ def _manifest() -> Json:
         "identity": KEY.public.hex(),
         "signature": KEY.sign(manifest.signed_bytes()).hex(),
     }
+
+
+def _run_closed(validations: list[str]) -> Json:
+    history = [
+        {"model_hash": seeded(f"model {number}").hex(), "validation": measured}
+        for number, measured in enumerate(validations)
+    ]
+    case: Json = {
+        "run": RUN,
+        "rounds": 2,
+        "model_hash": seeded("final model").hex(),
+        "history": history,
+        "identity": KEY.public.hex(),
+        "signature": bytes(64).hex(),
+    }
+    statement = run_closed_of(case).signed_bytes()
+    return {**case, "signed_bytes": statement.hex(), "signature": KEY.sign(statement).hex()}
 
 
 def _bodies() -> list[Body]:
