@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from fecosr.recommender.adapter import MarketAdapter
 from fecosr.recommender.encoder import SequenceEncoder
+from fecosr.recommender.item_regression import ItemRegression
 from fecosr.recommender.settings import AdapterSettings, EncoderSettings
 
 _INITIAL_ITEM_STDDEV = 0.05
@@ -41,6 +42,18 @@ class SequenceModel(nn.Module):
             [B, L, D]; what stands at padded positions means nothing.
         """
         return self.encode(item_inputs[sequences])
+
+    def scores(self, item_inputs: Tensor, sequences: Tensor, lengths: Tensor) -> Tensor:
+        """Return how likely each item is to come next, [B, V]: the larger, the likelier.
+
+        Args:
+            item_inputs: E, [V, D].
+            sequences: int64 [B, L], padded on the right.
+            lengths: int64 [B], at least 1.
+        """
+        states = self.states(item_inputs, sequences)  # [B, L, D]
+        last = (lengths - 1)[:, None, None].expand(-1, 1, states.shape[2])  # [B, 1, D]
+        return states.gather(1, last).squeeze(1) @ item_inputs.T  # [B, V]
 
 
 class Projector(nn.Module):
@@ -92,6 +105,9 @@ class SharedModel(SequenceModel):
 class MarketModel(SequenceModel):
     """Put one market's adapter around a shared model: `x_v = g_phi(z_v) + A(z_v) + gate * e_v`.
 
+    A regression of the market's items on each other may be attached, which is added to the scores; it is no
+    part of training with gradients.
+
     Guarantees: before any training it computes exactly what the shared model computes.
     """
 
@@ -101,6 +117,15 @@ class MarketModel(SequenceModel):
         self.adapter = MarketAdapter(
             shared.projector.hidden.in_features, shared.projector.output.out_features, num_items, settings
         )
+        self.settings = settings
+        self.regression: ItemRegression | None = None
+
+    def attach_regression(self) -> ItemRegression | None:
+        """Add an unfitted regression where the settings want one, and return it."""
+        if self.settings.item_regression == "none":
+            return None
+        self.regression = ItemRegression(len(self.adapter.local_items), self.settings)
+        return self.regression.to(self.adapter.local_items.device)
 
     def item_inputs(self, semantics: Tensor) -> Tensor:
         """Return the shared inputs with the market's own corrections."""
@@ -115,6 +140,11 @@ class MarketModel(SequenceModel):
     def encode(self, inputs: Tensor) -> Tensor:
         """Return the shared encoder's states."""
         return self.shared.encode(inputs)
+
+    def scores(self, item_inputs: Tensor, sequences: Tensor, lengths: Tensor) -> Tensor:
+        """Return the logits of the next item and what the regression adds to them."""
+        logits = super().scores(item_inputs, sequences, lengths)
+        return logits if self.regression is None else logits + self.regression(sequences, lengths)
 
 
 class ItemTableModel(SequenceModel):

@@ -126,6 +126,12 @@ class AdapterSettings:
 
     Attributes:
         bottleneck: hidden width of the adapter from semantic vectors to corrections of item inputs.
+        item_regression: "ease" adds to the logits what a ridge regression of items on items says of the
+            history, with a gain that is chosen on the market's own validation users; "none" does not.
+        ridge: of the regression.
+        recency: how much an item of the history counts beside the one after it.
+        regression_neighbours: weights that are kept of each item.
+        regression_items: items with most users that take part; time grows with their cube.
 
     Raises:
         ValueError: a value is out of range.
@@ -134,9 +140,19 @@ class AdapterSettings:
     __pydantic_config__: ClassVar[dict[str, str]] = _CLOSED
 
     bottleneck: int = 16
+    item_regression: Literal["ease", "none"] = "ease"
+    ridge: float = 100.0
+    recency: float = 0.8
+    regression_neighbours: int = 128
+    regression_items: int = 8192
 
     def __post_init__(self) -> None:
         _require(1 <= self.bottleneck <= 4096, "bottleneck must be in 1 .. 4096")
+        _require(self.item_regression in ("ease", "none"), "item_regression must be 'ease' or 'none'")
+        _require(1e-3 <= self.ridge <= 1e9, "ridge must be in 0.001 .. 1e9")
+        _require(0.0 < self.recency <= 1.0, "recency must be above 0 and at most 1")
+        _require(1 <= self.regression_neighbours <= 4096, "regression_neighbours must be in 1 .. 4096")
+        _require(1 <= self.regression_items <= 65536, "regression_items must be in 1 .. 65536")
 
 
 def _require(condition: bool, rule: str) -> None:

@@ -60,9 +60,11 @@ class ServedModel:
 def empty_model(learning: LearningSettings, num_items: int) -> MarketModel:
     """Return a model of the right shape whose parameters mean nothing yet."""
     with seeded(0, "empty-market-model"):
-        return MarketModel(
+        model = MarketModel(
             new_shared_model(learning.encoder, learning.semantics, seed=0), num_items, learning.adapter
         )
+    model.attach_regression()
+    return model
 
 
 def save_market_model(folder: Path, served: ServedModel) -> Path:

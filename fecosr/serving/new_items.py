@@ -85,9 +85,12 @@ def _grown(served: ServedModel, places: Tensor) -> MarketModel:
     """Return the model with zero rows for new items in every table with one row per item of this market."""
     num_items = len(served.catalogue.items)
     model = empty_model(served.facts.training.learning, len(places))
+    new_number = torch.argsort(places)  # [V + new]
     grown = {}
     for name, target in model.state_dict().items():
         value = served.model.state_dict()[name]
+        if value.dtype == torch.int64:
+            value = new_number[value]
         if value.shape != target.shape:
             zeros = value.new_zeros(len(places) - num_items, *value.shape[1:])
             value = torch.cat([value, zeros])[places]

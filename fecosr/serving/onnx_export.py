@@ -38,10 +38,7 @@ class NextItemScores(nn.Module):
 
     def forward(self, items: Tensor, lengths: Tensor) -> Tensor:
         """Return the scores, [B, V], from item numbers, int64 [B, L], and lengths, int64 [B]."""
-        table = self.get_buffer("items")
-        states = self.model.states(table, items)  # [B, L, D]
-        last = (lengths - 1)[:, None, None].expand(-1, 1, states.shape[2])  # [B, 1, D]
-        return states.gather(1, last).squeeze(1) @ table.T
+        return self.model.scores(self.get_buffer("items"), items, lengths)
 
 
 def require_onnx() -> None:

@@ -1,6 +1,6 @@
 """Tensors by name in a safetensors file: float32, finite, of known shapes, or refused."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -38,12 +38,22 @@ def parse_parameters(contents: bytes, model: nn.Module, path: Path) -> None:
     Raises:
         ConfigError: damaged, or not exactly this model's parameters.
     """
-    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    model.load_state_dict(parse_tensors(contents, expected, path))
+    state = model.state_dict()
+    expected = {name: tuple(value.shape) for name, value in state.items()}
+    numbers = {name for name, value in state.items() if value.dtype == torch.int64}
+    model.load_state_dict(parse_tensors(contents, expected, path, item_numbers=numbers))
 
 
-def parse_tensors(contents: bytes, shapes: Mapping[str, tuple[int, ...]], path: Path) -> dict[str, Tensor]:
+def parse_tensors(
+    contents: bytes,
+    shapes: Mapping[str, tuple[int, ...]],
+    path: Path,
+    *,
+    item_numbers: Collection[str] = (),
+) -> dict[str, Tensor]:
     """Return the tensors in `contents`, which must be finite float32 and have exactly these names and shapes.
+
+    Those in `item_numbers` must be int64 and number rows of themselves: one row stands for one item.
 
     Raises:
         ConfigError: they are not; the message names the first that is wrong.
@@ -58,7 +68,10 @@ def parse_tensors(contents: bytes, shapes: Mapping[str, tuple[int, ...]], path: 
         found = tensors[name]
         if tuple(found.shape) != shape:
             raise _unusable(f"tensor {name} has shape {list(found.shape)}, not {list(shape)}", path)
-        if found.dtype != torch.float32 or not bool(torch.isfinite(found).all()):
+        if name in item_numbers:
+            if found.dtype != torch.int64 or bool(((found < 0) | (found >= len(found))).any()):
+                raise _unusable(f"tensor {name} does not hold numbers of items", path)
+        elif found.dtype != torch.float32 or not bool(torch.isfinite(found).all()):
             raise _unusable(f"tensor {name} is not finite float32", path)
     return tensors
 

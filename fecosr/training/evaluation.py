@@ -37,6 +37,16 @@ def ranks(
     scorer: Scorer, data: PreparedMarket, part: Part, *, history_filtered: bool = True
 ) -> npt.NDArray[np.int64]:
     """Return the rank of each evaluated user's target, int64 [U], in the order of `split.evaluated_users`."""
+    return ranks_of_each(lambda histories: (scorer(histories),), data, part, history_filtered)[0]
+
+
+def ranks_of_each(
+    scorers: Callable[[Sequence[ItemArray]], Sequence[npt.NDArray[np.float32]]],
+    data: PreparedMarket,
+    part: Part,
+    history_filtered: bool = True,
+) -> list[npt.NDArray[np.int64]]:
+    """Return `ranks` for each of several ways to score, which share what they have in common."""
     users = data.split.evaluated_users
     is_test = part == "test"
     known = data.split.test_histories if is_test else data.split.train
@@ -44,12 +54,17 @@ def ranks(
     histories = [known[user] for user in users]
     # Users of similar length stand together, so that a block is padded little.
     order = np.argsort([len(history) for history in histories], kind="stable")
-    found = np.empty(len(users), np.int64)
     size = max(1, _BLOCK_SCORES // data.num_items)
+    blocks = []
     for start in range(0, len(order), size):
         block = order[start : start + size]
         seen = [histories[place] for place in block]
-        found[block] = target_ranks(scorer(seen), targets[block], seen if history_filtered else None)
+        filtered = seen if history_filtered else None
+        blocks.append([target_ranks(scores, targets[block], filtered) for scores in scorers(seen)])
+    found = [np.empty(len(users), np.int64) for _ in (blocks[0] if blocks else ((),))]
+    for way, values in enumerate(found):
+        if blocks:
+            values[order] = np.concatenate([block[way] for block in blocks])
     return found
 
 
@@ -65,19 +80,19 @@ def model_scorer(model: SequenceModel, data: PreparedMarket) -> Scorer:
         was_training = model.training
         model.eval()
         with torch.no_grad():
-            sequences, last = _right_padded(histories, model.max_length)
-            states = model.states(items, sequences.to(items.device))  # [B, L, D]
-            ends = states[torch.arange(len(last)), last]  # [B, D]
-            scores: npt.NDArray[np.float32] = (ends @ items.T).cpu().numpy()  # [B, V]
+            sequences, lengths = right_padded(histories, model.max_length)
+            found = model.scores(items, sequences.to(items.device), lengths.to(items.device))  # [B, V]
+            scores: npt.NDArray[np.float32] = found.cpu().numpy()
         model.train(was_training)
         return scores
 
     return score
 
 
-def _right_padded(histories: Sequence[ItemArray], max_length: int) -> tuple[torch.Tensor, torch.Tensor]:
+def right_padded(histories: Sequence[ItemArray], max_length: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the latest items of histories, int64 [B, L], padded on the right, and lengths, int64 [B]."""
     recent = [history[-max_length:] for history in histories]
     padded = np.zeros((len(recent), max(len(items) for items in recent)), np.int64)  # [B, L]
     for row, items in enumerate(recent):
         padded[row, : len(items)] = items
-    return torch.from_numpy(padded), torch.tensor([len(items) - 1 for items in recent])
+    return torch.from_numpy(padded), torch.tensor([len(items) for items in recent])

@@ -11,6 +11,7 @@ from fecosr.recommender.settings import AdapterSettings
 from fecosr.training.epochs import Progress, ignore_progress, train_until_best
 from fecosr.training.parameters import FloatVector, load_into
 from fecosr.training.prepared import PreparedMarket
+from fecosr.training.regression import fit_regression
 from fecosr.training.seeds import derive_seed, seeded
 from fecosr.training.settings import FineTuningSettings
 
@@ -22,7 +23,7 @@ class FineTuned:
     Attributes:
         model: with the parameters of the best epoch.
         best_epoch: 0 where the shared model was best left as it was.
-        validation: its metrics on the market's validation targets, by which the epoch was chosen.
+        validation: its metrics on the market's validation targets, by which epoch and gain were chosen.
     """
 
     model: MarketModel = field(repr=False)
@@ -42,6 +43,8 @@ def fine_tune(
 ) -> FineTuned:
     """Return the shared model fine-tuned to one market with plain cross-entropy and early stopping.
 
+    Where `adapter` wants it, the market's item regression is fitted afterwards, to the same validation users.
+
     Args:
         model: becomes part of the result; its parameters are overwritten.
         shared: float32 [P], the final shared parameters.
@@ -58,7 +61,7 @@ def fine_tune(
     names = ("fine-tuning", data.market)
     with seeded(seed, *names):
         market_model = MarketModel(model, data.num_items, adapter).to(data.device)
-        best_epoch, validation = train_until_best(
+        best_epoch, _ = train_until_best(
             market_model,
             data,
             _optimiser(market_model, settings),
@@ -66,7 +69,7 @@ def fine_tune(
             generator=np.random.default_rng(derive_seed(seed, *names)),
             progress=progress,
         )
-    return FineTuned(market_model, best_epoch, validation)
+    return FineTuned(market_model, best_epoch, fit_regression(market_model, data))
 
 
 def _optimiser(model: MarketModel, settings: FineTuningSettings) -> AdamW:

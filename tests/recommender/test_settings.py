@@ -28,6 +28,11 @@ WRONG: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
     (S2CESettings, {"alpha": 1.1}, "alpha"),
     (S2CESettings, {"tau": 0.0}, "tau"),
     (S2CESettings, {"num_neighbours": 0}, "num_neighbours"),
+    (AdapterSettings, {"item_regression": "slim"}, "item_regression"),
+    (AdapterSettings, {"ridge": 0.0}, "ridge"),
+    (AdapterSettings, {"recency": 0.0}, "recency"),
+    (AdapterSettings, {"regression_neighbours": 0}, "regression_neighbours"),
+    (AdapterSettings, {"regression_items": 0}, "regression_items"),
     (AdapterSettings, {"bottleneck": 0}, "bottleneck"),
 ]
 

@@ -44,7 +44,8 @@ def test_it_improves_on_validation_users(
 def test_zero_epochs_keep_the_shared_model(
     prepared: PreparedMarket, shared: np.ndarray, settings: LearningSettings
 ) -> None:
-    tuned = tune(prepared, shared, settings, replace(settings.fine_tuning, max_epochs=0))
+    alone = replace(settings, adapter=replace(settings.adapter, item_regression="none"))
+    tuned = tune(prepared, shared, alone, replace(settings.fine_tuning, max_epochs=0))
     model = new_shared_model(settings.encoder, settings.semantics, seed=99)
     load_into(model, shared)
     assert tuned.best_epoch == 0

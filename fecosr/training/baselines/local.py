@@ -8,6 +8,7 @@ from fecosr.recommender.settings import AdapterSettings, EncoderSettings
 from fecosr.training.epochs import Progress, ignore_progress, train_until_best
 from fecosr.training.fine_tuning import FineTuned
 from fecosr.training.prepared import PreparedMarket
+from fecosr.training.regression import fit_regression
 from fecosr.training.schedule import follow_schedule
 from fecosr.training.seeds import derive_seed, seeded
 from fecosr.training.settings import LocalBaselineSettings
@@ -24,7 +25,8 @@ def train_alone(
 ) -> FineTuned:
     """Return a market model trained from a random start with cross-entropy and early stopping.
 
-    It has the semantics, adapter and item embedding that FeCoSR has: only the other markets are missing.
+    It has the semantics, adapter, item embedding and item regression that FeCoSR has: only the other markets
+    are missing.
     """
     names = ("alone", data.market)
     with seeded(seed, *names):
@@ -35,7 +37,7 @@ def train_alone(
         )
         follow_schedule(optimiser, settings, data)
         generator = np.random.default_rng(derive_seed(seed, *names))
-        best_epoch, validation = train_until_best(
+        best_epoch, _ = train_until_best(
             model, data, optimiser, settings=settings, generator=generator, progress=progress
         )
-    return FineTuned(model, best_epoch, validation)
+    return FineTuned(model, best_epoch, fit_regression(model, data))

@@ -4,6 +4,7 @@ One market model, table of item ids and all, is trained with cross-entropy on th
 markets over the union of their catalogues; then every market may fine-tune it on its own.
 """
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -17,17 +18,18 @@ from fecosr.recommender.model import MarketModel, SharedModel
 from fecosr.training.baselines.local import train_alone
 from fecosr.training.epochs import train_until_best
 from fecosr.training.evaluation import Scorer, model_scorer
+from fecosr.training.regression import fit_regression
 from fecosr.training.seeds import derive_seed, seeded
 
 
 def train_pooled(study: Study, union: UnionCatalogue) -> MarketModel:
-    """Return the market model of the pool of all markets."""
+    """Return the market model of the pool of all markets; markets regress items on items by themselves."""
     settings = study.settings
     pool = pooled_market(study, union)
     return train_alone(
         pool,
         settings.encoder,
-        settings.adapter,
+        replace(settings.adapter, item_regression="none"),
         settings.local_baseline,
         seed=study.seed,
         progress=lambda report: study.advance("pooled training", report.epoch, report.max_epochs),
@@ -92,6 +94,7 @@ def _fine_tuned(study: Study, pooled: MarketModel, union: UnionCatalogue, name: 
             generator=np.random.default_rng(derive_seed(study.seed, *names)),
             progress=lambda _: None,
         )
+    fit_regression(model, data)
     return model_scorer(model, data)
 
 

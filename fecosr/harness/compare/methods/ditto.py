@@ -16,9 +16,10 @@ from fecosr.harness.compare.pretraining import round_of, run_rounds
 from fecosr.harness.compare.study import Study
 from fecosr.recommender.model import MarketModel
 from fecosr.training.baselines.ditto import train_near_shared
-from fecosr.training.evaluation import evaluate, model_scorer
+from fecosr.training.evaluation import Scorer, evaluate, model_scorer
 from fecosr.training.parameters import FloatVector
 from fecosr.training.prepared import PreparedMarket
+from fecosr.training.regression import fit_regression
 
 
 class Ditto:
@@ -52,7 +53,10 @@ class Ditto:
             return share(name, shared, number)
 
         rounds = run_rounds(study, work).rounds
-        scorers = {name: model_scorer(own[name].best(), data) for name, data in study.markets.items()}
+        scorers = dict[str, Scorer]()
+        for name, data in study.markets.items():
+            fit_regression(model := own[name].best(), data)
+            scorers[name] = model_scorer(model, data)
         return Trained(scorers, rounds)
 
 

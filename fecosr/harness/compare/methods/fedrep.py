@@ -17,8 +17,9 @@ from fecosr.harness.compare.study import Study
 from fecosr.recommender.model import MarketModel
 from fecosr.training.baselines.fedrep import train_head_then_representation
 from fecosr.training.epochs import train_until_best
-from fecosr.training.evaluation import Scorer, model_scorer
+from fecosr.training.evaluation import Scorer, evaluate, model_scorer
 from fecosr.training.parameters import FloatVector, load_into
+from fecosr.training.regression import fit_regression
 from fecosr.training.seeds import derive_seed, seeded
 
 
@@ -49,7 +50,11 @@ class FedRep:
                 round_number=number,
             )
 
-        pretrained = run_rounds(study, work)
+        def measure(name: str, shared: FloatVector) -> float:
+            load_into(models[name].shared, shared)
+            return evaluate(models[name], study.markets[name], "validation").ndcg_10
+
+        pretrained = run_rounds(study, work, measure)
         scorers = {name: _finish(study, name, models[name], pretrained.parameters) for name in study.markets}
         return Trained(scorers, pretrained.rounds)
 
@@ -76,4 +81,5 @@ def _finish(study: Study, name: str, model: MarketModel, shared: FloatVector) ->
         generator=np.random.default_rng(derive_seed(study.seed, "fedrep", name)),
         progress=lambda _: None,
     )
+    fit_regression(model, study.markets[name])
     return model_scorer(model, study.markets[name])
