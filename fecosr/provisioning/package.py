@@ -157,9 +157,9 @@ def _contents(authority: Authority, party: NodeId, now: datetime) -> dict[str, b
     roster = register.roster()
     if roster is None:
         raise ConfigError("the coordinator is not enrolled", remedy="approve its request first")
-    if len(roster.nodes) < max(2, plan.cohort.n_min):
+    if len(roster.nodes) < plan.cohort.n_min:
         raise ConfigError(
-            f"{len(roster.nodes)} markets are enrolled, the plan needs {plan.cohort.n_min}",
+            f"{len(roster.nodes)} of the {plan.cohort.n_min} markets that the plan needs are enrolled",
             remedy="approve the others' requests first: every kit pins all of them",
         )
     public = {name: key.hex() for name, key in sorted(roster.nodes.items())}

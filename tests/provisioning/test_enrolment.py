@@ -137,7 +137,7 @@ def test_a_party_that_is_revoked_is_out_for_good_with_these_keys(running: Office
     ).serials == serials(running, later)
     with pytest.raises(ConfigError, match="this identity was revoked"):
         running.approve(old_request, later, confirmed=old_request.fingerprint())
-    with pytest.raises(ConfigError, match="1 markets are enrolled"):
+    with pytest.raises(ConfigError, match="1 of the 2 markets that the plan needs are enrolled"):
         running.package(FR, later)
     with pytest.raises(ConfigError, match="de is not enrolled"):
         expel(running.authority.register, DE, later)
