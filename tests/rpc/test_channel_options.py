@@ -1,4 +1,4 @@
-from fecosr.rpc.channel_options import CHANNEL_OPTIONS, SERVER_OPTIONS
+from fecosr.rpc.channel_options import CHANNEL_OPTIONS, SERVER_OPTIONS, WINDOW_BYTES
 from fecosr.wire.service import MAX_MESSAGE_BYTES
 from fecosr.wire.transfers import CHUNK_BYTES
 
@@ -18,3 +18,10 @@ def test_both_ends_take_messages_of_the_same_size() -> None:
         assert options["grpc.max_receive_message_length"] == MAX_MESSAGE_BYTES
         assert options["grpc.max_send_message_length"] == MAX_MESSAGE_BYTES
     assert CHUNK_BYTES < MAX_MESSAGE_BYTES
+
+
+def test_neither_end_reads_ahead_more_than_a_window() -> None:
+    for options in (SERVER, CHANNEL):
+        # Were the window left to gRPC, a fast network would fill the coordinator's memory with every stream.
+        assert options["grpc.http2.bdp_probe"] == 0
+        assert options["grpc.http2.lookahead_bytes"] == WINDOW_BYTES <= CHUNK_BYTES
