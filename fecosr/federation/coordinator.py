@@ -313,6 +313,7 @@ def _finish(setup: CoordinatorSetup, progress: Progress, now: float) -> Coordina
         rounds=progress.released,
         model_hash=progress.model_hash,
         history=progress.history if setup.plan.early_stopping else (),
+        previous=progress.previous,
         checkpoint=sign_checkpoint(progress.head, setup.key),
         signature=b"",
     )

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from fecosr.errors import ProtocolViolation
 from fecosr.federation.messages import Release, RoundManifest, RunClosed
 from fecosr.ids import COORDINATOR
+from fecosr.ledger.log import Entry
+from fecosr.ledger.records import RunCompleted
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def check_model(manifest: RoundManifest, releases: Mapping[int, Release], schedu
 def check_ending(
     closed: RunClosed, models: Mapping[int, bytes], releases: Mapping[int, Release], schedule: Schedule
 ) -> None:
-    """Refuse an end of the run that does not follow from what was released.
+    """Refuse an end of the run that does not follow from what was released, or that the ledger does not have.
 
     Args:
         closed: the coordinator's signed statement.
@@ -111,6 +113,10 @@ def check_ending(
     rules = (_plain_end if schedule.early_stopping is None else _early_end)(
         closed, models, releases, schedule
     )
+    last = Entry(
+        closed.checkpoint.size - 1, closed.previous, RunCompleted(closed.rounds, closed.model_hash), b""
+    )
+    rules["the last record of the ledger says something else"] = last.hash() != closed.checkpoint.head
     for rule, broken in rules.items():
         if broken:
             raise ProtocolViolation(COORDINATOR, "run_closed", rule)

@@ -158,6 +158,8 @@ class RunClosed:
         model_hash: SHA-256 of the final shared parameters.
         history: every round's release in order, from which the choice of the final model follows; empty when
             the plan has no early stopping, because then it is the last.
+        previous: hash of the last record but one. With it everybody can see that the last one, whose hash the
+            checkpoint states, completes the run with these rounds and this model.
         checkpoint: the ledger after its last record.
         signature: the coordinator's Ed25519 identity over run, rounds, model_hash and history, 64 bytes.
     """
@@ -166,6 +168,7 @@ class RunClosed:
     rounds: int
     model_hash: bytes
     history: tuple[Release, ...]
+    previous: bytes
     checkpoint: Checkpoint
     signature: bytes
 

@@ -51,6 +51,7 @@ class Progress:
 
     Attributes:
         head: end of the ledger.
+        previous: hash of the last record but one.
         released: rounds released so far.
         attempts: attempts already made at the next round.
         parameters: float32 [P], the current shared model.
@@ -67,6 +68,7 @@ class Progress:
     """
 
     head: Head
+    previous: bytes
     released: int
     attempts: int
     parameters: Vector = field(repr=False)
@@ -118,7 +120,7 @@ class Progress:
     def recorded(self, body: Body, key: SigningKey) -> tuple[Entry, "Progress"]:
         """Return the signed ledger entry for `body` and the progress after it."""
         entry, head = append(self.head, body, key)
-        return entry, replace(self, head=head)
+        return entry, replace(self, head=head, previous=entry.previous)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ class Replayed:
 
     Attributes:
         head: end of the ledger.
+        previous: hash of the last record but one.
         released: rounds released.
         attempts: attempts already made at the next round.
         model_hash: the current shared model.
@@ -142,6 +145,7 @@ class Replayed:
     """
 
     head: Head
+    previous: bytes
     released: int
     attempts: int
     model_hash: bytes
@@ -192,12 +196,13 @@ def replay(entries: Iterable[Entry], coordinator_public: bytes) -> Replayed:
         for entry in entries
         if isinstance(entry.body, RoundReleased)
     )
-    return replace(replayed, history=history)
+    return replace(replayed, history=history, previous=entries[-1].previous)
 
 
 def _nothing_yet(head: Head) -> Replayed:
     return Replayed(
         head=head,
+        previous=b"",
         released=0,
         attempts=0,
         model_hash=b"",
@@ -277,6 +282,7 @@ def returning(
         released=replayed.released,
         attempts=replayed.attempts,
         history=replayed.history,
+        previous=replayed.previous,
         bound_to=frozenset(replayed.survivors if replayed.unmasking else replayed.bound_to),
     )
     if replayed.ended:
@@ -301,6 +307,7 @@ def returning(
 def _empty(setup: CoordinatorSetup, head: Head, kept: Kept, model_hash: bytes, now: float) -> Progress:
     return Progress(
         head=head,
+        previous=b"",
         released=0,
         attempts=0,
         parameters=kept.parameters,

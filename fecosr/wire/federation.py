@@ -170,6 +170,7 @@ def encode_run_closed(closed: RunClosed) -> pb.RunClosed:
         rounds=closed.rounds,
         model_hash=closed.model_hash,
         history=map(encode_release, closed.history),
+        previous=closed.previous,
         checkpoint=encode_checkpoint(closed.checkpoint),
         signature=closed.signature,
     )
@@ -185,6 +186,7 @@ def decode_run_closed(closed: pb.RunClosed) -> RunClosed:
         rounds=closed.rounds,
         model_hash=exactly(HASH_BYTES, closed.model_hash, "model_hash"),
         history=tuple(map(decode_release, closed.history)),
+        previous=exactly(HASH_BYTES, closed.previous, "previous"),
         checkpoint=decode_checkpoint(closed.checkpoint),
         signature=exactly(SIGNATURE_BYTES, closed.signature, "signature"),
     )

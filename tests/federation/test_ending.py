@@ -7,13 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fecosr.crypto.labels import sha256
+from fecosr.crypto.signatures import SigningKey
 from fecosr.errors import ProtocolViolation
 from fecosr.federation.ending import EarlyStopping, Schedule, best_round, check_ending, check_model
 from fecosr.federation.messages import Release, RoundManifest, RunClosed
 from fecosr.ids import RunId
 from fecosr.ledger.checkpoint import Checkpoint
+from fecosr.ledger.log import Head, append
+from fecosr.ledger.records import RunCompleted
 
 RUN = RunId("test")
+PREVIOUS = sha256(b"the last record but one")
+NOTHING = Checkpoint(RUN, 1, bytes(32), bytes(64))
 
 
 def model(number: int) -> bytes:
@@ -130,8 +135,16 @@ def test_a_round_after_the_end_is_refused_by_whoever_saw_all_rounds() -> None:
 
 
 def closed(releases: list[Release], final: int) -> RunClosed:
-    checkpoint = Checkpoint(RUN, 9, bytes(32), bytes(64))
-    return RunClosed(RUN, len(releases), model(final), tuple(releases), checkpoint, bytes(64))
+    return recorded(
+        RunClosed(RUN, len(releases), model(final), tuple(releases), PREVIOUS, NOTHING, bytes(64))
+    )
+
+
+def recorded(statement: RunClosed) -> RunClosed:
+    """Return the statement with a checkpoint of a ledger whose last record says the same."""
+    end = RunCompleted(statement.rounds, statement.model_hash)
+    _, head = append(Head(RUN, 8, PREVIOUS), end, SigningKey(bytes(32)))
+    return replace(statement, checkpoint=Checkpoint(RUN, head.size, head.hash, bytes(64)))
 
 
 HONEST = history(0.1, 0.2, 0.3, 0.1)
@@ -159,6 +172,18 @@ def test_an_end_that_does_not_follow_from_its_own_history_is_refused(statement: 
     """Even by a node that saw no round at all."""
     with pytest.raises(ProtocolViolation, match=rule):
         check_ending(statement, {}, {}, patient(1))
+
+
+def test_an_end_that_the_ledger_does_not_have_is_refused() -> None:
+    """Else the auditor, who reads the ledger, would judge another model than the one the nodes hold."""
+    honest = closed(HONEST, 2)
+    for lie in (
+        replace(honest, checkpoint=Checkpoint(RUN, 9, sha256(b"another record"), bytes(64))),
+        replace(honest, previous=bytes(32)),
+        replace(honest, checkpoint=closed(HONEST, 4).checkpoint),
+    ):
+        with pytest.raises(ProtocolViolation, match="last record of the ledger says something else"):
+            check_ending(lie, {}, {}, patient(1))
 
 
 def test_a_history_that_was_told_otherwise_is_refused() -> None:

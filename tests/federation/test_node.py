@@ -41,7 +41,8 @@ from fecosr.federation.policy import NodePolicy
 from fecosr.federation.run import FederationRun
 from fecosr.ids import NodeId, RunId
 from fecosr.ledger.checkpoint import Checkpoint, sign_checkpoint
-from fecosr.ledger.log import Head
+from fecosr.ledger.log import Head, append
+from fecosr.ledger.records import RunCompleted
 from fecosr.secagg.client import AwaitingAdverts
 from fecosr.secagg.messages import (
     AdvertList,
@@ -357,9 +358,17 @@ def test_a_forged_checkpoint_is_not_kept(federation: SmallFederation, idle: mark
 
 
 def closed_run(federation: SmallFederation, key: SigningKey) -> RunClosed:
-    head = Head(federation.plan.run, 5, sha256(b"head"))
-    checkpoint = sign_checkpoint(head, federation.coordinator_key)
-    closed = RunClosed(federation.plan.run, 2, MODEL, (), checkpoint, b"")
+    closed = ended(federation, 2, MODEL, ())
+    return replace(closed, signature=key.sign(closed.signed_bytes()))
+
+
+def ended(
+    federation: SmallFederation, rounds: int, model_hash: bytes, history: tuple[Release, ...]
+) -> RunClosed:
+    """Return the signed end of a run whose ledger says the same."""
+    run, key = federation.plan.run, federation.coordinator_key
+    entry, head = append(Head(run, 50, sha256(b"head")), RunCompleted(rounds, model_hash), key)
+    closed = RunClosed(run, rounds, model_hash, history, entry.previous, sign_checkpoint(head, key), b"")
     return replace(closed, signature=key.sign(closed.signed_bytes()))
 
 
@@ -418,8 +427,8 @@ def test_a_cohort_with_a_market_that_is_not_invited_is_refused() -> None:
     assert refused_rule(market.receive(state, FromServer(1, 1, cohort))) == rule
 
 
-def checkpoint_of(federation: SmallFederation, size: int = 5) -> Checkpoint:
-    return sign_checkpoint(Head(federation.plan.run, size, sha256(b"head")), federation.coordinator_key)
+def checkpoint_of(federation: SmallFederation) -> Checkpoint:
+    return sign_checkpoint(Head(federation.plan.run, 5, sha256(b"head")), federation.coordinator_key)
 
 
 def round_closed(federation: SmallFederation, number: int, model_hash: bytes, value: float) -> RoundClosed:
@@ -519,9 +528,7 @@ def test_a_history_under_another_signature_is_refused(stopping: SmallFederation)
 def signed_end(federation: SmallFederation, final: int, values: Sequence[float]) -> RunClosed:
     history = tuple(Release(sha256(f"model {n}".encode()), value) for n, value in enumerate(values, start=1))
     model_hash = sha256(f"model {final}".encode())
-    checkpoint = checkpoint_of(federation, size=50)
-    closed = RunClosed(federation.plan.run, len(values), model_hash, history, checkpoint, b"")
-    return replace(closed, signature=federation.coordinator_key.sign(closed.signed_bytes()))
+    return ended(federation, len(values), model_hash, history)
 
 
 @pytest.mark.parametrize("validation", [-0.1, 1.5, float("nan"), float("inf")])

@@ -73,7 +73,7 @@ def coordinator_messages() -> tuple[bytes, ...]:
         RoundTask(_MANIFEST, signature),
         RoundClosed(1, 1, Outcome.RELEASED, "", Release(bytes(32), 0.25), checkpoint()),
         RoundClosed(1, 1, Outcome.ABORTED, "too_few_inputs", None, checkpoint()),
-        RunClosed(RUN, 1, bytes(32), (Release(bytes(32), None),), checkpoint(), signature),
+        RunClosed(RUN, 1, bytes(32), (Release(bytes(32), None),), bytes(32), checkpoint(), signature),
         Rejected("another plan"),
         *(FromServer(1, 1, body) for body in bodies),
     ]

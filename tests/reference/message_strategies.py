@@ -124,6 +124,7 @@ coordinator_messages: st.SearchStrategy[CoordinatorMessage] = st.one_of(
         st.integers(0, 2**32 - 1),
         hashes,
         st.lists(releases, max_size=4).map(tuple),
+        hashes,
         checkpoints,
         signatures,
     ),

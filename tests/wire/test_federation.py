@@ -157,8 +157,13 @@ def test_a_history_has_an_end() -> None:
         signature=bytes(64),
         checkpoint=checkpoint(),
         history=[release] * 10_000,
+        previous=bytes(32),
     )
     assert len(federation.decode_run_closed(closed).history) == 10_000
     closed.history.append(release)
     with pytest.raises(MalformedError, match="more than 10000"):
+        federation.decode_run_closed(closed)
+    del closed.history[:]
+    closed.previous = bytes(31)
+    with pytest.raises(MalformedError, match="previous must be 32 bytes"):
         federation.decode_run_closed(closed)

@@ -117,20 +117,22 @@ class RoundClosed(_message.Message):
     def __init__(self, round: _Optional[int] = ..., attempt: _Optional[int] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., reason: _Optional[str] = ..., checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ..., release: _Optional[_Union[Release, _Mapping]] = ...) -> None: ...
 
 class RunClosed(_message.Message):
-    __slots__ = ("run", "rounds", "model_hash", "checkpoint", "signature", "history")
+    __slots__ = ("run", "rounds", "model_hash", "checkpoint", "signature", "history", "previous")
     RUN_FIELD_NUMBER: _ClassVar[int]
     ROUNDS_FIELD_NUMBER: _ClassVar[int]
     MODEL_HASH_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
     HISTORY_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_FIELD_NUMBER: _ClassVar[int]
     run: str
     rounds: int
     model_hash: bytes
     checkpoint: Checkpoint
     signature: bytes
     history: _containers.RepeatedCompositeFieldContainer[Release]
-    def __init__(self, run: _Optional[str] = ..., rounds: _Optional[int] = ..., model_hash: _Optional[bytes] = ..., checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ..., signature: _Optional[bytes] = ..., history: _Optional[_Iterable[_Union[Release, _Mapping]]] = ...) -> None: ...
+    previous: bytes
+    def __init__(self, run: _Optional[str] = ..., rounds: _Optional[int] = ..., model_hash: _Optional[bytes] = ..., checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ..., signature: _Optional[bytes] = ..., history: _Optional[_Iterable[_Union[Release, _Mapping]]] = ..., previous: _Optional[bytes] = ...) -> None: ...
 
 class Finished(_message.Message):
     __slots__ = ("model_hash",)
