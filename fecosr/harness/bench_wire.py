@@ -49,7 +49,7 @@ def _seconds_of(num_nodes: int, num_parameters: int) -> list[Figure]:
     streaming = f"bare gRPC streaming over mTLS, {megabytes:.0f} MB down and up per node"
     return [
         Figure(name, ours, median(bare), streaming, "s"),
-        Figure(f"{name} ", ours, median(least), f"{streaming}, with the hashes and masks it takes", "s"),
+        Figure(f"{name}, beside the least work", ours, median(least), f"{streaming}, hashed and masked", "s"),
     ]
 
 
