@@ -208,8 +208,15 @@ def run_closed_of(case: Json) -> RunClosed:
         for release in case["history"]
     )
     run, (model, signature) = RunId(case["run"]), _octets(case, "model_hash", "signature")
-    checkpoint = Checkpoint(run, 1, bytes(32), bytes(64))
-    return RunClosed(run, case["rounds"], model, history, checkpoint, signature)
+    return RunClosed(
+        run=run,
+        rounds=case["rounds"],
+        model_hash=model,
+        history=history,
+        previous=bytes(32),
+        checkpoint=Checkpoint(run, 1, bytes(32), bytes(64)),
+        signature=signature,
+    )
 
 
 def _run_closed(case: Json) -> None:
