@@ -102,7 +102,8 @@ def open_authority(folder: Path, now: datetime) -> Iterator[Authority]:
     """Give the authority in `folder` to this process alone.
 
     Raises:
-        ConfigError: the folder is not an authority's, or its certificate is not good at `now`.
+        ConfigError: the folder is not an authority's, others may read its key, or its certificate is not good
+            at `now`.
         StorageError: another process has it.
     """
     if not (folder / REGISTER_FILE).is_file():
@@ -126,6 +127,12 @@ def _read(folder: Path, now: datetime) -> Authority:
         raise ConfigError(f"cannot be read: {error.strerror}", source=str(error.filename)) from None
     except ValueError:
         raise ConfigError("is not a certificate", source=str(folder / CERTIFICATE_FILE)) from None
+    if (folder / KEY_FILE).stat().st_mode & 0o077:
+        raise ConfigError(
+            "others may read the key that makes new parties",
+            remedy=f"chmod 600 {folder / KEY_FILE}; if somebody did read it, provision again",
+            source=str(folder / KEY_FILE),
+        )
     signing_key(credential)
     if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
         raise ConfigError(

@@ -43,3 +43,12 @@ def test_an_expired_or_mixed_up_authority_is_refused(office: Office) -> None:
     (folder / "key.pem").write_bytes((office.folder / "authority" / "certificate.pem").read_bytes())
     with pytest.raises(ConfigError, match="not a private key"), open_authority(folder, NOW):
         pass
+
+
+def test_a_key_that_others_may_read_makes_no_parties(office: Office) -> None:
+    (office.folder / "authority" / "key.pem").chmod(0o640)
+    with (
+        pytest.raises(ConfigError, match="others may read"),
+        open_authority(office.folder / "authority", NOW),
+    ):
+        pass

@@ -62,7 +62,8 @@ def check_certificates(kit: Kit) -> Iterator[Finding]:
     expected = COORDINATOR_URI if kit.party == COORDINATOR else NODE_URI + kit.party
     if uris_of(leaf) == [expected]:
         digest = fingerprint_text(authority.fingerprint(hashes.SHA256()))
-        yield ok("certificate", f"names {expected}, signed by the authority {digest}")
+        hosts = "".join(f", for {host}" for host in hosts_of(leaf))
+        yield ok("certificate", f"names {expected}{hosts}, signed by the authority {digest}")
     else:
         named = ", ".join(uris_of(leaf)) or "nobody"
         yield failure("certificate", f"names {named}, not {expected}", "take all files from one kit")
@@ -134,6 +135,16 @@ def load_certificate(path: Path) -> x509.Certificate:
         raise ConfigError(f"cannot be read: {error.strerror}", source=str(path)) from None
     except ValueError:
         raise ConfigError("is not a certificate", source=str(path)) from None
+
+
+def hosts_of(certificate: x509.Certificate) -> list[str]:
+    """Return the hosts that a certificate is good for, which is where others must dial its owner."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    addresses = map(str, names.get_values_for_type(x509.IPAddress))
+    return [*names.get_values_for_type(x509.DNSName), *addresses]
 
 
 def uris_of(certificate: x509.Certificate) -> list[str]:

@@ -124,3 +124,10 @@ def test_a_clock_that_is_behind_is_found_by_what_the_kit_holds(node: Kit) -> Non
     found = worst(list(check_clock(wrong)))
     assert found.level is Level.WARNING
     assert "behind the making of this certificate" in found.message
+
+
+def test_the_coordinators_operator_sees_where_its_certificate_is_good(coordinator: Kit, node: Kit) -> None:
+    assert next(check_certificates(coordinator)).message.startswith(
+        "names fecosr:coordinator, for 127.0.0.1, "
+    )
+    assert ", for " not in next(check_certificates(node)).message
