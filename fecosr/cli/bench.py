@@ -28,6 +28,9 @@ class Benchmark:
 
 
 BENCHMARKS: Final[dict[str, Benchmark]] = {
+    "privacy": Benchmark(
+        "fecosr.harness.bench_privacy", "Noise and private steps, beside plain ones and Opacus."
+    ),
     "secagg": Benchmark("fecosr.harness.bench_secagg", "Encoding, masking and sharing, beside their floors."),
     "training": Benchmark(
         "fecosr.harness.bench_training", "Full-softmax training, beside autograd and a peer.", on_device=True

@@ -5,13 +5,11 @@ Every pair is measured in turns, because machines get faster and slower while on
 """
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from statistics import median
 from typing import Final, Literal
 
 import numpy as np
@@ -23,6 +21,7 @@ from fecosr.data.batches import Batch, bucketed_batches
 from fecosr.data.catalogue import Catalogue
 from fecosr.data.sequences import ItemArray, MarketSequences
 from fecosr.harness.figures import Figure
+from fecosr.harness.turns import in_turns
 from fecosr.recommender.losses import soft_cross_entropy
 from fecosr.recommender.model import ItemTableModel, real_positions
 from fecosr.recommender.settings import EncoderSettings, Precision
@@ -81,7 +80,7 @@ def _steps(data: PreparedMarket, num_batches: int = 12) -> list[Figure]:
     every = list(bucketed_batches(data.split.train, MAX_LENGTH, BATCH_SIZE, np.random.default_rng(1)))
     batches = every[:num_batches]
     targets = sum(int(batch.lengths.sum()) for batch in batches)
-    single, half, dense = _in_turns(
+    single, half, dense = in_turns(
         [
             partial(_our_steps, *_model(data), data, batches, "float32"),
             partial(_our_steps, *_model(data), data, batches, "bfloat16"),
@@ -109,7 +108,7 @@ def _s2ce_beside_ce(num_items: int, device: torch.device) -> Figure:
     items.requires_grad_()
     neighbours = (torch.arange(num_items)[:, None] + torch.arange(NUM_NEIGHBOURS) * 97) % num_items
     soft = SoftTargets(torch.full(neighbours.shape, 1 / NUM_NEIGHBOURS), neighbours)
-    ours, reference = _in_turns(
+    ours, reference = in_turns(
         [
             partial(_gradients, partial(soft_cross_entropy, soft=kind.to(device)), states, items, targets)
             for kind in (soft, hard_targets(num_items))
@@ -139,7 +138,7 @@ def _memory() -> Figure:
 
 def _epochs(data: PreparedMarket) -> list[Figure]:
     """Return the seconds of an epoch beside one of a padded peer that is shown one negative per target."""
-    single, half, padded = _in_turns(
+    single, half, padded = in_turns(
         [
             partial(_our_epoch, *_model(data), data, "float32"),
             partial(_our_epoch, *_model(data), data, "bfloat16"),
@@ -213,20 +212,6 @@ def _problem(rows: int, num_items: int) -> tuple[Tensor, Tensor, Tensor]:
 
 def _gradients(loss: Loss, states: Tensor, items: Tensor, targets: Tensor) -> None:
     torch.autograd.grad(loss(states, items, targets), (states, items))
-
-
-def _in_turns(tasks: Sequence[Callable[[], None]], turns: int = 3) -> list[float]:
-    """Return each task's median seconds; each is run once before, and then one after the other."""
-    seconds: list[list[float]] = [[] for _ in tasks]
-    for turn in range(turns + 1):
-        for task, found in zip(tasks, seconds, strict=True):
-            start = time.perf_counter()
-            task()
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()  # A kernel that was started is not yet one that has run.
-            if turn:
-                found.append(time.perf_counter() - start)
-    return [median(found) for found in seconds]
 
 
 def _in_new_process(kind: Literal["ours", "dense"]) -> int:
