@@ -62,7 +62,7 @@ def release(contributions: Sequence[FloatVector], mechanism: IntegerMechanism, s
     """Return what one honest node with all shares of the noise releases."""
     users = UserSum(mechanism)
     for contribution in contributions:
-        users.add(contribution)
+        users.add([contribution])
     total = users.total()
     for share in range(mechanism.num_shares):
         total = noisy_sum(total, mechanism, derive_key(seed, Label.PRIVATE_STEP, share.to_bytes(8, "big")))

@@ -1,6 +1,7 @@
 """Per-user vectors become integers of bounded norm, their noisy sum ring elements, and that sum reals."""
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -37,31 +38,32 @@ class UserSum:
         self._mechanism = mechanism
         # Integers below 2^53 are exact in float64, and so are their sums, in any order.
         self._total = np.zeros(mechanism.num_parameters)
+        self._values = np.empty(mechanism.num_parameters, np.float32)
         self._scaled = np.empty(mechanism.num_parameters, np.float32)
         self._units = np.empty(mechanism.num_parameters)
 
-    def add(self, contribution: FloatVector, rows: npt.NDArray[np.int64] | None = None) -> None:
+    def add(self, parts: Sequence[FloatVector], rows: npt.NDArray[np.int64] | None = None) -> None:
         """Add one user.
 
         Args:
-            contribution: float32 [S]. One that is not finite counts as zero: that must neither spoil the sum
-                nor, by an error, tell that a certain user took part.
-            rows: where the last of its values belong, each place once; those before belong to the first
-                places of the sum. None if S = P.
+            parts: of the contribution, float32, together of at most P values. If one is not finite they count
+                as zero: that must neither spoil the sum nor, by an error, tell that a certain user took part.
+            rows: where the values of the last part belong, each place once; those before belong to the first
+                places of the sum. None if there are P values.
 
         Raises:
-            MisuseError: not a float32 vector of at most P values.
+            MisuseError: the parts are not as described.
         """
-        num_places = self._mechanism.num_parameters
-        if contribution.dtype != np.float32 or contribution.ndim != 1 or len(contribution) > num_places:
+        num_places, num_values = self._mechanism.num_parameters, sum(part.size for part in parts)
+        num_dense = num_values - (0 if rows is None else parts[-1].size)
+        if any(part.dtype != np.float32 or part.ndim != 1 for part in parts) or num_values > num_places:
             raise MisuseError(f"a contribution is float32 of at most {num_places} values")
-        if rows is None and len(contribution) != num_places:
+        if rows is None and num_values != num_places:
             raise MisuseError(f"a contribution without rows is float32 [{num_places}]")
-        units = self._clipped(contribution)
-        dense = len(contribution) - (0 if rows is None else len(rows))
-        self._total[:dense] += units[:dense]
+        units = self._clipped(np.concatenate(parts, out=self._values[:num_values]))
+        self._total[:num_dense] += units[:num_dense]
         if rows is not None:
-            self._total[rows] += units[dense:]
+            self._total[rows] += units[num_dense:]
 
     def total(self) -> IntegerVector:
         """Return the sum over the users so far, int64 [P]; it is as sensitive as they are."""

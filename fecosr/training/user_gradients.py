@@ -33,21 +33,28 @@ class UserGradients:
     """Hold the gradients of B users with respect to the trained parameters.
 
     Attributes:
-        dense: of all that is no table, float32 [B, S].
+        num_users: how many of the B there are.
+        dense: of each parameter that is no table, float32 [B, its size].
         table: of the table with one vector per item, if the model has one and it is trained.
     """
 
-    dense: npt.NDArray[np.float32]
+    num_users: int
+    dense: list[npt.NDArray[np.float32]]
     table: "TableGradients | None"
 
     def add_to(self, users: UserSum) -> None:
         """Add each user, clipped, to a sum over users."""
-        for user, values in enumerate(self.dense):
-            if self.table is None:
-                users.add(values)
-            else:
-                rows, places = self.table.of(user)
-                users.add(np.concatenate([values, rows.ravel()]), places + len(values))
+        for user in range(self.num_users):
+            parts, places = self.of(user)
+            users.add(parts, places)
+
+    def of(self, user: int) -> tuple[list[npt.NDArray[np.float32]], npt.NDArray[np.int64] | None]:
+        """Return the parts of a gradient, and where the values of the last one belong if it is rows."""
+        parts = [part[user] for part in self.dense]
+        if self.table is None:
+            return parts, None
+        rows, places = self.table.of(user)
+        return [*parts, rows.ravel()], places + sum(len(part) for part in parts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,13 +151,11 @@ class UserGradientFunction:
     def _gathered(
         self, batch: UserBatch, dense: Parameters, own: Parameters, drawn: Parameters
     ) -> UserGradients:
-        users = slice(batch.num_users)
-        parts = [value.flatten(1)[users] for value in dense.values()]
-        values = torch.cat(parts, dim=1).cpu().numpy()  # [B, S]
+        parts = [value.flatten(1).cpu().numpy() for value in dense.values()]
         if self._table not in own:
-            return UserGradients(values, None)
+            return UserGradients(batch.num_users, parts, None)
         own_items = [
-            rows[:count].numpy() for rows, count in zip(batch.rows[users], batch.num_rows[users], strict=True)
+            rows[:count].numpy() for rows, count in zip(batch.rows, batch.num_rows.tolist(), strict=True)
         ]
         table = TableGradients(
             own[self._table].cpu().numpy(),
@@ -158,7 +163,7 @@ class UserGradientFunction:
             drawn[self._table].cpu().numpy(),
             self.drawn.cpu().numpy(),
         )
-        return UserGradients(values, table)
+        return UserGradients(batch.num_users, parts, table)
 
 
 class _Encoder(nn.Module):

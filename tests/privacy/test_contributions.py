@@ -22,7 +22,7 @@ def _mechanism(num_parameters: int, clip_norm: float = 1.0, clip_units: int = 1 
 def _units(vector: npt.NDArray[np.float32], mechanism: IntegerMechanism) -> npt.NDArray[np.int64]:
     """Return what one user alone adds to a sum."""
     users = UserSum(mechanism)
-    users.add(vector)
+    users.add([vector])
     return users.total()
 
 
@@ -72,7 +72,7 @@ def test_a_sum_without_noise_comes_back_up_to_one_unit_per_user() -> None:
     mechanism = _mechanism(50)
     total = UserSum(mechanism)
     for user in users:
-        total.add(user)
+        total.add([user[:20], user[20:]])
     assert (
         np.abs(from_ring(to_ring(total.total()), mechanism) - users.sum(axis=0)).max() <= 20 * mechanism.unit
     )
@@ -102,21 +102,22 @@ def test_noise_is_a_function_of_the_seed() -> None:
 
 def test_rows_go_where_they_belong_and_count_for_the_norm() -> None:
     users = UserSum(_mechanism(10, clip_norm=5.0, clip_units=50))
-    users.add(np.array([3, 0, 4], np.float32), np.array([9]))
-    users.add(np.array([30, 0, 40], np.float32), np.array([7]))
+    for scale, row in ((1, 9), (10, 7)):
+        dense = np.array([3 * scale, 0], np.float32)
+        users.add([dense, np.array([4 * scale], np.float32)], np.array([row]))
     assert users.total().tolist() == [60, 0, 0, 0, 0, 0, 0, 40, 0, 40]
 
 
 def test_every_user_is_clipped_anew() -> None:
     users = UserSum(_mechanism(2, clip_units=100))
     for scale in (1e20, 1.0, 1e-20):
-        users.add(np.array([0.6, 0.8], np.float32) * np.float32(scale))
+        users.add([np.array([0.6, 0.8], np.float32) * np.float32(scale)])
     assert users.total().tolist() == pytest.approx([120, 160], abs=2)
 
 
 @pytest.mark.parametrize("wrong", [np.zeros(3, np.float32), np.zeros(5, np.float32), np.zeros(4)])
 def test_refuses_vectors_of_another_length_or_type(wrong: npt.NDArray[np.float32]) -> None:
     with pytest.raises(MisuseError):
-        UserSum(_mechanism(4)).add(wrong)
+        UserSum(_mechanism(4)).add([wrong])
     with pytest.raises(MisuseError):
         from_ring(np.zeros(3, np.uint32), _mechanism(4))

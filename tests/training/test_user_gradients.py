@@ -58,14 +58,17 @@ def _gradient(
     (batch,) = user_batches([sequence], soft, max_length=model.max_length, users_at_a_time=2)
     gradients = function(batch)
     flat = np.zeros(sum(value.numel() for _, value in trained_parameters(model)))
-    (dense,) = gradients.dense
-    flat[: len(dense)] = dense
-    if gradients.table is not None:
-        rows, places = gradients.table.of(0)
-        assert len(np.unique(places)) == len(places)
-        flat[len(dense) + places] = rows.ravel()
-        # What stands behind the user's own rows is padding, and it received no gradient at all.
-        assert not gradients.table.own[0, len(gradients.table.own_items[0]) :].any()
+    parts, places = gradients.of(0)
+    if places is None:
+        flat[:] = np.concatenate(parts)
+        return flat
+    *dense, rows = parts
+    assert len(np.unique(places)) == len(places)
+    flat[: sum(len(part) for part in dense)] = np.concatenate(dense)
+    flat[places] = rows
+    # What stands behind the user's own rows is padding, and it received no gradient at all.
+    assert gradients.table is not None
+    assert not gradients.table.own[0, len(gradients.table.own_items[0]) :].any()
     return flat
 
 
