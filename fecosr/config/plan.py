@@ -131,6 +131,10 @@ class Plan(Section):
             raise ValueError("cohort.participation must be at least cohort.n_min, or no round can open")
         if self.early_stopping.patience:
             self._can_stop_early()
+        if self.semantics.kind == "behaviour":
+            raise ValueError(
+                "semantics.kind: a run does not add up sketches of behaviour yet, only fecosr compare does"
+            )
         return self
 
     def _can_stop_early(self) -> None:

@@ -12,15 +12,20 @@ Precision = Literal["float32", "bfloat16"]
 
 @dataclass(frozen=True, slots=True)
 class SemanticsSettings:
-    """Fix the public function from an item's text to its semantic vector, the same in every market.
+    """Fix the public function from an item to its semantic vector, the same in every market.
 
     Attributes:
-        kind: how text becomes a vector; hashed character n-grams need neither weights nor a network.
+        kind: what vectors are made from. "hashed_ngrams": character n-grams of titles, which need neither
+            weights nor a network. "item_ids": nothing but the ids. "behaviour": which items the same users
+            have, from sketches summed over all markets, for catalogues without text.
         dimension: Z, a multiple of 8.
         ngram_min: shortest n-gram, in characters.
         ngram_max: longest n-gram, in characters.
         buckets: how many different n-grams are told apart.
         seed: of the random signs; markets with different seeds live in unrelated spaces.
+        sketch_buckets: B, rows of a behaviour sketch; two items in one bucket share what is counted of them.
+        sketch_items: different items of a user that a sketch counts, the latest.
+        sketch_clip_norm: L2 bound on what one user adds to a sketch.
 
     Raises:
         ValueError: a value is out of range.
@@ -28,15 +33,29 @@ class SemanticsSettings:
 
     __pydantic_config__: ClassVar[dict[str, str]] = _CLOSED
 
-    kind: Literal["hashed_ngrams"] = "hashed_ngrams"
+    kind: Literal["hashed_ngrams", "item_ids", "behaviour"] = "hashed_ngrams"
     dimension: int = 256
     ngram_min: int = 3
     ngram_max: int = 5
     buckets: int = 65536
     seed: int = 0
+    sketch_buckets: int = 32768
+    sketch_items: int = 50
+    sketch_clip_norm: float = 3.0
+
+    @property
+    def sketch_length(self) -> int:
+        """Return how many numbers a behaviour sketch has."""
+        return self.sketch_buckets * self.dimension
 
     def __post_init__(self) -> None:
-        _require(self.kind == "hashed_ngrams", "kind must be 'hashed_ngrams'")
+        _require(
+            self.kind in ("hashed_ngrams", "item_ids", "behaviour"),
+            "kind must be 'hashed_ngrams', 'item_ids' or 'behaviour'",
+        )
+        _require(256 <= self.sketch_buckets <= 1 << 22, "sketch_buckets must be in 256 .. 4194304")
+        _require(2 <= self.sketch_items <= 4096, "sketch_items must be in 2 .. 4096")
+        _require(0.0 < self.sketch_clip_norm <= 1e6, "sketch_clip_norm must be above 0 and at most 1e6")
         _require(8 <= self.dimension <= 4096, "dimension must be in 8 .. 4096")
         _require(self.dimension % 8 == 0, "dimension must be a multiple of 8")
         _require(1 <= self.ngram_min <= self.ngram_max <= 16, "need 1 <= ngram_min <= ngram_max <= 16")

@@ -3,6 +3,7 @@
 from fecosr.data.sequences import MarketSequences
 from fecosr.recommender.metrics import RankingMetrics
 from fecosr.recommender.model import SequenceModel, SharedModel
+from fecosr.recommender.semantics import FloatArray
 from fecosr.training.baselines.local import train_alone
 from fecosr.training.baselines.popularity import evaluate_popularity
 from fecosr.training.devices import torch_device
@@ -26,14 +27,21 @@ class MarketLearner:
         settings: of model and training.
         seed: of the run.
         device: where to train and evaluate.
+        sketches: the sum of all markets' behaviour sketches, where semantic vectors are made of them.
     """
 
     def __init__(
-        self, data: MarketSequences, settings: LearningSettings, *, seed: int, device: Device = "cpu"
+        self,
+        data: MarketSequences,
+        settings: LearningSettings,
+        *,
+        seed: int,
+        device: Device = "cpu",
+        sketches: FloatArray | None = None,
     ) -> None:
         self.settings = settings
         self.seed = seed
-        self.data = prepare(data, settings.semantics, settings.s2ce).on(torch_device(device))
+        self.data = prepare(data, settings.semantics, settings.s2ce, sketches).on(torch_device(device))
 
     @property
     def semantics_source(self) -> str:

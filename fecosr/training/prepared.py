@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from fecosr.data.sequences import MarketSequences, Split, split_leave_one_out
-from fecosr.recommender.semantics import catalogue_semantics
+from fecosr.recommender.semantics import FloatArray, catalogue_semantics
+from fecosr.recommender.semantics.behaviour import sketch_of
 from fecosr.recommender.settings import S2CESettings, SemanticsSettings
 from fecosr.recommender.soft_targets import SoftTargets, hard_targets, semantic_targets
 
@@ -62,9 +63,29 @@ def prepare_without_semantics(data: MarketSequences) -> PreparedMarket:
     )
 
 
-def prepare(data: MarketSequences, semantics: SemanticsSettings, s2ce: S2CESettings) -> PreparedMarket:
-    """Return `data` split and with its semantics, neighbours and soft targets computed, once and for all."""
-    items = catalogue_semantics(data.catalogue.item_ids, data.catalogue.titles, semantics)
+def sketch_of_market(data: MarketSequences, semantics: SemanticsSettings) -> FloatArray:
+    """Return the behaviour sketch of a market's training part, float32 [B * Z], as it enters the sum."""
+    return sketch_of(split_leave_one_out(data).train, data.catalogue.item_ids, semantics)
+
+
+def prepare(
+    data: MarketSequences,
+    semantics: SemanticsSettings,
+    s2ce: S2CESettings,
+    sketches: FloatArray | None = None,
+) -> PreparedMarket:
+    """Return `data` split and with its semantics, neighbours and soft targets computed, once and for all.
+
+    Args:
+        data: the market.
+        semantics: what vectors are made from.
+        s2ce: what soft targets are made of them.
+        sketches: the sum of all markets' sketches, where vectors are made from behaviour.
+
+    Raises:
+        MisuseError: there are no sketches where they are needed.
+    """
+    items = catalogue_semantics(data.catalogue.item_ids, data.catalogue.titles, semantics, sketches)
     return PreparedMarket(
         market=data.market,
         num_items=data.num_items,

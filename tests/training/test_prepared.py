@@ -1,11 +1,15 @@
 from dataclasses import replace
 
+import numpy as np
+import pytest
 import torch
 
 from fecosr.data.catalogue import Catalogue
-from fecosr.data.sequences import MarketSequences
-from fecosr.recommender.semantics import SOURCE_IDENTIFIERS, SOURCE_TITLES
-from fecosr.training.prepared import prepare
+from fecosr.data.sequences import MarketSequences, split_leave_one_out
+from fecosr.errors import MisuseError
+from fecosr.recommender.semantics import SOURCE_BEHAVIOUR, SOURCE_IDENTIFIERS, SOURCE_TITLES
+from fecosr.recommender.semantics.behaviour import sketch_of
+from fecosr.training.prepared import prepare, sketch_of_market
 from fecosr.training.settings import LearningSettings
 
 
@@ -32,3 +36,17 @@ def test_targets_are_kept_out_of_training(market: MarketSequences, settings: Lea
     split = prepare(market, settings.semantics, settings.s2ce).split
     for whole, train in zip(market.sequences, split.train, strict=True):
         assert train.tolist() == whole[:-2].tolist()
+
+
+def test_behaviour_becomes_semantics_once_the_sketches_are_summed(
+    market: MarketSequences, settings: LearningSettings
+) -> None:
+    """Test and validation targets are no part of a sketch."""
+    semantics = replace(settings.semantics, kind="behaviour", dimension=64, sketch_buckets=256)
+    sketch = sketch_of_market(market, semantics)
+    train = split_leave_one_out(market).train
+    np.testing.assert_array_equal(sketch, sketch_of(train, market.catalogue.item_ids, semantics))
+    prepared = prepare(market, semantics, settings.s2ce, 2 * sketch)
+    assert prepared.semantics_source == SOURCE_BEHAVIOUR
+    with pytest.raises(MisuseError, match="sum"):
+        prepare(market, semantics, settings.s2ce)

@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+import numpy as np
+
 from fecosr.data.catalogue import Catalogue
 from fecosr.data.sequences import MarketSequences
 from fecosr.harness.compare.federation import Pretrained
 from fecosr.harness.compare.settings import ComparisonSettings
-from fecosr.training.prepared import PreparedMarket, prepare
+from fecosr.training.prepared import PreparedMarket, prepare, sketch_of_market
 
 Advance = Callable[[str, int, int], None]
 """Be told what is going on, and how many of how many steps of it are over."""
@@ -80,8 +82,11 @@ def prepare_study(
 ) -> Study:
     """Return the study of some markets under a seed, largest market first."""
     names = sorted(data, key=lambda name: (-data[name].num_users, name))
+    sketches = None
+    if settings.semantics.kind == "behaviour":
+        sketches = np.sum([sketch_of_market(data[name], settings.semantics) for name in names], axis=0)
     return Study(
-        markets={name: prepare(data[name], settings.semantics, settings.s2ce) for name in names},
+        markets={name: prepare(data[name], settings.semantics, settings.s2ce, sketches) for name in names},
         catalogues={name: data[name].catalogue for name in names},
         settings=settings,
         seed=seed,
