@@ -77,7 +77,9 @@ def test_the_scale_of_the_sum_does_not_matter() -> None:
     """A secure aggregation may return a mean."""
     total = sketch_of(market(1), IDS, SETTINGS)
     np.testing.assert_allclose(
-        semantics_from(total * np.float32(0.125), IDS, SETTINGS), semantics_from(total, IDS, SETTINGS), atol=1e-6
+        semantics_from(total * np.float32(0.125), IDS, SETTINGS),
+        semantics_from(total, IDS, SETTINGS),
+        atol=1e-6,
     )
 
 
