@@ -1,6 +1,7 @@
 """What a comparison found, for a terminal: one table per variant and filter, and what follows from it."""
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -14,16 +15,22 @@ from fecosr.harness.compare.summary import HEADLINE, MethodSummary, VariantSumma
 ABOVE, BELOW, NEITHER = "+", "-", " "
 """Stand behind a figure that is significantly above or below Local's."""
 
+_LABEL_WIDTH: Final = 16
+_FIGURE_WIDTH: Final = 5
+
 
 def headline_table(summary: VariantSummary, comparison: Comparison) -> Table:
     """Return the headline metric of every method in every market."""
     methods = {method.name: method for method in methods_named(comparison.request.methods)}
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     table.title, table.title_justify = f"NDCG@10, {title_of(summary)}", "left"
-    table.add_column("method", no_wrap=True)
-    table.add_column("macro", justify="right", no_wrap=True)
-    for market in summary.users:
-        table.add_column(f"{market}{'*' if market in summary.tiny else ''}", justify="right", no_wrap=True)
+    table.add_column("method", vertical="bottom", min_width=_LABEL_WIDTH)
+    for name in ("macro", *summary.users):
+        # Names give way before figures do: a long one breaks at its hyphens.
+        heading = name.replace("-", "-\n") + ("*" if name in summary.tiny else "")
+        table.add_column(
+            heading, justify="right", vertical="bottom", overflow="fold", min_width=_FIGURE_WIDTH
+        )
     isolated = {name for name, method in methods.items() if not method.breaks_isolation}
     best = best_figures(summary, isolated, HEADLINE)
     for found in summary.methods:

@@ -24,7 +24,7 @@ class FeCoSRPermuted:
     """Do what FeCoSR does, with vectors that mean something else."""
 
     name: ClassVar = "fecosr-permuted"
-    label: ClassVar = "FeCoSR, permuted semantics"
+    label: ClassVar = "FeCoSR permuted"
     description: ClassVar = "Control: FeCoSR with the semantic vectors dealt out anew to the items."
     breaks_isolation: ClassVar = False
     uses_other_markets: ClassVar = True
