@@ -20,11 +20,13 @@ from fecosr.training.schedule import follow_schedule
 from fecosr.training.seeds import derive_seed, seeded
 from fecosr.training.settings import LocalBaselineSettings
 
-MEDIUM_ENCODER: Final = EncoderSettings(dimension=64, dropout=0.5, similarity="cosine", temperature=0.07)
+MEDIUM_ENCODER: Final = EncoderSettings(
+    dimension=128, feed_forward_dimension=256, dropout=0.5, similarity="cosine", temperature=0.07
+)
 """The encoder for some ten thousand users and items and short histories, as in Amazon Beauty."""
 
 MEDIUM_TRAINING: Final = LocalBaselineSettings(
-    max_epochs=24, patience=6, batch_size=64, learning_rate=0.002, schedule="cosine", precision="bfloat16"
+    max_epochs=16, patience=4, batch_size=64, learning_rate=0.002, schedule="cosine", precision="bfloat16"
 )
 """The training for a market of that size; both were chosen on Beauty's validation targets."""
 
