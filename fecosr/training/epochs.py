@@ -77,12 +77,15 @@ def train_epoch(
 ) -> float:
     """Take one optimiser step per batch of training sequences and return the mean loss per target.
 
+    Batches have `batch_size` sequences, in small markets fewer: see `PreparedMarket.batch_size`.
+
     Returns 0 where no sequence is long enough to hold a target.
     """
     model.train()
     # Summed where the losses are: to read one of them would let the processor wait for the device.
     loss_sum, num_targets = torch.zeros((), dtype=torch.float64, device=data.device), 0
-    for batch in bucketed_batches(data.split.train, model.max_length, batch_size, generator):
+    size_of_batch = data.batch_size(batch_size)
+    for batch in bucketed_batches(data.split.train, model.max_length, size_of_batch, generator):
         loss, size = train_step(model, data, soft, optimiser, batch, precision=precision)
         loss_sum += loss * size
         num_targets += size

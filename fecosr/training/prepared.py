@@ -11,6 +11,11 @@ from fecosr.recommender.semantics.behaviour import sketch_of
 from fecosr.recommender.settings import S2CESettings, SemanticsSettings
 from fecosr.recommender.soft_targets import SoftTargets, hard_targets, semantic_targets
 
+_FEWEST_STEPS = 40
+"""Optimiser steps of an epoch, as far as batches do not become smaller than the next."""
+
+_SMALLEST_BATCH = 4
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedMarket:
@@ -38,6 +43,15 @@ class PreparedMarket:
     def device(self) -> torch.device:
         """Return where the market is trained; models are taken there, sequences follow batch by batch."""
         return self.semantics.device
+
+    def batch_size(self, most: int) -> int:
+        """Return how many sequences make a batch: `most`, or so few that an epoch takes enough steps.
+
+        A market of two hundred users would otherwise take four steps where one of five thousand takes eighty,
+        and learn accordingly little in the same number of epochs or rounds.
+        """
+        num_sequences = sum(len(sequence) >= 2 for sequence in self.split.train)
+        return max(min(most, _SMALLEST_BATCH), min(most, num_sequences // _FEWEST_STEPS))
 
     def on(self, device: torch.device) -> "PreparedMarket":
         """Return the same market, to be trained on `device`."""

@@ -20,8 +20,9 @@ WARM_UP = 0.05
 def follow_schedule(optimiser: Optimizer, settings: LocalBaselineSettings, data: PreparedMarket) -> None:
     """Let an optimiser take its steps at the rates that `settings` fix for training on `data`."""
     if settings.schedule == "cosine":
+        size = data.batch_size(settings.batch_size)
         num_sequences = sum(len(sequence) >= 2 for sequence in data.split.train)
-        CosineSchedule(optimiser, settings.max_epochs * math.ceil(num_sequences / settings.batch_size))
+        CosineSchedule(optimiser, settings.max_epochs * math.ceil(num_sequences / size))
 
 
 class CosineSchedule:

@@ -50,3 +50,14 @@ def test_behaviour_becomes_semantics_once_the_sketches_are_summed(
     assert prepared.semantics_source == SOURCE_BEHAVIOUR
     with pytest.raises(MisuseError, match="sum"):
         prepare(market, semantics, settings.s2ce)
+
+
+@pytest.mark.parametrize(
+    ("num_users", "most", "expected"), [(6, 64, 4), (100, 64, 4), (400, 64, 10), (9000, 64, 64), (100, 2, 2)]
+)
+def test_small_markets_take_small_batches(
+    market: MarketSequences, settings: LearningSettings, num_users: int, most: int, expected: int
+) -> None:
+    prepared = prepare(market, settings.semantics, settings.s2ce)
+    train = (*[np.array([1, 2], np.int32)] * num_users, np.array([3], np.int32))
+    assert replace(prepared, split=replace(prepared.split, train=train)).batch_size(most) == expected

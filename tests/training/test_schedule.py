@@ -54,7 +54,7 @@ def test_the_rate_is_spent_after_the_last_epoch(prepared: PreparedMarket, batch_
     generator = np.random.default_rng(0)
     rates = []
     for _ in range(settings.max_epochs):
-        for _ in bucketed_batches(prepared.split.train, 8, batch_size, generator):
+        for _ in bucketed_batches(prepared.split.train, 8, prepared.batch_size(batch_size), generator):
             optimiser.step()
             rates.append(optimiser.param_groups[0]["lr"])
     assert rates[-1] > 0.0
