@@ -97,7 +97,8 @@ def _step(kind: str, what: str, sequences: Sequence[ItemArray], num_items: int) 
         [
             partial(_private_step, private, _adam(private), data),
             partial(_plain_step, plain, _adam(plain), data),
-        ]
+        ],
+        turns=7,
     )
     return Figure(
         name=f"private step, {kind} model, {len(sequences)} users, {what} histories, {NUM_DRAWN} items drawn",
@@ -115,7 +116,8 @@ def _beside_training(sequences: Sequence[ItemArray], num_items: int) -> Figure:
         [
             partial(_private_step, private, _adam(private), data),
             partial(_training_pass, plain, _adam(plain), data),
-        ]
+        ],
+        turns=7,
     )
     return Figure(
         name=f"private step, shared model, {len(sequences)} users, short histories",

@@ -7,6 +7,7 @@ Google's accountant of privacy loss distributions stands here. Opacus' stands in
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from fecosr.errors import BudgetExhausted, MisuseError
@@ -98,6 +99,14 @@ def larger_epsilon(figures: Mapping[str, float]) -> float:
         found = ", ".join(f"{name} {epsilon:.4f}" for name, epsilon in sorted(figures.items()))
         raise BudgetExhausted(f"the accountants disagree about epsilon: {found}; nothing more is released")
     return highest
+
+
+def without_amplification(events: EventCounts) -> EventCounts:
+    """Return the events as if every user had taken part in every one: what holds if coins became known."""
+    found = Counter[Event]()
+    for event, count in events.items():
+        found[event if isinstance(event, NonPrivate) else replace(event, sampling_probability=1.0)] += count
+    return found
 
 
 def check_delta(delta: float) -> None:

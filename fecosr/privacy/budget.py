@@ -30,7 +30,7 @@ class Budget:
     Attributes:
         market: whose users.
         epsilon: at most so much.
-        delta: at this delta; below one divided by the number of users.
+        delta: at this delta; below one divided by the number of users, see `check_covers`.
         planned: every event that may ever be charged.
         privacy_unit: whose data two neighbouring data sets differ in.
         neighboring_relation: how they differ.
@@ -50,6 +50,17 @@ class Budget:
         check_delta(self.delta)
         if not 0 < self.epsilon < math.inf:
             raise MisuseError("epsilon must be positive and finite")
+
+    def check_covers(self, num_users: int) -> None:
+        """Refuse a delta at which handing out one user in full could count as private.
+
+        Raises:
+            MisuseError: delta times the number of users is 1 or more.
+        """
+        if self.delta * num_users >= 1:
+            raise MisuseError(
+                f"{self.market}: with {num_users} users, delta must be below {1 / num_users:.3g}"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,6 +131,11 @@ class IntegerMechanism:
         """Return the L1 sensitivity: at most sqrt(P) times the L2 one and, of integers, its square."""
         return min(self.clip_units**2, math.isqrt(self.num_parameters * self.clip_units**2))
 
+    def noise_to_signal(self, expected_users: float, num_nodes: int) -> float:
+        """Return the norm of the noise over that of a sum whose users all agree; above 1, little is learnt."""
+        noise = math.sqrt(self.num_parameters * num_nodes * self.share_variance)
+        return noise / (expected_users * self.clip_units)
+
     def largest_sum(self, expected_users: float, num_nodes: int) -> float:
         """Return what no coordinate of the noisy sum exceeds, except with chance 2^-100 or so."""
         users = expected_users + _SUM_STDDEVS * (math.sqrt(expected_users) + _SUM_STDDEVS)

@@ -13,6 +13,7 @@ from fecosr.privacy.accounting import (
     larger_epsilon,
     pld_epsilon,
     renyi_bound,
+    without_amplification,
 )
 from fecosr.privacy.events import Charge, Event, NonPrivate, PoissonGaussian, PoissonIntegerGaussian
 
@@ -127,6 +128,20 @@ def test_accountants_that_disagree_release_nothing() -> None:
 def test_figures_carry_the_names_of_their_accountants() -> None:
     found = epsilons({PoissonGaussian(1.0, 5.0): 1}, DELTA, {"pld": pld_epsilon, "renyi": renyi_bound})
     assert found["pld"] < found["renyi"]
+
+
+def test_without_amplification_everybody_always_took_part() -> None:
+    sampled: dict[Event, int] = {
+        PoissonGaussian(0.1, 5.0): 3,
+        PoissonGaussian(0.2, 5.0): 2,
+        PoissonIntegerGaussian(0.1, 100, 1 << 24, 2, 10): 1,
+        NonPrivate(): 1,
+    }
+    assert without_amplification(sampled) == {
+        PoissonGaussian(1.0, 5.0): 5,
+        PoissonIntegerGaussian(1.0, 100, 1 << 24, 2, 10): 1,
+        NonPrivate(): 1,
+    }
 
 
 def test_charges_are_counted_by_event() -> None:

@@ -145,5 +145,11 @@ def test_refuses_a_useless_budget(wrong: dict[str, float]) -> None:
         dataclasses.replace(BUDGET, **wrong)  # type: ignore[arg-type]
 
 
+def test_delta_must_not_cover_a_whole_user() -> None:
+    BUDGET.check_covers(99_999)
+    with pytest.raises(MisuseError, match=r"nl: with 100000 users, delta must be below 1e-05"):
+        BUDGET.check_covers(100_000)
+
+
 def test_nothing_that_decides_privacy_has_a_default() -> None:
     assert all(field.default is dataclasses.MISSING for field in dataclasses.fields(Budget))

@@ -57,6 +57,13 @@ def test_too_many_users_are_refused_before_the_sum_could_wrap_around() -> None:
         IntegerMechanism.fitting(**{**FITTING, "expected_users": 300_000})
 
 
+def test_noise_is_compared_with_the_largest_signal_there_can_be() -> None:
+    """A hundred users who agree, one noise multiplier of 2, 10,000 parameters: 2 * 100 / 100."""
+    mechanism = IntegerMechanism(10_000, 1.0, 1 << 16, 1 << 34, 1)
+    assert mechanism.noise_to_signal(100, 1) == pytest.approx(2.0)
+    assert mechanism.noise_to_signal(100, 4) == pytest.approx(4.0)
+
+
 def test_l1_sensitivity_is_the_smaller_of_two_bounds() -> None:
     assert IntegerMechanism(4, 1.0, 100, 1 << 24, 1).l1_sensitivity == 200
     assert IntegerMechanism(10**9, 1.0, 100, 1 << 24, 1).l1_sensitivity == 10_000
