@@ -1,4 +1,4 @@
-"""What one market adds to the shared model and never shows: an adapter, a local item embedding and a gate."""
+"""What one market adds to the shared model and never shows: adapters, a local item embedding and a gate."""
 
 import torch
 from torch import Tensor, nn
@@ -39,3 +39,21 @@ class MarketAdapter(nn.Module):
         """
         correction: Tensor = self.up(functional.gelu(self.down(semantics)))  # [V, D]
         return correction + self.gate * self.local_items
+
+
+class LowRankChange(nn.Module):
+    """Change a linear layer by a matrix of low rank, `W x + U V x`, which is zero before training.
+
+    Reference: Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models", section 4.1.
+    """
+
+    def __init__(self, layer: nn.Linear, rank: int) -> None:
+        super().__init__()
+        self.down = nn.Linear(layer.in_features, rank, bias=False)
+        self.up = nn.Linear(rank, layer.out_features, bias=False)
+        nn.init.zeros_(self.up.weight)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return what is added to the layer's output."""
+        change: Tensor = self.up(self.down(inputs))
+        return change

@@ -6,7 +6,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
-from fecosr.recommender.adapter import MarketAdapter
+from fecosr.recommender.adapter import LowRankChange, MarketAdapter
 from fecosr.recommender.encoder import SequenceEncoder
 from fecosr.recommender.item_regression import ItemRegression
 from fecosr.recommender.settings import AdapterSettings, EncoderSettings
@@ -78,6 +78,13 @@ class Projector(nn.Module):
         projected: Tensor = self.output(hidden)
         return projected
 
+    def changed(self, semantics: Tensor, of_hidden: LowRankChange, of_output: LowRankChange) -> Tensor:
+        """Return what `forward` would if both layers were changed."""
+        scaled = semantics * self.input_scale  # [V, Z]
+        hidden = nn.functional.gelu(self.hidden(scaled) + of_hidden(scaled))
+        projected: Tensor = self.output(hidden) + of_output(hidden)
+        return projected
+
 
 class SharedModel(SequenceModel):
     """Hold exactly the federated parameters: encoder theta and projector phi. It knows no catalogue."""
@@ -105,6 +112,8 @@ class SharedModel(SequenceModel):
 class MarketModel(SequenceModel):
     """Put one market's adapter around a shared model: `x_v = g_phi(z_v) + A(z_v) + gate * e_v`.
 
+    The projector's two layers may be changed by matrices of low rank as well.
+
     A regression of the market's items on each other may be attached, which is added to the scores; it is no
     part of training with gradients.
 
@@ -118,6 +127,12 @@ class MarketModel(SequenceModel):
             shared.projector.hidden.in_features, shared.projector.output.out_features, num_items, settings
         )
         self.settings = settings
+        projector = shared.projector
+        self.low_rank = nn.ModuleList(
+            LowRankChange(layer, settings.lora_rank)
+            for layer in (projector.hidden, projector.output)
+            if settings.lora_rank
+        )
         self.regression: ItemRegression | None = None
 
     def attach_regression(self) -> ItemRegression | None:
@@ -129,8 +144,12 @@ class MarketModel(SequenceModel):
 
     def item_inputs(self, semantics: Tensor) -> Tensor:
         """Return the shared inputs with the market's own corrections."""
-        corrected: Tensor = self.shared.projector(semantics) + self.adapter(semantics)  # [V, D]
+        corrected = self._projected(semantics) + self.adapter(semantics)  # [V, D]
         return self.shared.encoder.item_inputs(corrected)
+
+    def _projected(self, semantics: Tensor) -> Tensor:
+        projector = self.shared.projector
+        return projector.changed(semantics, *self.low_rank) if self.low_rank else projector(semantics)
 
     @property
     def max_length(self) -> int:

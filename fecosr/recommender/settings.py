@@ -145,6 +145,7 @@ class AdapterSettings:
 
     Attributes:
         bottleneck: hidden width of the adapter from semantic vectors to corrections of item inputs.
+        lora_rank: of the changes to the projector's layers; 0 leaves them as they are shared.
         item_regression: "ease" adds to the logits what a ridge regression of items on items says of the
             history, with a gain that is chosen on the market's own validation users; "none" does not.
         ridge: of the regression.
@@ -159,6 +160,7 @@ class AdapterSettings:
     __pydantic_config__: ClassVar[dict[str, str]] = _CLOSED
 
     bottleneck: int = 16
+    lora_rank: int = 0
     item_regression: Literal["ease", "none"] = "ease"
     ridge: float = 100.0
     recency: float = 0.8
@@ -167,6 +169,7 @@ class AdapterSettings:
 
     def __post_init__(self) -> None:
         _require(1 <= self.bottleneck <= 4096, "bottleneck must be in 1 .. 4096")
+        _require(0 <= self.lora_rank <= 1024, "lora_rank must be in 0 .. 1024")
         _require(self.item_regression in ("ease", "none"), "item_regression must be 'ease' or 'none'")
         _require(1e-3 <= self.ridge <= 1e9, "ridge must be in 0.001 .. 1e9")
         _require(0.0 < self.recency <= 1.0, "recency must be above 0 and at most 1")

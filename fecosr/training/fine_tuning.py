@@ -73,7 +73,8 @@ def fine_tune(
 
 
 def _optimiser(model: MarketModel, settings: FineTuningSettings) -> AdamW:
-    groups = [{"params": list(model.adapter.parameters()), "lr": settings.learning_rate}]
+    own = [*model.adapter.parameters(), *model.low_rank.parameters()]
+    groups = [{"params": own, "lr": settings.learning_rate}]
     if settings.encoder == "slow":
         groups.append({"params": list(model.shared.parameters()), "lr": settings.encoder_learning_rate})
     else:

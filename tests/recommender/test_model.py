@@ -1,7 +1,9 @@
+import copy
 from dataclasses import replace
 
 import torch
 
+from fecosr.recommender.adapter import LowRankChange
 from fecosr.recommender.model import ItemTableModel, MarketModel, SharedModel, real_positions
 from fecosr.recommender.settings import AdapterSettings, EncoderSettings
 
@@ -90,3 +92,21 @@ def test_all_models_give_items_of_length_one_where_logits_are_cosines(
     for model in (shared, market, ItemTableModel(settings, 23)):
         torch.testing.assert_close(model.item_inputs(semantics).norm(dim=1), torch.ones(23))
     assert not torch.allclose(market.item_inputs(semantics), shared.item_inputs(semantics))
+
+
+def test_low_rank_changes_are_nothing_at_first_and_add_up_to_changed_layers(
+    shared_model: SharedModel, semantics: torch.Tensor
+) -> None:
+    model = MarketModel(shared_model, len(semantics), AdapterSettings(bottleneck=4, lora_rank=2)).eval()
+    torch.testing.assert_close(model.item_inputs(semantics), shared_model.item_inputs(semantics))
+    changes = [change for change in model.low_rank if isinstance(change, LowRankChange)]
+    assert len(changes) == 2
+    for change in changes:
+        torch.nn.init.normal_(change.up.weight, std=0.3)
+    changed = copy.deepcopy(shared_model)
+    with torch.no_grad():
+        for layer, change in zip((changed.projector.hidden, changed.projector.output), changes, strict=True):
+            layer.weight += change.up.weight @ change.down.weight
+    found = model.item_inputs(semantics)
+    torch.testing.assert_close(found, changed.item_inputs(semantics))
+    assert (found - shared_model.item_inputs(semantics)).abs().max() > 0.01

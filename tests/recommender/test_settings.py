@@ -28,6 +28,7 @@ WRONG: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
     (S2CESettings, {"alpha": 1.1}, "alpha"),
     (S2CESettings, {"tau": 0.0}, "tau"),
     (S2CESettings, {"num_neighbours": 0}, "num_neighbours"),
+    (AdapterSettings, {"lora_rank": -1}, "lora_rank"),
     (AdapterSettings, {"item_regression": "slim"}, "item_regression"),
     (AdapterSettings, {"ridge": 0.0}, "ridge"),
     (AdapterSettings, {"recency": 0.0}, "recency"),

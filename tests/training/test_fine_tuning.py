@@ -79,3 +79,14 @@ def test_equal_arguments_give_an_equal_model(
     torch.manual_seed(4)
     second = tune(prepared, shared, settings, settings.fine_tuning)
     np.testing.assert_array_equal(flatten(first.model), flatten(second.model))
+
+
+def test_low_rank_changes_are_fine_tuned_with_the_adapter(
+    prepared: PreparedMarket, shared: np.ndarray, settings: LearningSettings
+) -> None:
+    low_rank = replace(settings, adapter=replace(settings.adapter, lora_rank=2))
+    frozen = replace(settings.fine_tuning, encoder="frozen", learning_rate=0.05, max_epochs=6, patience=6)
+    tuned = tune(prepared, shared, low_rank, frozen)
+    assert tuned.best_epoch > 0
+    np.testing.assert_array_equal(flatten(tuned.model.shared), shared)
+    assert all(value.detach().abs().max() > 0.0 for value in tuned.model.low_rank.parameters())
