@@ -32,7 +32,7 @@ from fecosr.training.user_batches import UserBatch, user_batches
 
 NUM_DRAWS: Final = 10_000_000
 NOISE_STDDEV: Final = 1 << 16
-NUM_USERS: Final = 128
+NUM_USERS: Final = 256
 NUM_ITEMS: Final = 12_101
 NUM_DRAWN: Final = 128
 MAX_LENGTH: Final = 50
@@ -198,7 +198,8 @@ def _plain_step(model: SequenceModel, optimiser: torch.optim.Optimizer, data: Pr
 
 
 def _plain_loss(model: SequenceModel, data: PreparedMarket, batch: UserBatch, drawn: Tensor) -> Tensor:
-    rows, is_own, inputs, targets, shares, real = batch.tensors(torch.device("cpu"))
+    tensors = (part[: batch.num_users] for part in batch.tensors(torch.device("cpu")))
+    rows, is_own, inputs, targets, shares, real = tensors
     if isinstance(model, ItemTableModel):
         own, others = model.items[rows], model.items[drawn]  # [B, R, D], [M, D]
     else:

@@ -132,7 +132,7 @@ class IntegerMechanism:
         return min(self.clip_units**2, math.isqrt(self.num_parameters * self.clip_units**2))
 
     def noise_to_signal(self, expected_users: float, num_nodes: int) -> float:
-        """Return the norm of the noise over that of a sum whose users all agree; above 1, little is learnt."""
+        """Return the norm of the noise over that of a sum whose users all agree; above 1 little is learnt."""
         noise = math.sqrt(self.num_parameters * num_nodes * self.share_variance)
         return noise / (expected_users * self.clip_units)
 

@@ -79,11 +79,18 @@ def user_batches(
     for sequence in sequences:
         if len(sequence) > 1:
             user = _user(sequence[-(max_length + 1) :], items, shares)
-            shape = (min(max_length, _rounded_up(len(user.inputs))), _rounded_up(len(user.rows)))
-            groups.setdefault(shape, []).append(user)
+            groups.setdefault(_shape(user, max_length), []).append(user)
     for (length, num_rows), users in groups.items():
         for start in range(0, len(users), users_at_a_time):
             yield _padded(users[start : start + users_at_a_time], (users_at_a_time, length, num_rows))
+
+
+def _shape(user: _User, max_length: int) -> tuple[int, int]:
+    """Return to how many positions and rows a user is padded."""
+    length = min(max_length, _rounded_up(len(user.inputs)))
+    # With one target per position there is at most one row per item.
+    is_hard = user.targets.shape[1] == 1
+    return length, length + 1 if is_hard else _rounded_up(len(user.rows))
 
 
 def _rounded_up(size: int) -> int:
