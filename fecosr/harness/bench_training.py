@@ -106,8 +106,7 @@ def _s2ce_beside_ce(num_items: int, device: torch.device) -> Figure:
     states, items, targets = (part.detach().to(device) for part in _problem(ROWS, num_items))
     states.requires_grad_()
     items.requires_grad_()
-    neighbours = (torch.arange(num_items)[:, None] + torch.arange(NUM_NEIGHBOURS) * 97) % num_items
-    soft = SoftTargets(torch.full(neighbours.shape, 1 / NUM_NEIGHBOURS), neighbours)
+    soft = _soft_targets(num_items)
     ours, reference = in_turns(
         [
             partial(_gradients, partial(soft_cross_entropy, soft=kind.to(device)), states, items, targets)
@@ -210,6 +209,11 @@ def _problem(rows: int, num_items: int) -> tuple[Tensor, Tensor, Tensor]:
     return states, items, torch.randint(num_items, (rows,), generator=generator)
 
 
+def _soft_targets(num_items: int) -> SoftTargets:
+    neighbours = (torch.arange(num_items)[:, None] + torch.arange(NUM_NEIGHBOURS) * 97) % num_items
+    return SoftTargets(torch.full(neighbours.shape, 1 / NUM_NEIGHBOURS), neighbours)
+
+
 def _gradients(loss: Loss, states: Tensor, items: Tensor, targets: Tensor) -> None:
     torch.autograd.grad(loss(states, items, targets), (states, items))
 
@@ -221,8 +225,8 @@ def _in_new_process(kind: Literal["ours", "dense"]) -> int:
 
 def peak_bytes(kind: Literal["ours", "dense"]) -> int:
     """Return how far one loss and its gradients raise this process above its memory; run it in a new one."""
-    hard = hard_targets(LARGE_CATALOGUE)
-    loss: Loss = _dense_loss if kind == "dense" else partial(soft_cross_entropy, soft=hard)
+    soft = _soft_targets(LARGE_CATALOGUE)
+    loss: Loss = _dense_loss if kind == "dense" else partial(soft_cross_entropy, soft=soft)
     _gradients(_dense_loss, *_problem(4, 8))
     problem = _problem(LARGE_ROWS, LARGE_CATALOGUE)
     before = _status_bytes("VmRSS")
