@@ -81,7 +81,7 @@ def compare(
         methods=_methods(methods, core=core),
         variants=variants,
         seeds=seeds,
-        settings=_settings(settings, rounds),
+        settings=_settings(settings, rounds, data),
     )
     comparison = _run(request, jobs, with_plots=plots)
     if json_file is not None:
@@ -99,11 +99,12 @@ def _methods(named: str, *, core: bool) -> tuple[str, ...]:
     return tuple(method.name for method in methods_named(_parts(named)))
 
 
-def _settings(path: Path | None, rounds: int | None) -> "ComparisonSettings":
+def _settings(path: Path | None, rounds: int | None, data: Path | None) -> "ComparisonSettings":
     from fecosr.config.toml import load
-    from fecosr.harness.compare.settings import ComparisonSettings
+    from fecosr.harness.compare.settings import ComparisonSettings, settings_for
+    from fecosr.harness.compare.variants import markets_of
 
-    chosen = ComparisonSettings() if path is None else load(path, ComparisonSettings)
+    chosen = settings_for(markets_of(data)) if path is None else load(path, ComparisonSettings)
     return chosen if rounds is None else chosen.model_copy(update={"rounds": rounds})
 
 

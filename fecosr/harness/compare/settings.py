@@ -1,11 +1,12 @@
 """Everything that decides a comparison's figures, apart from the data and the seeds."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, model_validator
 
 from fecosr.config.plan import AggregationSection, EarlyStoppingSection
 from fecosr.config.toml import Section
+from fecosr.data.markets import NamedSettings
 from fecosr.recommender.settings import AdapterSettings, EncoderSettings, S2CESettings, SemanticsSettings
 from fecosr.training.settings import (
     FineTuningSettings,
@@ -16,6 +17,10 @@ from fecosr.training.settings import (
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Strength = Annotated[float, Field(ge=0, le=1e6)]
+
+
+_WITHOUT_TITLES: Final = ("xmarket", "sequences")
+"""Formats of data that know items by their ids alone."""
 
 
 class RivalSection(Section):
@@ -38,6 +43,8 @@ class RivalSection(Section):
 
 class ComparisonSettings(Section):
     """Hold the whole of a settings file; sections have the names they have in a federation plan.
+
+    The defaults are those of a market node.
 
     Attributes:
         rounds: of every federated method, at most.
@@ -73,3 +80,24 @@ class ComparisonSettings(Section):
             fine_tuning=self.fine_tuning,
             local_baseline=self.local_baseline,
         )
+
+
+def settings_for(markets: NamedSettings) -> ComparisonSettings:
+    """Return the settings where nobody gave any: those of a market node, or those for data without titles.
+
+    Both were chosen on validation users, the latter on those of XMarket electronics, with equal care for
+    Local: histories without text want more dropout, fewer rounds and sharper soft targets.
+    """
+    if not all(data.kind in _WITHOUT_TITLES for _, data in markets):
+        return ComparisonSettings()
+    return ComparisonSettings(
+        rounds=12,
+        semantics=SemanticsSettings(kind="behaviour", dimension=128),
+        encoder=EncoderSettings(dropout=0.5),
+        s2ce=S2CESettings(alpha=0.3, tau=0.1, num_neighbours=20),
+        local_training=LocalTrainingSettings(learning_rate=0.003),
+        fine_tuning=FineTuningSettings(
+            patience=3, batch_size=64, learning_rate=0.002, encoder_learning_rate=0.0005
+        ),
+        local_baseline=LocalBaselineSettings(patience=3, batch_size=64, learning_rate=0.003),
+    )

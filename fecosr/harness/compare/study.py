@@ -47,6 +47,8 @@ class Study:
 
     Attributes:
         markets: ready for training, by name, largest first.
+        alone: the same markets with nothing that came from another one: where semantic vectors are made from
+            behaviour, each market's from its own users.
         catalogues: the items behind the numbers, by market; only methods that break isolation may compare
             them.
         settings: of all methods.
@@ -56,6 +58,7 @@ class Study:
     """
 
     markets: Mapping[str, PreparedMarket] = field(repr=False)
+    alone: Mapping[str, PreparedMarket] = field(repr=False)
     catalogues: Mapping[str, Catalogue] = field(repr=False)
     settings: ComparisonSettings
     seed: int
@@ -69,7 +72,8 @@ class Study:
 
     def only(self, name: str) -> "Study":
         """Return this study with one market alone."""
-        return replace(self, markets={name: self.markets[name]}, catalogues={name: self.catalogues[name]})
+        alone = {name: self.alone[name]}
+        return replace(self, markets=alone, alone=alone, catalogues={name: self.catalogues[name]})
 
 
 def prepare_study(
@@ -80,13 +84,26 @@ def prepare_study(
     stages: Stages | None = None,
     advance: Advance = ignore_advance,
 ) -> Study:
-    """Return the study of some markets under a seed, largest market first."""
+    """Return the study of some markets under a seed, largest market first.
+
+    Where the settings want titles and no market has any, semantic vectors are made from behaviour.
+    """
     names = sorted(data, key=lambda name: (-data[name].num_users, name))
-    sketches = None
-    if settings.semantics.kind == "behaviour":
-        sketches = np.sum([sketch_of_market(data[name], settings.semantics) for name in names], axis=0)
+    semantics = settings.semantics
+    if semantics.kind == "hashed_ngrams" and all(data[name].catalogue.titles is None for name in names):
+        semantics = replace(semantics, kind="behaviour")
+    sketches = {
+        name: sketch_of_market(data[name], semantics) for name in names if semantics.kind == "behaviour"
+    }
+    total = np.sum(list(sketches.values()), axis=0) if sketches else None
+    markets = {name: prepare(data[name], semantics, settings.s2ce, total) for name in names}
+    alone = {
+        name: prepare(data[name], semantics, settings.s2ce, sketches[name]) if sketches else markets[name]
+        for name in names
+    }
     return Study(
-        markets={name: prepare(data[name], settings.semantics, settings.s2ce, sketches) for name in names},
+        markets=markets,
+        alone=alone,
         catalogues={name: data[name].catalogue for name in names},
         settings=settings,
         seed=seed,

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from fecosr.config.toml import load
+from fecosr.data.settings import DataKind, DataSettings
 from fecosr.errors import ConfigError
-from fecosr.harness.compare.settings import ComparisonSettings
+from fecosr.harness.compare.settings import ComparisonSettings, settings_for
 from fecosr.training.settings import LearningSettings
 
 
@@ -37,3 +38,13 @@ def test_bad_settings_are_refused_by_line(tmp_path: Path, text: str, complaint: 
     path.write_text(text)
     with pytest.raises(ConfigError, match=complaint):
         load(path, ComparisonSettings)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "kind"), [(("xmarket", "sequences"), "behaviour"), (("xmarket", "csv"), "hashed_ngrams")]
+)
+def test_markets_without_titles_are_told_by_what_users_do(kinds: tuple[DataKind, ...], kind: str) -> None:
+    markets = tuple((f"m{number}", DataSettings(kind=kind, path="x")) for number, kind in enumerate(kinds))
+    chosen = settings_for(markets)
+    assert chosen.semantics.kind == kind
+    assert (chosen == ComparisonSettings()) == (kind == "hashed_ngrams")

@@ -42,7 +42,7 @@ class LocalSemantic:
     def train(self, study: Study) -> Trained:
         """Return one market model per market."""
         settings, scorers = study.settings, dict[str, Scorer]()
-        for number, (name, data) in enumerate(study.markets.items()):
+        for number, (name, data) in enumerate(study.alone.items()):
             study.advance("training alone", number, len(study.markets))
             trained = train_alone(
                 data, settings.encoder, settings.adapter, settings.local_baseline, seed=study.seed
