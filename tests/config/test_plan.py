@@ -109,6 +109,7 @@ def test_nothing_that_decides_privacy_has_a_default(section: str) -> None:
         ("aggregation", {"clip_norm": float("inf")}, "clip_norm"),
         ("encoder", {"num_heads": 7}, "num_heads"),
         ("s2ce", {"alhpa": 0.1}, "unknown key"),
+        ("semantics", {"kind": "behaviour"}, "only fecosr compare does"),
         (
             "aggregation",
             {"server": {"optimiser": "adagrad"}},

@@ -114,3 +114,10 @@ def test_the_item_itself_is_first_even_among_twins() -> None:
 def test_a_small_catalogue_is_returned_whole() -> None:
     found = semantic_neighbours(item_semantics(TITLES, SETTINGS), 16)
     assert found.items.shape == (4, 4)
+
+
+def test_ids_can_be_all_there_is_even_where_there_are_titles() -> None:
+    settings = SemanticsSettings(kind="item_ids", dimension=512, seed=3)
+    found = catalogue_semantics(["a", "b"], ["red shirt", "red shirts"], settings)
+    assert found.source == SOURCE_IDENTIFIERS
+    np.testing.assert_array_equal(found.vectors, catalogue_semantics(["a", "b"], None, settings).vectors)

@@ -8,6 +8,9 @@ from fecosr.recommender.settings import AdapterSettings, EncoderSettings, S2CESe
 
 WRONG: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
     (SemanticsSettings, {"kind": "tfidf"}, "kind"),
+    (SemanticsSettings, {"sketch_buckets": 1}, "sketch_buckets"),
+    (SemanticsSettings, {"sketch_items": 1}, "sketch_items"),
+    (SemanticsSettings, {"sketch_clip_norm": 0.0}, "sketch_clip_norm"),
     (SemanticsSettings, {"dimension": 12}, "multiple of 8"),
     (SemanticsSettings, {"dimension": 0}, "dimension"),
     (SemanticsSettings, {"ngram_min": 6}, "ngram_min"),
