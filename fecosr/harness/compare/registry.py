@@ -5,9 +5,14 @@ from typing import Final
 
 from fecosr.errors import ConfigError
 from fecosr.harness.compare.method import Method
-from fecosr.harness.compare.methods.ablations import FeCoSRWithoutAdapter, FeCoSRWithoutFederation
+from fecosr.harness.compare.methods.ablations import (
+    FeCoSRWithoutAdapter,
+    FeCoSRWithoutFederation,
+    FeCoSRWithoutRegression,
+)
 from fecosr.harness.compare.methods.centralised import Centralised, CentralisedFineTuned
 from fecosr.harness.compare.methods.ditto import Ditto
+from fecosr.harness.compare.methods.ease import EASE
 from fecosr.harness.compare.methods.fecosr import FeCoSR, FeCoSRWithoutFineTuning
 from fecosr.harness.compare.methods.fedavg import FedAvgCE, FedAvgCEFineTuned
 from fecosr.harness.compare.methods.fedprox import FedProxFineTuned
@@ -22,6 +27,7 @@ from fecosr.harness.compare.methods.transfer import OneToOneTransfer
 METHODS: Final[tuple[Method, ...]] = (
     Popularity(),
     ItemKNN(),
+    EASE(),
     LocalItemTable(),
     LocalSemantic(),
     OneToOneTransfer(),
@@ -35,6 +41,7 @@ METHODS: Final[tuple[Method, ...]] = (
     FeCoSRPermuted(),
     FeCoSRWithoutFederation(),
     FeCoSRWithoutAdapter(),
+    FeCoSRWithoutRegression(),
     FeCoSRWithoutFineTuning(),
     Centralised(),
     CentralisedFineTuned(),
@@ -43,6 +50,7 @@ METHODS: Final[tuple[Method, ...]] = (
 CORE: Final = (
     Popularity.name,
     ItemKNN.name,
+    EASE.name,
     LocalItemTable.name,
     LocalSemantic.name,
     FedAvgCEFineTuned.name,

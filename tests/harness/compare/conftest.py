@@ -11,7 +11,7 @@ from fecosr.harness.compare.study import Study, prepare_study
 from fecosr.recommender.settings import AdapterSettings, EncoderSettings, S2CESettings, SemanticsSettings
 from fecosr.training.settings import FineTuningSettings, LocalBaselineSettings, LocalTrainingSettings
 
-SIZES = {"big": (160, 80), "middle": (90, 60), "small": (50, 48)}
+SIZES = {"big": (200, 80), "middle": (120, 64), "small": (80, 48)}
 
 
 @pytest.fixture(autouse=True)

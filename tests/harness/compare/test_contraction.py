@@ -98,7 +98,7 @@ def test_the_pairs_of_a_study(study: Study) -> None:
         ("big", "small"),
         ("middle", "small"),
     ]
-    assert [pair.shared_items for pair in found.pairs] == [30, 24, 24]
+    assert [pair.shared_items for pair in found.pairs] == [32, 24, 24]
     for pair in found.pairs:
         assert pair.over_shared is not None
         assert pair.over_union is not None

@@ -1,5 +1,6 @@
 """FeCoSR with one part left out. Without S2CE it is FedAvg-CE + ft; without fine-tuning see `fecosr.py`."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 from fecosr.harness.compare.method import Trained
@@ -52,3 +53,20 @@ class FeCoSRWithoutAdapter:
             )
             scorers[name] = model_scorer(model, data)
         return Trained(scorers, pretrained.rounds)
+
+
+class FeCoSRWithoutRegression:
+    """Let the market model speak without the regression of items on items."""
+
+    name: ClassVar = "fecosr-no-regression"
+    label: ClassVar = "- no item regression"
+    description: ClassVar = "FeCoSR whose market models add no regression of items on items to their logits."
+    breaks_isolation: ClassVar = False
+    uses_other_markets: ClassVar = True
+    stage: ClassVar = FeCoSR.stage
+
+    def train(self, study: Study) -> Trained:
+        """Return one fine-tuned model per market."""
+        plain = replace(study.settings.adapter, item_regression="none")
+        without = replace(study, settings=study.settings.model_copy(update={"adapter": plain}))
+        return fine_tuned(without, pretrain(study, self.stage, loss="s2ce"))
