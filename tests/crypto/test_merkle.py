@@ -2,8 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fecosr.errors import LedgerError, MisuseError
-from fecosr.ledger.merkle import (
+from fecosr.crypto.merkle import (
     EMPTY_ROOT,
     MerkleTree,
     TreeHead,
@@ -11,6 +10,7 @@ from fecosr.ledger.merkle import (
     verify_consistency,
     verify_inclusion,
 )
+from fecosr.errors import CryptoError, MisuseError
 from tests.reference import slow_merkle
 
 CT_RECORDS = [
@@ -134,7 +134,7 @@ def test_a_false_inclusion_never_verifies(data: st.DataObject) -> None:
         head = TreeHead(size, leaf_hash(b"another tree"))
     else:
         _damage(proof, fault, data)
-    with pytest.raises(LedgerError, match="inclusion"):
+    with pytest.raises(CryptoError, match="inclusion"):
         verify_inclusion(leaf, index, proof, head)
 
 
@@ -146,7 +146,7 @@ def test_a_rewritten_history_never_verifies(data: st.DataObject) -> None:
     forged = list(honest)
     forged[changed % earlier] = b"rewritten"
     before, after = _head(_tree(honest), earlier), _tree(forged)
-    with pytest.raises(LedgerError, match="consistency"):
+    with pytest.raises(CryptoError, match="consistency"):
         verify_consistency(before, after.consistency_proof(earlier), _head(after, size))
 
 
@@ -157,7 +157,7 @@ def test_a_damaged_consistency_proof_never_verifies(data: st.DataObject) -> None
     tree = _tree(_records(size))
     proof = list(tree.consistency_proof(earlier))
     _damage(proof, data.draw(st.sampled_from(("longer", "shorter", "flipped"))), data)
-    with pytest.raises(LedgerError, match="consistency"):
+    with pytest.raises(CryptoError, match="consistency"):
         verify_consistency(_head(tree, earlier), proof, _head(tree, size))
 
 
@@ -173,13 +173,13 @@ def _damage(proof: list[bytes], fault: str, data: st.DataObject) -> None:
 
 def test_a_tree_that_shrank_or_forked_is_refused() -> None:
     tree, other = _tree(_records(5)), _tree([b"x", *_records(4)])
-    with pytest.raises(LedgerError, match="shrank"):
+    with pytest.raises(CryptoError, match="shrank"):
         verify_consistency(_head(tree, 5), (), _head(tree, 4))
-    with pytest.raises(LedgerError, match="second history"):
+    with pytest.raises(CryptoError, match="second history"):
         verify_consistency(_head(tree, 5), (), _head(other, 5))
-    with pytest.raises(LedgerError, match="second history"):
+    with pytest.raises(CryptoError, match="second history"):
         verify_consistency(TreeHead(0, bytes(32)), (), _head(tree, 5))
-    with pytest.raises(LedgerError, match="too long"):
+    with pytest.raises(CryptoError, match="too long"):
         verify_consistency(_head(tree, 5), (bytes(32),), _head(tree, 5))
 
 

@@ -1,4 +1,4 @@
-"""Merkle trees over ledger records: one hash for all of them, short proofs for each and for every growth.
+"""Merkle trees over records: one hash for all of them, short proofs for each and for every growth.
 
     leaf(record)      = SHA-256(0x00 || record)
     node(left, right) = SHA-256(0x01 || left || right)
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
-from fecosr.errors import LedgerError, MisuseError
+from fecosr.errors import CryptoError, MisuseError
 
 EMPTY_ROOT: Final = sha256(b"").digest()
 _LEAF: Final = b"\x00"
@@ -137,14 +137,14 @@ def verify_inclusion(leaf: bytes, index: int, proof: Sequence[bytes], head: Tree
     """Check that the leaf hash `leaf` stands at `index` in the tree of `head`.
 
     Raises:
-        LedgerError: rule "inclusion"; it does not.
+        CryptoError: it does not.
     """
     if not 0 <= index < head.size:
-        raise LedgerError(max(index, 0), "inclusion", f"a tree of {head.size} records has no such record")
+        raise CryptoError(f"inclusion: a tree of {head.size} records has no such record")
     node, position, last = leaf, index, head.size - 1
     for sibling in proof:
         if last == 0:
-            raise LedgerError(index, "inclusion", "the proof is too long")
+            raise CryptoError("inclusion: the proof is too long")
         if position % 2 or position == last:
             node = _node_hash(sibling, node)
             position, last = _skip_missing_siblings(position, last)
@@ -152,35 +152,34 @@ def verify_inclusion(leaf: bytes, index: int, proof: Sequence[bytes], head: Tree
             node = _node_hash(node, sibling)
         position, last = position >> 1, last >> 1
     if last:
-        raise LedgerError(index, "inclusion", "the proof is too short")
+        raise CryptoError("inclusion: the proof is too short")
     if node != head.root:
-        raise LedgerError(index, "inclusion", "the record is not in the tree with this root")
+        raise CryptoError("inclusion: the record is not in the tree with this root")
 
 
 def verify_consistency(earlier: TreeHead, proof: Sequence[bytes], later: TreeHead) -> None:
     """Check that the tree of `later` is the tree of `earlier` with records added after its last.
 
     Raises:
-        LedgerError: rule "consistency"; it is not, or the proof does not show it. Every tree is consistent
+        CryptoError: it is not, or the proof does not show it. Every tree is consistent
             with the empty one and with itself, by an empty proof.
     """
-    record = max(earlier.size - 1, 0)
     if not 0 <= earlier.size <= later.size:
-        raise LedgerError(record, "consistency", f"the tree shrank from {earlier.size} to {later.size}")
+        raise CryptoError(f"consistency: the tree shrank from {earlier.size} to {later.size}")
     if earlier.size in (0, later.size):
         _verify_trivially(earlier, proof, later)
         return
     is_whole = earlier.size & (earlier.size - 1) == 0
     path = [earlier.root, *proof] if is_whole else list(proof)
     if not path:
-        raise LedgerError(record, "consistency", "the proof is too short")
+        raise CryptoError("consistency: the proof is too short")
     position, last = earlier.size - 1, later.size - 1
     while position % 2:
         position, last = position >> 1, last >> 1
     old = new = path[0]
     for sibling in path[1:]:
         if last == 0:
-            raise LedgerError(record, "consistency", "the proof is too long")
+            raise CryptoError("consistency: the proof is too long")
         if position % 2 or position == last:
             old, new = _node_hash(sibling, old), _node_hash(sibling, new)
             position, last = _skip_missing_siblings(position, last)
@@ -188,18 +187,17 @@ def verify_consistency(earlier: TreeHead, proof: Sequence[bytes], later: TreeHea
             new = _node_hash(new, sibling)
         position, last = position >> 1, last >> 1
     if last:
-        raise LedgerError(record, "consistency", "the proof is too short")
+        raise CryptoError("consistency: the proof is too short")
     if old != earlier.root or new != later.root:
-        raise LedgerError(record, "consistency", "the later tree does not start with the earlier one")
+        raise CryptoError("consistency: the later tree does not start with the earlier one")
 
 
 def _verify_trivially(earlier: TreeHead, proof: Sequence[bytes], later: TreeHead) -> None:
-    record = max(earlier.size - 1, 0)
     expected = EMPTY_ROOT if earlier.size == 0 else later.root
     if proof:
-        raise LedgerError(record, "consistency", "the proof is too long")
+        raise CryptoError("consistency: the proof is too long")
     if earlier.root != expected:
-        raise LedgerError(record, "consistency", f"a second history of {earlier.size} records")
+        raise CryptoError(f"consistency: a second history of {earlier.size} records")
 
 
 def _skip_missing_siblings(position: int, last: int) -> tuple[int, int]:
