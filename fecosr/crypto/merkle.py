@@ -139,9 +139,19 @@ def verify_inclusion(leaf: bytes, index: int, proof: Sequence[bytes], head: Tree
     Raises:
         CryptoError: it does not.
     """
-    if not 0 <= index < head.size:
-        raise CryptoError(f"inclusion: a tree of {head.size} records has no such record")
-    node, position, last = leaf, index, head.size - 1
+    if root_through(leaf, index, proof, head.size) != head.root:
+        raise CryptoError("inclusion: the record is not in the tree with this root")
+
+
+def root_through(leaf: bytes, index: int, proof: Sequence[bytes], size: int) -> bytes:
+    """Return the root of the one tree of `size` leaves in which `proof` leads up from `leaf` at `index`.
+
+    Raises:
+        CryptoError: in no tree of that size does it.
+    """
+    if not 0 <= index < size:
+        raise CryptoError(f"inclusion: a tree of {size} records has no such record")
+    node, position, last = leaf, index, size - 1
     for sibling in proof:
         if last == 0:
             raise CryptoError("inclusion: the proof is too long")
@@ -153,8 +163,7 @@ def verify_inclusion(leaf: bytes, index: int, proof: Sequence[bytes], head: Tree
         position, last = position >> 1, last >> 1
     if last:
         raise CryptoError("inclusion: the proof is too short")
-    if node != head.root:
-        raise CryptoError("inclusion: the record is not in the tree with this root")
+    return node
 
 
 def verify_consistency(earlier: TreeHead, proof: Sequence[bytes], later: TreeHead) -> None:

@@ -88,6 +88,11 @@ def combine(weights: Iterable[int], shares: Iterable[bytes]) -> bytes:
     return value[1:]
 
 
+def is_share(value: bytes) -> bool:
+    """Return whether `value` is a share at all: 33 bytes that are an element of the field."""
+    return len(value) == SHARE_BYTES and int.from_bytes(value, "big") < PRIME
+
+
 def reconstruct(shares: Mapping[int, bytes], threshold: int) -> bytes:
     """Return the secret opened by the `threshold` shares with the lowest positions.
 
@@ -135,7 +140,6 @@ def _invert_all(values: Sequence[int]) -> list[int]:
 
 
 def _element(share: bytes) -> int:
-    value = int.from_bytes(share, "big")
-    if len(share) != SHARE_BYTES or value >= PRIME:
+    if not is_share(share):
         raise CryptoError("malformed share")
-    return value
+    return int.from_bytes(share, "big")

@@ -36,7 +36,8 @@ class Attempt:
         manifest: what every node was told.
         started: when it was opened, in driver seconds.
         survivors: whose masked vectors are in the sum, once that is fixed.
-        accusations: who withdrew because of whom.
+        accusations: who withdrew because of whom, or got unusable shares of whom.
+        convicted: who is convicted by evidence.
     """
 
     setup: CoordinatorSetup
@@ -45,6 +46,7 @@ class Attempt:
     started: float
     survivors: tuple[NodeId, ...] = ()
     accusations: frozenset[tuple[NodeId, NodeId]] = frozenset()
+    convicted: frozenset[NodeId] = frozenset()
 
     def observed(self, event: str, **fields: object) -> Observed:
         """Return a log event that names this attempt."""
@@ -147,9 +149,13 @@ def abort(attempt: Attempt, reason: str, detail: str, *, unmasked: bool) -> Endi
 
 
 def _convicted(attempt: Attempt) -> frozenset[NodeId]:
-    """Return whom more nodes accuse than are assumed to collude; fewer could be framing somebody."""
+    """Return whom evidence convicts, and whom more nodes accuse than are assumed to collude.
+
+    Fewer accusers could be framing somebody.
+    """
     counts = Counter(accused for _, accused in attempt.accusations)
-    return frozenset(node for node, count in counts.items() if count > attempt.setup.plan.max_colluding)
+    most = attempt.setup.plan.max_colluding
+    return attempt.convicted | {node for node, count in counts.items() if count > most}
 
 
 def _smallest_weight(attempt: Attempt, num_survivors: int) -> float:

@@ -181,8 +181,8 @@ def check_same_nodes(
     match message:
         case AdvertList(adverts=adverts):
             phase, named = Phase.ADVERTISE_KEYS, {advert.client for advert in adverts}
-        case ShareDelivery(ciphertexts=ciphertexts):
-            phase, named = Phase.SHARE_KEYS, {me, *ciphertexts}
+        case ShareDelivery(shares=shares):
+            phase, named = Phase.SHARE_KEYS, {me, *shares}
         case SurvivorList(survivors=survivors):
             phase, named = Phase.MASKED_INPUT, set(survivors)
         case ConsistencyProof():

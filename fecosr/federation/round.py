@@ -1,5 +1,6 @@
 """The course of one attempt on the coordinator: a secure aggregation, each step in the ledger first."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from fecosr.errors import ProtocolViolation
@@ -17,7 +18,8 @@ from fecosr.ledger.records import (
     UnmaskingBegun,
 )
 from fecosr.secagg import server as secagg
-from fecosr.secagg.messages import ClientMessage, Withdrawal
+from fecosr.secagg.evidence import Conviction
+from fecosr.secagg.messages import ClientMessage, MaskedInput, Withdrawal
 from fecosr.secagg.rules import Rule
 from fecosr.transition import Transition
 
@@ -44,9 +46,10 @@ class RoundRunning:
         current = (manifest.round, manifest.attempt)
         if not isinstance(message, FromClient) or (message.round, message.attempt) != current:
             return Transition(self, outbox=(_late(self, node, message),), deadline=self.deadline)
-        running, seen_first = _noted(self, node, message.body)
         try:
-            return _after(running, running.server.receive(node, message.body, now), now, *seen_first)
+            step = self.server.receive(node, message.body, now)
+            running, seen_first = _noted(self, node, message.body)
+            return _after(running, step, now, *seen_first)
         except ProtocolViolation as violation:
             if violation.rule == Rule.LATE:
                 # What the network repeats or delays is nobody's fault.
@@ -109,12 +112,18 @@ def _noted(
     running: RoundRunning, node: NodeId, body: ClientMessage
 ) -> tuple[RoundRunning, tuple[Observed, ...]]:
     """Take down why a node withdraws and whom it accuses; a single accusation convicts nobody."""
-    if not isinstance(body, Withdrawal):
-        return running, ()
     attempt = running.attempt
-    seen = attempt.observed("node_withdrew", market=node, reason=body.reason, accused=body.accused)
-    if body.accused in attempt.setup.roster.nodes and body.accused != node and body.accused is not None:
-        attempt = replace(attempt, accusations=attempt.accusations | {(node, body.accused)})
+    match body:
+        case Withdrawal(reason=reason, accused=accused):
+            seen = attempt.observed("node_withdrew", market=node, reason=reason, accused=accused)
+            known = attempt.setup.roster.nodes.keys() - {node}
+            accusations = {(node, accused)} if accused in known and accused is not None else set()
+        case MaskedInput(unusable=unusable) if unusable:
+            seen = attempt.observed("unusable_shares", market=node, accused=unusable)
+            accusations = {(node, dealer) for dealer in unusable}
+        case _:
+            return running, ()
+    attempt = replace(attempt, accusations=attempt.accusations | accusations)
     return replace(running, attempt=attempt), (seen,)
 
 
@@ -170,10 +179,12 @@ def _after(running: RoundRunning, step: SecAggStep, now: float, *seen: Observed)
     )
     match step.state:
         case secagg.Completed() as completed:
+            attempt, seen_guilty = _convicted(attempt, completed.convictions)
+            outbox = (*outbox, *seen_guilty)
             ending = release(attempt, completed, now)
-            if completed.culprits:
-                outbox = (*outbox, attempt.observed("bad_shares", markets=completed.culprits))
-        case secagg.Aborted(reason=reason, detail=detail, unmasked=unmasked):
+        case secagg.Aborted(reason=reason, detail=detail, unmasked=unmasked, convictions=convictions):
+            attempt, seen_guilty = _convicted(attempt, convictions)
+            outbox = (*outbox, *seen_guilty)
             ending = abort(attempt, reason.value, detail, unmasked=unmasked)
         case server:
             if server.phase != running.server.phase:
@@ -181,6 +192,13 @@ def _after(running: RoundRunning, step: SecAggStep, now: float, *seen: Observed)
             state = RoundRunning(attempt, server, step.deadline)
             return Transition(state, records, outbox, step.deadline)
     return replace(ending, records=(*records, *ending.records), outbox=(*outbox, *ending.outbox))
+
+
+def _convicted(attempt: Attempt, convictions: Sequence[Conviction]) -> tuple[Attempt, tuple[Observed, ...]]:
+    """Take down whom the evidence convicts; the evidence itself holds shares, and stays out of the log."""
+    faults = sorted({(conviction.culprit, conviction.fault.value) for conviction in convictions})
+    outbox = tuple(attempt.observed("node_convicted", market=node, fault=fault) for node, fault in faults)
+    return replace(attempt, convicted=attempt.convicted | {node for node, _ in faults}), outbox
 
 
 def _lost_for_retry(running: RoundRunning, after: secagg.ServerState) -> tuple[NodeId, ...]:

@@ -29,6 +29,7 @@ from fecosr.rpc.handler import ReceivedVector
 from fecosr.secagg.messages import HashedInput, Phase
 from fecosr.secagg.packing import from_octets, packed_bytes
 from fecosr.secagg.server import CollectingInputs, DropoutReason
+from fecosr.wire.transfers import UploadHeader
 
 
 class Connections(Protocol):
@@ -100,26 +101,25 @@ class CoordinatorDriver:
         """Hear of a node whose connection ended."""
         await self._on(lambda state, now: state.disconnected(node, now))
 
-    async def masked_input(
-        self, node: NodeId, round_number: int, attempt: int, received: ReceivedVector, signature: bytes
-    ) -> bool:
+    async def masked_input(self, node: NodeId, header: UploadHeader, received: ReceivedVector) -> bool:
         """Hear a masked vector, which came over its own stream; return whether it is in the sum.
 
         Raises:
             ProtocolViolation: it was not counted, because the node broke the protocol with it or before it.
         """
-        if not _is_of(self._state, round_number, attempt):
+        if not _is_of(self._state, header.round, header.attempt):
             return False
         vector = from_octets(received.octets, self._state.round.attempt.manifest.ring_bits)
-        message = FromClient(round_number, attempt, HashedInput(vector, signature, received.digest))
+        body = HashedInput(vector, header.signature, received.digest, header.unusable)
+        message = FromClient(header.round, header.attempt, body)
         state = await self._on(lambda state, now: state.receive(node, message, now))
-        if not _is_of(state, round_number, attempt):
+        if not _is_of(state, header.round, header.attempt):
             return False
         server = state.round.server
         if server.gone.get(node) is DropoutReason.VIOLATION:
             raise ProtocolViolation(node, Phase.MASKED_INPUT, "the vector was not counted")
         return node in (
-            server.digests if isinstance(server, CollectingInputs) else state.round.attempt.survivors
+            server.receipts if isinstance(server, CollectingInputs) else state.round.attempt.survivors
         )
 
     def expected_upload_bytes(self, node: NodeId, round_number: int, attempt: int) -> int | None:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from fecosr.federation.messages import Hello, NodeMessage
 from fecosr.ids import NodeId
+from fecosr.wire.transfers import UploadHeader
 
 
 class CoordinatorHandler(Protocol):
@@ -30,14 +31,7 @@ class CoordinatorHandler(Protocol):
     def expected_upload_bytes(self, node: NodeId, round_number: int, attempt: int) -> int | None:
         """Return the size of the masked vector that is waited for from `node`, or None when none is."""
 
-    async def masked_input(
-        self,
-        node: NodeId,
-        round_number: int,
-        attempt: int,
-        received: "ReceivedVector",
-        signature: bytes,
-    ) -> bool:
+    async def masked_input(self, node: NodeId, header: UploadHeader, received: "ReceivedVector") -> bool:
         """Take a whole masked vector before its receipt leaves, and return whether it is in the sum.
 
         It is not when its attempt went on or ended without it; a ProtocolViolation refuses it.

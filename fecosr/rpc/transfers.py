@@ -48,7 +48,9 @@ async def upload(channel: grpc.aio.Channel, message: FromClient, masked: MaskedI
     digest = masked.digest
     if digest is None:
         digest = await asyncio.to_thread(vector_digest, masked.vector)
-    header = UploadHeader(message.round, message.attempt, octets.nbytes, digest, masked.signature)
+    header = UploadHeader(
+        message.round, message.attempt, octets.nbytes, digest, masked.signature, masked.unusable
+    )
     start: grpc.aio.StreamUnaryMultiCallable[bytes, bytes] = channel.stream_unary(
         service.path(service.UPLOAD_MASKED_INPUT)
     )

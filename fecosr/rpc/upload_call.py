@@ -38,9 +38,7 @@ async def receive_upload(
         received = await _body(stream, header, sink)
     if received.digest != header.sha256:
         raise _violation(stream.node, "the SHA-256 is not the announced one")
-    is_counted = await uninterrupted(
-        handler.masked_input(stream.node, header.round, header.attempt, received, header.signature)
-    )
+    is_counted = await uninterrupted(handler.masked_input(stream.node, header, received))
     return UploadVerdict.ACCEPTED if is_counted else UploadVerdict.NOT_EXPECTED
 
 

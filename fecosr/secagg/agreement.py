@@ -9,6 +9,13 @@ from fecosr.errors import CryptoError, ProtocolViolation
 from fecosr.ids import NodeId
 from fecosr.secagg.cohort import Cohort
 from fecosr.secagg.collecting import Collecting, ServerTransition
+from fecosr.secagg.dealing import (
+    Deal,
+    Receipt,
+    revealed_commitments,
+    revealed_statement,
+    usable_holders,
+)
 from fecosr.secagg.masking import Vector
 from fecosr.secagg.messages import (
     ClientMessage,
@@ -28,7 +35,7 @@ from fecosr.secagg.outcomes import (
 from fecosr.secagg.packing import reduce_to_ring
 from fecosr.secagg.rules import Rule, out_of_phase
 from fecosr.secagg.statements import survivors_statement
-from fecosr.secagg.unmasking import culprits, open_secrets, unmask
+from fecosr.secagg.unmasking import Answers, open_secrets, unmask
 from fecosr.transition import Transition
 
 
@@ -40,7 +47,8 @@ class CollectingSignatures(Collecting):
     too_few = AbortReason.TOO_FEW_SIGNATURES
     cohort: Cohort
     total: Vector = field(repr=False)
-    sharers: frozenset[NodeId]
+    deals: Mapping[NodeId, Deal]
+    receipts: Mapping[NodeId, Receipt]
     survivors: tuple[NodeId, ...]
     signatures: Mapping[NodeId, ConsistencySignature]
 
@@ -75,7 +83,8 @@ class CollectingSignatures(Collecting):
             self._next_deadline(Phase.UNMASK, now),
             cohort=self.cohort,
             total=self.total,
-            sharers=self.sharers,
+            deals=self.deals,
+            receipts=self.receipts,
             survivors=self.survivors,
             proof=proof,
             reveals={},
@@ -95,7 +104,8 @@ class CollectingUnmaskShares(Collecting):
     too_few = AbortReason.TOO_FEW_UNMASK_SHARES
     cohort: Cohort
     total: Vector = field(repr=False)
-    sharers: frozenset[NodeId]
+    deals: Mapping[NodeId, Deal]
+    receipts: Mapping[NodeId, Receipt]
     survivors: tuple[NodeId, ...]
     proof: ConsistencyProof
     reveals: Mapping[NodeId, UnmaskShares]
@@ -113,24 +123,39 @@ class CollectingUnmaskShares(Collecting):
             raise out_of_phase(sender, self.phase, message)
         if self._is_repeated(sender, self.reveals.get(sender), message):
             return self
-        owners = self.sharers.intersection(self.cohort.graph.holders(sender))
+        owners = self.deals.keys() & frozenset(self.cohort.graph.holders(sender))
+        owners -= frozenset(self.receipts[sender].unusable)
         dropouts = owners.difference(self.survivors)
         if message.mask_key_shares.keys() != dropouts or message.seed_shares.keys() != owners - dropouts:
             raise ProtocolViolation(sender, self.phase, Rule.WRONG_SHARES)
         shares = (*message.seed_shares.values(), *message.mask_key_shares.values())
         if any(len(share) != SHARE_BYTES for share in shares):
             raise ProtocolViolation(sender, self.phase, Rule.MALFORMED_SHARE)
+        commitments = revealed_commitments(self.cohort.session, sender, message)
+        statement = revealed_statement(self.cohort.session, sender, commitments)
+        try:
+            verify(self.terms.roster[sender], message.signature, statement)
+        except CryptoError:
+            raise ProtocolViolation(sender, self.phase, Rule.BAD_REVEAL_SIGNATURE) from None
         return replace(self, reveals={**self.reveals, sender: message})
 
     def _close(self, now: float) -> ServerTransition:
-        stuck = [owner for owner in sorted(self.sharers) if not self._can_open(owner)]
+        stuck = [owner for owner in sorted(self.deals) if not self._can_open(owner)]
         if stuck:
             detail = f"{self.phase}: too few hold shares of the secrets of {', '.join(stuck)}"
             return Transition(Aborted(self.too_few, detail, self.gone, unmasked=True))
-        try:
-            opened = open_secrets(self.cohort, self.reveals)
-        except CryptoError as error:
-            return Transition(Aborted(AbortReason.BAD_SHARES, str(error), self.gone, unmasked=True))
+        opened = open_secrets(Answers(self.cohort, self.deals, self.receipts, self.reveals))
+        if opened.closed:
+            detail = f"{self.phase}: no quorum of shares opens the secret of {', '.join(opened.closed)}"
+            return Transition(
+                Aborted(
+                    AbortReason.BAD_SHARES,
+                    detail,
+                    self.gone,
+                    unmasked=True,
+                    convictions=opened.convictions,
+                )
+            )
         unmask(self.total, self.cohort, opened)
         reduce_to_ring(self.total, self.terms.parameters.ring_bits)
         completed = Completed(
@@ -141,13 +166,12 @@ class CollectingUnmaskShares(Collecting):
             session=self.cohort.session,
             proof=self.proof,
             adverts=tuple(self.cohort.adverts.values()),
-            bad_shares=opened.bad_shares,
-            culprits=culprits(opened.bad_shares),
+            convictions=opened.convictions,
         )
         return Transition(completed)
 
     def _can_open(self, owner: NodeId) -> bool:
-        holders = self.reveals.keys() & frozenset(self.cohort.graph.holders(owner))
+        holders = usable_holders(self.cohort, owner, self.reveals, self.receipts)
         return len(holders) >= self.cohort.graph.threshold
 
 

@@ -8,7 +8,8 @@ from fecosr.crypto.signatures import verify
 from fecosr.errors import CryptoError, ProtocolViolation
 from fecosr.ids import COORDINATOR, NodeId
 from fecosr.secagg.cohort import Cohort
-from fecosr.secagg.messages import ConsistencyProof, KeyAdvert, Phase
+from fecosr.secagg.dealing import verified_leaf
+from fecosr.secagg.messages import ConsistencyProof, KeyAdvert, Phase, ShareDelivery
 from fecosr.secagg.parameters import MAX_CLIENTS, SecAggParameters
 from fecosr.secagg.rules import Rule
 from fecosr.secagg.statements import survivors_statement, verify_advert
@@ -63,6 +64,24 @@ def check_sources(cohort: Cohort, me: NodeId, sources: Collection[NodeId]) -> No
     sparse = cohort.graph.degree is not None
     fewest = cohort.graph.threshold if sparse else cohort.fewest_survivors - 1
     _require(Phase.SHARE_KEYS, Rule.COHORT_TOO_SMALL, len(sources) >= fewest)
+
+
+def check_delivery(
+    cohort: Cohort, roster: Mapping[NodeId, bytes], me: NodeId, delivery: ShareDelivery
+) -> Mapping[NodeId, bytes]:
+    """Refuse shares that their dealers did not sign; return the leaf of what each dealt to this client.
+
+    Raises:
+        ProtocolViolation: naming the rule.
+    """
+    leaves: dict[NodeId, bytes] = {}
+    for dealer, delivered in sorted(delivery.shares.items()):
+        try:
+            leaves[dealer] = verified_leaf(cohort, dealer, roster[dealer], me, delivered)
+        except CryptoError:
+            # An honest server checked it before it passed it on.
+            raise ProtocolViolation(COORDINATOR, Phase.SHARE_KEYS, Rule.BAD_DEAL) from None
+    return leaves
 
 
 def check_survivors(

@@ -10,7 +10,7 @@ answers with `state.withdraw(reason)`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -19,15 +19,22 @@ from fecosr.crypto.shamir import split
 from fecosr.crypto.signatures import SigningKey
 from fecosr.errors import CryptoError, MisuseError, ProtocolViolation
 from fecosr.ids import COORDINATOR, NodeId
-from fecosr.secagg.checks import check_adverts, check_proof, check_sources, check_survivors
+from fecosr.secagg.checks import check_adverts, check_delivery, check_proof, check_sources, check_survivors
 from fecosr.secagg.cohort import Cohort, form_cohort
+from fecosr.secagg.dealing import (
+    open_and_check,
+    receipt_hash,
+    revealed_commitments,
+    revealed_statement,
+    seal_and_commit,
+    signed_deal,
+)
 from fecosr.secagg.masking import Summand, Vector, masked
 from fecosr.secagg.messages import (
     AdvertList,
     ClientMessage,
     ConsistencyProof,
     ConsistencySignature,
-    EncryptedShares,
     KeyAdvert,
     MaskedInput,
     Phase,
@@ -40,7 +47,7 @@ from fecosr.secagg.messages import (
 from fecosr.secagg.parameters import SecAggParameters
 from fecosr.secagg.rules import Rule, out_of_phase
 from fecosr.secagg.secrets import ClientSecrets, derive_secrets
-from fecosr.secagg.shares import Route, SharePair, open_pair, seal_pair
+from fecosr.secagg.shares import Route, SharePair
 from fecosr.secagg.statements import (
     masked_input_statement,
     seed_commitment,
@@ -126,18 +133,18 @@ class AwaitingAdverts(_Waiting):
         check_adverts(self.parameters, self.roster, self.advert, message.adverts)
         cohort = form_cohort(self.parameters, message.adverts)
         pairs = self._deal(cohort)
-        ciphertexts = {
-            peer: seal_pair(
-                pairs[peer],
+        sealed = {
+            holder: seal_and_commit(
+                pair,
                 self.secrets.channel_key,
-                cohort.adverts[peer].channel_public,
-                Route(cohort.session, self.me, peer),
+                cohort.adverts[holder].channel_public,
+                Route(cohort.session, self.me, holder),
             )
-            for peer in cohort.graph.neighbours(self.me)
+            for holder, pair in pairs.items()
         }
         own = {holder: pair for holder, pair in pairs.items() if holder == self.me}
         state = AwaitingShares(self.me, self.identity, self.roster, cohort, self.secrets, own, self.vector)
-        return Transition(state, outbox=(EncryptedShares(ciphertexts),))
+        return Transition(state, outbox=(signed_deal(cohort.session, self.me, self.identity, sealed),))
 
     def _deal(self, cohort: Cohort) -> Mapping[NodeId, SharePair]:
         holders = cohort.graph.holders(self.me)
@@ -162,30 +169,37 @@ class AwaitingShares(_Waiting):
     def receive(self, message: ServerMessage) -> "ClientTransition":
         """Open the shares, and hand in the vector masked with everybody whose shares came.
 
+        A dealer whose signed shares are unusable is complained of and otherwise treated like everybody else:
+        the vector is masked with it as well, only its shares will not be revealed.
+
         Raises:
-            ProtocolViolation: the server broke a rule about shares, or a peer's sealed share does not open.
+            ProtocolViolation: the server broke a rule about shares.
         """
         if not isinstance(message, ShareDelivery):
             raise out_of_phase(COORDINATOR, self.phase, message)
-        check_sources(self.cohort, self.me, message.ciphertexts)
-        opened = {peer: self._open(peer, sealed) for peer, sealed in message.ciphertexts.items()}
-        session = self.cohort.session
-        peers = self.cohort.mask_publics(sorted(opened))
+        session, dealers = self.cohort.session, sorted(message.shares)
+        check_sources(self.cohort, self.me, dealers)
+        leaves = check_delivery(self.cohort, self.roster, self.me, message)
+        opened = {dealer: pair for dealer in dealers if (pair := self._opened(dealer, message))}
+        unusable = tuple(dealer for dealer in dealers if dealer not in opened)
+        peers = self.cohort.mask_publics(dealers)
         ring_bits = self.cohort.parameters.ring_bits
         vector = masked(self.vector, self.secrets, peers, session, self.me, ring_bits)
         digest = vector_digest(vector)
-        signature = self.identity.sign(masked_input_statement(session, self.me, digest))
+        receipt = receipt_hash(session, self.me, leaves, unusable)
+        signature = self.identity.sign(masked_input_statement(session, self.me, digest, receipt))
+        sharers = frozenset((*dealers, *self.own))
         pairs = {**opened, **self.own}
-        state = AwaitingSurvivors(self.me, self.identity, self.roster, self.cohort, pairs)
-        return Transition(state, outbox=(MaskedInput(vector, signature, digest),))
+        state = AwaitingSurvivors(self.me, self.identity, self.roster, self.cohort, sharers, pairs)
+        return Transition(state, outbox=(MaskedInput(vector, signature, digest, unusable),))
 
-    def _open(self, source: NodeId, sealed: bytes) -> SharePair:
-        public = self.cohort.adverts[source].channel_public
-        route = Route(self.cohort.session, source, self.me)
+    def _opened(self, dealer: NodeId, message: ShareDelivery) -> SharePair | None:
+        public = self.cohort.adverts[dealer].channel_public
+        route = Route(self.cohort.session, dealer, self.me)
         try:
-            return open_pair(sealed, self.secrets.channel_key, public, route)
+            return open_and_check(message.shares[dealer].sealed, self.secrets.channel_key, public, route)
         except CryptoError:
-            raise ProtocolViolation(source, self.phase, Rule.UNREADABLE_SHARE) from None
+            return None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -194,6 +208,7 @@ class AwaitingSurvivors(_Waiting):
 
     phase = Phase.MASKED_INPUT
     cohort: Cohort
+    sharers: frozenset[NodeId]
     pairs: Mapping[NodeId, SharePair] = field(repr=False)
 
     def receive(self, message: ServerMessage) -> "ClientTransition":
@@ -205,24 +220,32 @@ class AwaitingSurvivors(_Waiting):
         if not isinstance(message, SurvivorList):
             raise out_of_phase(COORDINATOR, self.phase, message)
         survivors = message.survivors
-        check_survivors(self.cohort, self.me, self.pairs.keys(), survivors)
-        answer = UnmaskShares(
-            seed_shares={
-                client: self.pairs[client].seed_share for client in survivors if client in self.pairs
-            },
-            mask_key_shares={
-                client: pair.mask_key_share
-                for client, pair in sorted(self.pairs.items())
-                if client not in survivors
-            },
-        )
+        check_survivors(self.cohort, self.me, self.sharers, survivors)
         session = self.cohort.session
         signature = self.identity.sign(survivors_statement(session, survivors))
         return Transition(
-            AwaitingProof(self.me, self.identity, self.roster, self.cohort, survivors, answer),
+            AwaitingProof(
+                self.me, self.identity, self.roster, self.cohort, survivors, self._answer(survivors)
+            ),
             records=(SurvivorsSigned(session, survivors),),
             outbox=(ConsistencySignature(self.me, signature),),
         )
+
+    def _answer(self, survivors: tuple[NodeId, ...]) -> UnmaskShares:
+        alive = frozenset(survivors)
+        unsigned = UnmaskShares(
+            {client: self.pairs[client].seed_share for client in survivors if client in self.pairs},
+            {
+                client: pair.mask_key_share
+                for client, pair in sorted(self.pairs.items())
+                if client not in alive
+            },
+            b"",
+        )
+        session = self.cohort.session
+        commitments = revealed_commitments(session, self.me, unsigned)
+        signature = self.identity.sign(revealed_statement(session, self.me, commitments))
+        return replace(unsigned, signature=signature)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

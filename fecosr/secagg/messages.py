@@ -50,24 +50,57 @@ class AdvertList:
 
 
 @dataclass(frozen=True, slots=True)
-class EncryptedShares:
-    """Carry one AES-256-GCM ciphertext for every neighbour (client -> server).
+class SealedShares:
+    """Hold one holder's shares of a dealer's two secrets, sealed, and a commitment to each.
 
-    Each plaintext is a share of the self-mask seed followed by a share of the mask private key. The shares a
-    client holds of its own secrets never leave it.
+    Attributes:
+        ciphertext: AES-256-GCM of a share of the self-mask seed and a share of the mask private key.
+        seed_share_commitment: SHA-256 commitment to the first, 32 bytes.
+        mask_key_share_commitment: SHA-256 commitment to the second, 32 bytes.
     """
 
-    ciphertexts: Mapping[NodeId, bytes] = field(repr=False)
+    ciphertext: bytes = field(repr=False)
+    seed_share_commitment: bytes
+    mask_key_share_commitment: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptedShares:
+    """Deal shares to every holder, the dealer itself where it is one (client -> server).
+
+    Attributes:
+        sealed: by holder.
+        signature: the dealer's Ed25519 identity over the session and the root of the Merkle tree over all of
+            them, in the order of their holders, 64 bytes.
+    """
+
+    sealed: Mapping[NodeId, SealedShares]
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveredShares:
+    """Hand one holder its part of a deal, with what shows that the dealer signed it.
+
+    Attributes:
+        sealed: what was dealt to this holder.
+        path: Merkle path from it to the root of the deal, 32 bytes each.
+        signature: the dealer's signature over the deal.
+    """
+
+    sealed: SealedShares
+    path: tuple[bytes, ...]
+    signature: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class ShareDelivery:
-    """Deliver to one client the ciphertexts addressed to it (server -> client).
+    """Deliver to one client the shares dealt to it (server -> client).
 
-    Their sources are the peers with which the client makes pairwise masks.
+    Their dealers are the peers with which the client makes pairwise masks.
     """
 
-    ciphertexts: Mapping[NodeId, bytes] = field(repr=False)
+    shares: Mapping[NodeId, DeliveredShares]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,14 +110,18 @@ class MaskedInput:
     Attributes:
         vector: packed ring elements (uint32 [length] in the 32-bit ring), uniform to anyone who lacks the
             masks.
-        signature: the client's Ed25519 identity over session and SHA-256 of the vector, 64 bytes.
+        signature: the client's Ed25519 identity over session, SHA-256 of the vector, and a receipt for all
+            shares that were delivered to it, 64 bytes.
         digest: SHA-256 of the vector as the client announces it, so that its driver need not hash again. The
             server never believes it: see HashedInput.
+        unusable: dealers whose signed shares for this client do not open or are not those committed to,
+            sorted. It will reveal no share of theirs; for all others the receipt binds it to the commitment.
     """
 
     vector: Packed = field(repr=False)
     signature: bytes
     digest: bytes | None = None
+    unusable: tuple[NodeId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,10 +159,16 @@ class UnmaskShares:
     """Reveal exactly one kind of share for each client (client -> server).
 
     A survivor's self-mask seed or a dropout's mask key, never both, or its vector would stand bare.
+
+    Attributes:
+        seed_shares: by survivor.
+        mask_key_shares: by dropout.
+        signature: the client's Ed25519 identity over session and commitments to all of these, 64 bytes.
     """
 
     seed_shares: Mapping[NodeId, bytes] = field(repr=False)
     mask_key_shares: Mapping[NodeId, bytes] = field(repr=False)
+    signature: bytes
 
 
 @dataclass(frozen=True, slots=True)

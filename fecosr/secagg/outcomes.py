@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fecosr.ids import NodeId
+from fecosr.secagg.evidence import Conviction
 from fecosr.secagg.messages import ConsistencyProof, KeyAdvert, ServerMessage
 
 
@@ -25,13 +26,18 @@ class DropoutReason(StrEnum):
 
 
 class AbortReason(StrEnum):
-    """Say why no sum was opened: too few clients in one of the five phases, or shares that open nothing."""
+    """Say why no sum was opened.
+
+    Too few clients in one of the five phases, so many complaints about somebody's shares that too few others
+    hold usable ones, or shares that open nothing.
+    """
 
     TOO_FEW_ADVERTS = "too_few_adverts"
     TOO_FEW_SHARES = "too_few_shares"
     TOO_FEW_INPUTS = "too_few_inputs"
     TOO_FEW_SIGNATURES = "too_few_signatures"
     TOO_FEW_UNMASK_SHARES = "too_few_unmask_shares"
+    UNUSABLE_SHARES = "unusable_shares"
     BAD_SHARES = "bad_shares"
 
 
@@ -70,17 +76,6 @@ class UnmaskingBegun:
 ServerRecord = CohortFixed | SurvivorsFixed | UnmaskingBegun
 
 
-@dataclass(frozen=True, slots=True)
-class BadShare:
-    """Name a share that does not lie on the polynomial that opens its owner's secret.
-
-    Either its holder changed it or its owner dealt it wrong; a single one does not tell which.
-    """
-
-    holder: NodeId
-    owner: NodeId
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Completed:
     """End a session with the sum.
@@ -93,8 +88,7 @@ class Completed:
         session: the session's id.
         proof: the signatures on the survivor list.
         adverts: the adverts of the cohort, sorted by client.
-        bad_shares: shares that were found wrong and done without.
-        culprits: fewest clients whose misbehaviour explains every bad share, sorted.
+        convictions: who dealt or revealed wrong shares, which were done without, and the evidence.
     """
 
     total: npt.NDArray[np.uint32] = field(repr=False)
@@ -104,8 +98,7 @@ class Completed:
     session: bytes
     proof: ConsistencyProof
     adverts: tuple[KeyAdvert, ...]
-    bad_shares: tuple[BadShare, ...]
-    culprits: tuple[NodeId, ...]
+    convictions: tuple[Conviction, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +110,11 @@ class Aborted:
         detail: the same in a sentence with the numbers; names clients, never payload.
         dropouts: everybody who left, and why.
         unmasked: whether shares were asked for, so that a lying server could have opened the sum anyway.
+        convictions: who dealt or revealed wrong shares, and the evidence.
     """
 
     reason: AbortReason
     detail: str
     dropouts: Mapping[NodeId, DropoutReason]
     unmasked: bool
+    convictions: tuple[Conviction, ...] = ()

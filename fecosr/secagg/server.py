@@ -9,8 +9,9 @@ was; the driver then calls `drop`. No state can hold one client's vector: masked
 running sum.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -22,6 +23,15 @@ from fecosr.ids import NodeId
 from fecosr.secagg.agreement import CollectingSignatures, CollectingUnmaskShares, without
 from fecosr.secagg.cohort import Cohort, form_cohort
 from fecosr.secagg.collecting import Collecting, RunningState, ServerState, ServerTransition, Terms
+from fecosr.secagg.dealing import (
+    Deal,
+    Receipt,
+    delivered_leaves,
+    is_whole,
+    receipt_hash,
+    usable_holders,
+    verified_deal,
+)
 from fecosr.secagg.masking import Vector
 from fecosr.secagg.messages import (
     AdvertList,
@@ -37,7 +47,6 @@ from fecosr.secagg.messages import (
 from fecosr.secagg.outcomes import (
     Aborted,
     AbortReason,
-    BadShare,
     CohortFixed,
     Completed,
     DropoutReason,
@@ -49,7 +58,6 @@ from fecosr.secagg.outcomes import (
 from fecosr.secagg.packing import add_packed, is_packed
 from fecosr.secagg.parameters import MAX_CLIENTS, SecAggParameters
 from fecosr.secagg.rules import Rule, out_of_phase
-from fecosr.secagg.shares import CIPHERTEXT_BYTES
 from fecosr.secagg.statements import (
     masked_input_statement,
     vector_digest,
@@ -60,7 +68,6 @@ from fecosr.transition import Transition
 __all__ = [
     "AbortReason",
     "Aborted",
-    "BadShare",
     "CohortFixed",
     "CollectingAdverts",
     "CollectingInputs",
@@ -134,7 +141,7 @@ class CollectingAdverts(Collecting):
         cohort = form_cohort(self.terms.parameters, (self.adverts[client] for client in self._counted))
         adverts = tuple(cohort.adverts.values())
         deadline = self._next_deadline(Phase.SHARE_KEYS, now)
-        state = CollectingShares(self.terms, self._counted, self.gone, deadline, cohort=cohort, shares={})
+        state = CollectingShares(self.terms, self._counted, self.gone, deadline, cohort=cohort, deals={})
         outbox = tuple(Envelope(client, AdvertList(adverts)) for client in cohort.adverts)
         return self._enter(state, (CohortFixed(cohort.session, adverts),), outbox, now)
 
@@ -146,15 +153,15 @@ class CollectingShares(Collecting):
     phase = Phase.SHARE_KEYS
     too_few = AbortReason.TOO_FEW_SHARES
     cohort: Cohort
-    shares: Mapping[NodeId, EncryptedShares]
+    deals: Mapping[NodeId, Deal]
 
     @property
     def _answered(self) -> Collection[NodeId]:
-        return self.shares.keys()
+        return self.deals.keys()
 
     @property
     def _counted(self) -> frozenset[NodeId]:
-        return frozenset(self.shares.keys() - self.gone.keys())
+        return frozenset(self.deals.keys() - self.gone.keys())
 
     @property
     def _needed(self) -> int:
@@ -163,13 +170,18 @@ class CollectingShares(Collecting):
     def _accept(self, sender: NodeId, message: ClientMessage) -> "CollectingShares":
         if not isinstance(message, EncryptedShares):
             raise out_of_phase(sender, self.phase, message)
-        if self._is_repeated(sender, self.shares.get(sender), message):
+        earlier = self.deals[sender].message if sender in self.deals else None
+        if self._is_repeated(sender, earlier, message):
             return self
-        if message.ciphertexts.keys() != frozenset(self.cohort.graph.neighbours(sender)):
+        if message.sealed.keys() != frozenset(self.cohort.graph.holders(sender)):
             raise ProtocolViolation(sender, self.phase, Rule.WRONG_DESTINATIONS)
-        if any(len(sealed) != CIPHERTEXT_BYTES for sealed in message.ciphertexts.values()):
+        if not is_whole(message):
             raise ProtocolViolation(sender, self.phase, Rule.MALFORMED_SHARE)
-        return replace(self, shares={**self.shares, sender: message})
+        try:
+            deal = verified_deal(self.cohort, sender, self.terms.roster[sender], message)
+        except CryptoError:
+            raise ProtocolViolation(sender, self.phase, Rule.BAD_DEAL) from None
+        return replace(self, deals={**self.deals, sender: deal})
 
     def _close(self, now: float) -> ServerTransition:
         isolated = self.cohort.graph.isolated(self._counted)
@@ -177,7 +189,7 @@ class CollectingShares(Collecting):
             # They would withdraw, and rightly blame the server.
             gone = {**self.gone, **dict.fromkeys(sorted(isolated), DropoutReason.ISOLATED)}
             return replace(self, gone=gone).advance(now)
-        sharers = self._counted
+        deals = {client: self.deals[client] for client in sorted(self._counted)}
         state = CollectingInputs(
             self.terms,
             self._counted,
@@ -185,14 +197,15 @@ class CollectingShares(Collecting):
             self._next_deadline(Phase.MASKED_INPUT, now),
             cohort=self.cohort,
             total=np.zeros(self.terms.parameters.length, dtype=np.uint32),  # [length]
-            digests={},
+            deals=deals,
+            receipts={},
         )
-        outbox = tuple(Envelope(client, self._delivery(client, sharers)) for client in sorted(sharers))
+        outbox = tuple(Envelope(client, self._delivery(client, deals)) for client in deals)
         return self._enter(state, (), outbox, now)
 
-    def _delivery(self, client: NodeId, sharers: Collection[NodeId]) -> ShareDelivery:
-        sources = (peer for peer in self.cohort.graph.neighbours(client) if peer in sharers)
-        return ShareDelivery({source: self.shares[source].ciphertexts[client] for source in sources})
+    def _delivery(self, client: NodeId, deals: Mapping[NodeId, Deal]) -> ShareDelivery:
+        dealers = (peer for peer in self.cohort.graph.neighbours(client) if peer in deals)
+        return ShareDelivery({dealer: deals[dealer].delivered_to(client) for dealer in dealers})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -203,18 +216,20 @@ class CollectingInputs(Collecting):
 
     Attributes:
         total: sum of the masked vectors so far, modulo the ring or any multiple of it, uint32 [length].
-        digests: SHA-256 of each vector that is in the sum.
+        deals: whose shares were delivered; masks are made among these clients.
+        receipts: digest of each vector that is in the sum, and what its client said of the shares it got.
     """
 
     phase = Phase.MASKED_INPUT
     too_few = AbortReason.TOO_FEW_INPUTS
     cohort: Cohort
     total: Vector = field(repr=False)
-    digests: Mapping[NodeId, bytes]
+    deals: Mapping[NodeId, Deal]
+    receipts: Mapping[NodeId, Receipt]
 
     @property
     def _answered(self) -> Collection[NodeId]:
-        return self.digests.keys()
+        return self.receipts.keys()
 
     @property
     def _needed(self) -> int:
@@ -228,21 +243,39 @@ class CollectingInputs(Collecting):
             raise ProtocolViolation(sender, self.phase, Rule.WRONG_VECTOR)
         hashed = message.digest if isinstance(message, HashedInput) else None
         digest = hashed or vector_digest(vector)
-        if self._is_repeated(sender, self.digests.get(sender), digest):
+        receipt = Receipt(digest, message.unusable, message.signature)
+        if self._is_repeated(sender, self.receipts.get(sender), receipt):
             return self
-        statement = masked_input_statement(self.cohort.session, sender, digest)
+        leaves = delivered_leaves(self.deals, sender)
+        self._check_complaints(sender, message.unusable, leaves)
+        accepted = receipt_hash(self.cohort.session, sender, leaves, message.unusable)
+        statement = masked_input_statement(self.cohort.session, sender, digest, accepted)
         try:
             verify(self.terms.roster[sender], message.signature, statement)
         except CryptoError:
             raise ProtocolViolation(sender, self.phase, Rule.BAD_INPUT_SIGNATURE) from None
         add_packed(self.total, vector)
-        return replace(self, digests={**self.digests, sender: digest})
+        return replace(self, receipts={**self.receipts, sender: receipt})
+
+    def _check_complaints(
+        self, sender: NodeId, unusable: Sequence[NodeId], leaves: Mapping[NodeId, bytes]
+    ) -> None:
+        """Refuse whoever complains of more dealers than may lie: it can only mean to hold back shares."""
+        is_sorted = all(earlier < later for earlier, later in pairwise(unusable))
+        most = max(1, self.terms.parameters.max_colluding)
+        if not is_sorted or not leaves.keys() >= set(unusable) or len(unusable) > most:
+            raise ProtocolViolation(sender, self.phase, Rule.BAD_COMPLAINT)
 
     def _close(self, now: float) -> ServerTransition:
-        survivors = tuple(sorted(self.digests))
-        if self.cohort.graph.has_gap(self.digests.keys()):
+        survivors = tuple(sorted(self.receipts))
+        if self.cohort.graph.has_gap(self.receipts.keys()):
             detail = f"{self.phase}: the survivors leave a gap in the mask graph"
             return Transition(Aborted(self.too_few, detail, self.gone, unmasked=False))
+        closed = self._closed_by_complaints()
+        if closed:
+            # Masks made with them are in the sum already, so that it could not be opened: ask for nothing.
+            detail = f"{self.phase}: too few hold usable shares of the secrets of {', '.join(closed)}"
+            return Transition(Aborted(AbortReason.UNUSABLE_SHARES, detail, self.gone, unmasked=False))
         state = CollectingSignatures(
             self.terms,
             frozenset(survivors) - self.gone.keys(),
@@ -250,13 +283,24 @@ class CollectingInputs(Collecting):
             self._next_deadline(Phase.CONSISTENCY, now),
             cohort=self.cohort,
             total=self.total,
-            sharers=self.asked,
+            deals=self.deals,
+            receipts=self.receipts,
             survivors=survivors,
             signatures={},
         )
         record = SurvivorsFixed(self.cohort.session, survivors, without(survivors, self.gone))
         outbox = tuple(Envelope(client, SurvivorList(survivors)) for client in sorted(state.asked))
         return self._enter(state, (record,), outbox, now)
+
+    def _closed_by_complaints(self) -> list[NodeId]:
+        """Return whose secrets too few hold usable shares of, because some complain or have left."""
+        left = self.receipts.keys() - self.gone.keys()
+        accused = {dealer for receipt in self.receipts.values() for dealer in receipt.unusable}
+        return [
+            owner
+            for owner in sorted(accused)
+            if len(usable_holders(self.cohort, owner, left, self.receipts)) < self.cohort.graph.threshold
+        ]
 
 
 def open_session(

@@ -1,6 +1,7 @@
 """What travels sealed between two clients: a share of a self-mask seed and a share of a mask key."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final
 
 from fecosr.crypto.aead import TAG_BYTES, open_sealed, seal
@@ -11,6 +12,13 @@ from fecosr.errors import CryptoError
 from fecosr.ids import NodeId
 
 CIPHERTEXT_BYTES: Final = 2 * SHARE_BYTES + TAG_BYTES
+
+
+class Secret(StrEnum):
+    """Name the two secrets of a client that are shared."""
+
+    SEED = "seed"
+    MASK_KEY = "mask_key"
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,9 +73,16 @@ def vector_digest(vector: Packed) -> bytes:
     return sha256(np.ascontiguousarray(vector, dtype=vector.dtype.newbyteorder("<")).data.cast("B"))
 
 
-def masked_input_statement(session: bytes, client: NodeId, digest: bytes) -> bytes:
-    """Return what a client signs when it hands in the masked vector with this digest."""
-    return encode(Label.MASKED_INPUT, session, client.encode(), digest)
+def masked_input_statement(session: bytes, client: NodeId, digest: bytes, receipt: bytes) -> bytes:
+    """Return what a client signs when it hands in the masked vector with this digest.
+
+    Args:
+        session: the session.
+        client: who signs.
+        digest: SHA-256 of the vector.
+        receipt: hash of what it received of whom, see `fecosr.secagg.dealing.receipt_hash`.
+    """
+    return encode(Label.MASKED_INPUT, session, client.encode(), digest, receipt)
 
 
 def survivors_statement(session: bytes, survivors: Sequence[NodeId]) -> bytes:

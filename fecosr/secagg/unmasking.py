@@ -1,8 +1,7 @@
 """Open the survivors' seeds and the dropouts' mask keys, and take their masks out of the sum."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import chain, combinations
 from typing import Final
 
@@ -12,10 +11,18 @@ from fecosr.crypto.shamir import combine, interpolate, lagrange_weights
 from fecosr.errors import CryptoError
 from fecosr.ids import NodeId
 from fecosr.secagg.cohort import Cohort
+from fecosr.secagg.dealing import (
+    Deal,
+    Receipt,
+    RevealedCommitments,
+    committed,
+    delivered_leaves,
+    revealed_commitments,
+)
+from fecosr.secagg.evidence import ChangedShare, Conviction, Disclosed, MisdealtShares, check_opened
 from fecosr.secagg.masking import Vector, dropout_mask_removals, self_mask_removals
 from fecosr.secagg.messages import UnmaskShares
-from fecosr.secagg.outcomes import BadShare
-from fecosr.secagg.statements import seed_commitment
+from fecosr.secagg.shares import Secret
 
 MAX_QUORUMS: Final = 1000
 """How many sets of share holders are tried for one secret before it is given up."""
@@ -23,46 +30,90 @@ MAX_QUORUMS: Final = 1000
 Quorum = tuple[NodeId, ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """Hold all that is known about the shares when the sum is to be opened.
+
+    Attributes:
+        cohort: the session.
+        deals: what each client dealt.
+        receipts: what each holder said about what it was dealt.
+        reveals: what each holder that answered revealed, of exactly those whose shares it had accepted.
+    """
+
+    cohort: Cohort
+    deals: Mapping[NodeId, Deal]
+    receipts: Mapping[NodeId, Receipt]
+    reveals: Mapping[NodeId, UnmaskShares] = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Hold every secret the sum still hides behind, and the bad shares found on the way."""
+    """Hold every secret the sum still hides behind, whose stay closed, and who was convicted on the way."""
 
     seeds: Mapping[NodeId, bytes] = field(repr=False)
     mask_keys: Mapping[NodeId, PrivateKey] = field(repr=False)
-    bad_shares: tuple[BadShare, ...]
+    closed: tuple[NodeId, ...]
+    convictions: tuple[Conviction, ...]
 
 
-def open_secrets(cohort: Cohort, reveals: Mapping[NodeId, UnmaskShares]) -> Opened:
+def open_secrets(answers: Answers) -> Opened:
     """Reconstruct every survivor's seed and every dropout's mask key from what the clients revealed.
 
-    Each is compared with the advert its owner signed: a wrong share can stop a session, never bend its sum.
-
-    Args:
-        cohort: the session.
-        reveals: for each share holder what it revealed, of exactly those whose shares it holds.
-
-    Raises:
-        CryptoError: naming a client whose secret no quorum of shares opens.
+    A share that is not the one its holder accepted convicts the holder and is left out. What is opened with
+    the others is compared with the advert its owner signed: a wrong share can stop a session, never bend its
+    sum.
     """
-    opener = _Opener(cohort)
+    changed, revealed = _sorted_out(answers)
+    opener = _Opener(answers)
     seeds: dict[NodeId, bytes] = {}
-    for owner, shares in _by_owner({it: reveals[it].seed_shares for it in reveals}):
-        seeds[owner] = opener.open(owner, shares, partial(_check_seed, cohort, owner))
     mask_keys: dict[NodeId, PrivateKey] = {}
-    for owner, shares in _by_owner({it: reveals[it].mask_key_shares for it in reveals}):
-        mask_keys[owner] = PrivateKey(opener.open(owner, shares, partial(_check_mask_key, cohort, owner)))
-    return Opened(seeds, mask_keys, tuple(opener.bad_shares))
+    closed: list[NodeId] = []
+    for (owner, secret), shares in sorted(revealed.items(), key=lambda item: item[0]):
+        opened = opener.open(owner, secret, shares)
+        if opened is None:
+            closed.append(owner)
+        elif secret is Secret.SEED:
+            seeds[owner] = opened
+        else:
+            mask_keys[owner] = PrivateKey(opened)
+    return Opened(seeds, mask_keys, tuple(closed), (*changed, *opener.convictions))
 
 
-def _by_owner(
-    revealed: Mapping[NodeId, Mapping[NodeId, bytes]],
-) -> Iterator[tuple[NodeId, Mapping[NodeId, bytes]]]:
-    """Yield every owner in order with what each holder, in order, revealed of its secret."""
-    by_owner: dict[NodeId, dict[NodeId, bytes]] = {}
-    for holder in sorted(revealed):
-        for owner, share in revealed[holder].items():
-            by_owner.setdefault(owner, {})[holder] = share
-    yield from sorted(by_owner.items())
+Revealed = Mapping[tuple[NodeId, Secret], Mapping[NodeId, bytes]]
+"""For each owner and secret the shares that are the ones committed to, by holder, in order."""
+
+
+def _sorted_out(answers: Answers) -> tuple[tuple[ChangedShare, ...], Revealed]:
+    """Part the shares that are not those their holders accepted from those that are."""
+    changed: list[ChangedShare] = []
+    good: dict[tuple[NodeId, Secret], dict[NodeId, bytes]] = {}
+    for holder, reveal in sorted(answers.reveals.items()):
+        commitments = revealed_commitments(answers.cohort.session, holder, reveal)
+        for owner, (secret, commitment) in commitments.items():
+            shares = good.setdefault((owner, secret), {})
+            if commitment != committed(answers.deals[owner].message.sealed[holder], secret):
+                changed.append(_changed(answers, holder, owner, commitments))
+                continue
+            kind = reveal.seed_shares if secret is Secret.SEED else reveal.mask_key_shares
+            shares[holder] = kind[owner]
+    return tuple(changed), good
+
+
+def _changed(
+    answers: Answers, holder: NodeId, owner: NodeId, commitments: RevealedCommitments
+) -> ChangedShare:
+    is_own = holder == owner
+    return ChangedShare(
+        culprit=holder,
+        owner=owner,
+        secret=commitments[owner][0],
+        dealt=answers.deals[owner].delivered_to(holder),
+        leaves={} if is_own else delivered_leaves(answers.deals, holder),
+        receipt=None if is_own else answers.receipts[holder],
+        revealed=commitments,
+        signature=answers.reveals[holder].signature,
+    )
 
 
 def unmask(total: Vector, cohort: Cohort, opened: Opened) -> None:
@@ -75,73 +126,54 @@ def unmask(total: Vector, cohort: Cohort, opened: Opened) -> None:
     add_keystreams(total, chain(*removals))
 
 
-def culprits(bad_shares: Sequence[BadShare]) -> tuple[NodeId, ...]:
-    """Return the fewest clients whose misbehaviour explains every bad share, found greedily, sorted.
-
-    A holder who changed many shares and an owner who dealt many wrong ones both stand out. Where a single
-    share leaves open which of the two it was, its holder is named.
-    """
-    unexplained = set(bad_shares)
-    named: list[NodeId] = []
-    while unexplained:
-        involved = {client for bad in unexplained for client in (bad.holder, bad.owner)}
-        worst = max(sorted(involved), key=lambda client: _involvement(client, unexplained))
-        named.append(worst)
-        unexplained = {bad for bad in unexplained if worst not in (bad.holder, bad.owner)}
-    return tuple(sorted(named))
-
-
-def _involvement(client: NodeId, bad_shares: set[BadShare]) -> tuple[int, int]:
-    held = sum(bad.holder == client for bad in bad_shares)
-    return sum(client in (bad.holder, bad.owner) for bad in bad_shares), held
-
-
-def _check_seed(cohort: Cohort, owner: NodeId, seed: bytes) -> None:
-    if seed_commitment(cohort.parameters.context, owner, seed) != cohort.adverts[owner].seed_commitment:
-        raise CryptoError("the seed is not the one committed to")
-
-
-def _check_mask_key(cohort: Cohort, owner: NodeId, secret: bytes) -> None:
-    if PrivateKey(secret).public != cohort.adverts[owner].mask_public:
-        raise CryptoError("the mask key is not the one advertised")
-
-
 class _Opener:
-    """Open one secret after another, remembering the weights of each quorum and who gave bad shares."""
+    """Open one secret after another, remembering the weights of each quorum and who dealt wrong shares."""
 
-    def __init__(self, cohort: Cohort) -> None:
-        self._cohort = cohort
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
+        self._cohort = answers.cohort
         self._weights: dict[tuple[tuple[int, ...], int], tuple[int, ...]] = {}
-        self.bad_shares: list[BadShare] = []
+        self.convictions: list[MisdealtShares] = []
 
-    def open(self, owner: NodeId, shares: Mapping[NodeId, bytes], check: Callable[[bytes], None]) -> bytes:
-        """Return the secret on which a quorum agrees with `check`, noting every share that disagrees."""
+    def open(self, owner: NodeId, secret: Secret, shares: Mapping[NodeId, bytes]) -> bytes | None:
+        """Return the secret that a quorum opens; None where none does.
+
+        All the shares are those the owner committed to, so where they disagree it is the owner that is wrong.
+        """
         positions = self._cohort.graph.positions(owner)
         for quorum in self._quorums(tuple(shares)):
             points = tuple(positions[holder] for holder in quorum)
             agreed = [shares[holder] for holder in quorum]
             try:
-                secret = combine(self._weights_of(points, 0), agreed)
-                check(secret)
+                opened = combine(self._weights_of(points, 0), agreed)
+                check_opened(self._cohort.parameters.context, self._cohort.adverts[owner], secret, opened)
             except CryptoError:
                 continue
-            for holder in sorted(shares.keys() - frozenset(quorum)):
-                if interpolate(self._weights_of(points, positions[holder]), agreed) != shares[holder]:
-                    self.bad_shares.append(BadShare(holder, owner))
-            return secret
-        raise CryptoError(f"no quorum of shares opens the secret of {owner}")
+            others = shares.keys() - frozenset(quorum)
+            if any(
+                interpolate(self._weights_of(points, positions[holder]), agreed) != shares[holder]
+                for holder in others
+            ):
+                self._convict(owner, secret, shares)
+            return opened
+        if len(shares) >= self._cohort.graph.threshold:
+            self._convict(owner, secret, shares)
+        return None
+
+    def _convict(self, owner: NodeId, secret: Secret, shares: Mapping[NodeId, bytes]) -> None:
+        deal = self._answers.deals[owner]
+        disclosed = {holder: Disclosed(share, deal.delivered_to(holder)) for holder, share in shares.items()}
+        self.convictions.append(MisdealtShares(owner, secret, disclosed))
 
     def _quorums(self, holders: Quorum) -> Iterator[Quorum]:
-        """Yield quorums to try: first all trusted holders, then leaving some out, at most max_colluding."""
-        suspects = {bad.holder for bad in self.bad_shares}
-        ranked = sorted(holders, key=lambda holder: (holder in suspects, holder))
+        """Yield quorums to try: the first holders, then with some left out, at most max_colluding."""
         threshold = self._cohort.graph.threshold
         # One bad share is worth another try even where nobody is assumed to collude.
-        most = min(max(1, self._cohort.parameters.max_colluding), len(ranked) - threshold)
+        most = min(max(1, self._cohort.parameters.max_colluding), len(holders) - threshold)
         seen: set[Quorum] = set()
         for num_left_out in range(most + 1):
-            for left_out in combinations(ranked, num_left_out):
-                quorum = tuple(holder for holder in ranked if holder not in left_out)[:threshold]
+            for left_out in combinations(holders, num_left_out):
+                quorum = tuple(holder for holder in holders if holder not in left_out)[:threshold]
                 if quorum not in seen:
                     seen.add(quorum)
                     yield quorum

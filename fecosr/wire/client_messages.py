@@ -1,7 +1,5 @@
 """Encode and decode what a client says in a secure aggregation (proto/fecosr/v1/secagg.proto)."""
 
-from collections.abc import Iterable, Mapping
-
 from fecosr.crypto.key_agreement import KEY_BYTES
 from fecosr.crypto.shamir import SHARE_BYTES
 from fecosr.crypto.signatures import SIGNATURE_BYTES
@@ -13,6 +11,7 @@ from fecosr.secagg.messages import (
     EncryptedShares,
     KeyAdvert,
     MaskedInput,
+    SealedShares,
     UnmaskShares,
     Withdrawal,
 )
@@ -31,8 +30,7 @@ def encode_client_message(message: ClientMessage) -> pb.ClientMessage:
         case KeyAdvert():
             return pb.ClientMessage(key_advert=encode_key_advert(message))
         case EncryptedShares():
-            shares = pb.EncryptedShares(shares=encode_sealed(message.ciphertexts))
-            return pb.ClientMessage(encrypted_shares=shares)
+            return pb.ClientMessage(encrypted_shares=_encode_deal(message))
         case ConsistencySignature():
             return pb.ClientMessage(consistency_signature=encode_consistency_signature(message))
         case UnmaskShares():
@@ -50,7 +48,7 @@ def decode_client_message(message: pb.ClientMessage) -> ClientMessage:
         case "key_advert":
             return decode_key_advert(message.key_advert)
         case "encrypted_shares":
-            return EncryptedShares(decode_sealed(message.encrypted_shares.shares))
+            return _decode_deal(message.encrypted_shares)
         case "consistency_signature":
             return decode_consistency_signature(message.consistency_signature)
         case "unmask_shares":
@@ -99,19 +97,34 @@ def decode_consistency_signature(signature: pb.ConsistencySignature) -> Consiste
     )
 
 
-def encode_sealed(ciphertexts: Mapping[NodeId, bytes]) -> list[pb.SealedShares]:
-    """Return one entry per peer, in ascending order."""
-    return [pb.SealedShares(peer=peer, ciphertext=ciphertexts[peer]) for peer in sorted(ciphertexts)]
+def encode_sealed(peer: NodeId, sealed: SealedShares) -> pb.SealedShares:
+    """Return what is dealt to, or comes from, `peer` as protobuf."""
+    return pb.SealedShares(
+        peer=peer,
+        ciphertext=sealed.ciphertext,
+        seed_share_commitment=sealed.seed_share_commitment,
+        mask_key_share_commitment=sealed.mask_key_share_commitment,
+    )
 
 
-def decode_sealed(entries: Iterable[pb.SealedShares]) -> dict[NodeId, bytes]:
-    """Return the ciphertexts by peer, refusing wrong sizes, names and order."""
-    pairs = [
-        (node_name(entry.peer, "peer"), exactly(CIPHERTEXT_BYTES, entry.ciphertext, "ciphertext"))
-        for entry in entries
-    ]
-    ascending([peer for peer, _ in pairs], "shares")
-    return dict(pairs)
+def decode_sealed(entry: pb.SealedShares) -> tuple[NodeId, SealedShares]:
+    """Return the peer and what `entry` stands for, refusing wrong sizes and names."""
+    return node_name(entry.peer, "peer"), SealedShares(
+        exactly(CIPHERTEXT_BYTES, entry.ciphertext, "ciphertext"),
+        exactly(HASH_BYTES, entry.seed_share_commitment, "seed_share_commitment"),
+        exactly(HASH_BYTES, entry.mask_key_share_commitment, "mask_key_share_commitment"),
+    )
+
+
+def _encode_deal(message: EncryptedShares) -> pb.EncryptedShares:
+    shares = [encode_sealed(holder, message.sealed[holder]) for holder in sorted(message.sealed)]
+    return pb.EncryptedShares(shares=shares, signature=message.signature)
+
+
+def _decode_deal(message: pb.EncryptedShares) -> EncryptedShares:
+    pairs = [decode_sealed(entry) for entry in message.shares]
+    ascending([holder for holder, _ in pairs], "shares")
+    return EncryptedShares(dict(pairs), exactly(SIGNATURE_BYTES, message.signature, "signature"))
 
 
 def _encode_unmask_shares(message: UnmaskShares) -> pb.UnmaskShares:
@@ -122,7 +135,8 @@ def _encode_unmask_shares(message: UnmaskShares) -> pb.UnmaskShares:
     }
     for peer, share in message.mask_key_shares.items():
         revealed[peer] = pb.PeerShare(peer=peer, mask_key_share=share)
-    return pb.UnmaskShares(shares=[revealed[peer] for peer in sorted(revealed)])
+    shares = [revealed[peer] for peer in sorted(revealed)]
+    return pb.UnmaskShares(shares=shares, signature=message.signature)
 
 
 def _decode_unmask_shares(message: pb.UnmaskShares) -> UnmaskShares:
@@ -134,4 +148,5 @@ def _decode_unmask_shares(message: pb.UnmaskShares) -> UnmaskShares:
             seed_shares[NodeId(entry.peer)] = exactly(SHARE_BYTES, entry.seed_share, "seed_share")
         else:
             mask_key_shares[NodeId(entry.peer)] = exactly(SHARE_BYTES, entry.mask_key_share, "mask_key_share")
-    return UnmaskShares(seed_shares, mask_key_shares)
+    signature = exactly(SIGNATURE_BYTES, message.signature, "signature")
+    return UnmaskShares(seed_shares, mask_key_shares, signature)

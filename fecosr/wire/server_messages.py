@@ -1,13 +1,28 @@
 """Encode and decode what the server says in a secure aggregation (proto/fecosr/v1/secagg.proto)."""
 
+from typing import Final
+
+from fecosr.crypto.signatures import SIGNATURE_BYTES
+from fecosr.ids import NodeId
 from fecosr.secagg.messages import (
     AdvertList,
     ConsistencyProof,
+    DeliveredShares,
     ServerMessage,
     ShareDelivery,
     SurvivorList,
 )
-from fecosr.wire.checks import ascending, chosen, node_name, unique
+from fecosr.secagg.parameters import MAX_CLIENTS
+from fecosr.wire.checks import (
+    HASH_BYTES,
+    MalformedError,
+    ascending,
+    chosen,
+    exactly,
+    node_name,
+    present,
+    unique,
+)
 from fecosr.wire.client_messages import (
     decode_consistency_signature,
     decode_key_advert,
@@ -18,6 +33,9 @@ from fecosr.wire.client_messages import (
 )
 from fecosr.wire.generated.v1 import secagg_pb2 as pb
 
+MAX_PATH: Final = (MAX_CLIENTS - 1).bit_length()
+"""The longest way from a leaf to the root over the shares that one client deals."""
+
 
 def encode_server_message(message: ServerMessage) -> pb.ServerMessage:
     """Return `message` as protobuf."""
@@ -26,8 +44,7 @@ def encode_server_message(message: ServerMessage) -> pb.ServerMessage:
             adverts = pb.AdvertList(adverts=map(encode_key_advert, message.adverts))
             return pb.ServerMessage(advert_list=adverts)
         case ShareDelivery():
-            shares = pb.ShareDelivery(shares=encode_sealed(message.ciphertexts))
-            return pb.ServerMessage(share_delivery=shares)
+            return pb.ServerMessage(share_delivery=_encode_delivery(message))
         case SurvivorList():
             return pb.ServerMessage(survivor_list=pb.SurvivorList(survivors=message.survivors))
         case ConsistencyProof():
@@ -41,7 +58,7 @@ def decode_server_message(message: pb.ServerMessage) -> ServerMessage:
         case "advert_list":
             return _decode_advert_list(message.advert_list)
         case "share_delivery":
-            return ShareDelivery(decode_sealed(message.share_delivery.shares))
+            return _decode_delivery(message.share_delivery)
         case "survivor_list":
             return _decode_survivor_list(message.survivor_list)
         case _:
@@ -52,6 +69,34 @@ def _decode_advert_list(message: pb.AdvertList) -> AdvertList:
     adverts = tuple(map(decode_key_advert, message.adverts))
     ascending([advert.client for advert in adverts], "adverts")
     return AdvertList(adverts)
+
+
+def _encode_delivery(message: ShareDelivery) -> pb.ShareDelivery:
+    return pb.ShareDelivery(
+        shares=[
+            pb.DeliveredShares(
+                sealed=encode_sealed(dealer, message.shares[dealer].sealed),
+                path=message.shares[dealer].path,
+                signature=message.shares[dealer].signature,
+            )
+            for dealer in sorted(message.shares)
+        ]
+    )
+
+
+def _decode_delivery(message: pb.ShareDelivery) -> ShareDelivery:
+    pairs = [_decode_delivered(entry) for entry in message.shares]
+    ascending([dealer for dealer, _ in pairs], "shares")
+    return ShareDelivery(dict(pairs))
+
+
+def _decode_delivered(entry: pb.DeliveredShares) -> tuple[NodeId, DeliveredShares]:
+    present(entry, "sealed")
+    dealer, sealed = decode_sealed(entry.sealed)
+    if len(entry.path) > MAX_PATH:
+        raise MalformedError(f"path holds more than {MAX_PATH} hashes")
+    path = tuple(exactly(HASH_BYTES, node, "path") for node in entry.path)
+    return dealer, DeliveredShares(sealed, path, exactly(SIGNATURE_BYTES, entry.signature, "signature"))
 
 
 def _decode_survivor_list(message: pb.SurvivorList) -> SurvivorList:

@@ -1,11 +1,22 @@
 """Encode and decode the two bulk transfers: a model down, a masked vector up, each a header and then data."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from fecosr.crypto.signatures import SIGNATURE_BYTES
-from fecosr.wire.checks import HASH_BYTES, MalformedError, at_least, blaming, chosen, exactly
+from fecosr.ids import NodeId
+from fecosr.wire.checks import (
+    HASH_BYTES,
+    MalformedError,
+    ascending,
+    at_least,
+    blaming,
+    chosen,
+    exactly,
+    node_name,
+)
 from fecosr.wire.generated.v1 import coordination_pb2 as pb
 
 CHUNK_BYTES: Final = 1 << 20
@@ -30,7 +41,9 @@ class UploadHeader:
         attempt: from 1.
         size_bytes: of the vector as it travels, packed to its ring.
         sha256: of those bytes.
-        signature: the node's Ed25519 identity over the session and `sha256`, 64 bytes.
+        signature: the node's Ed25519 identity over the session, `sha256` and a receipt for the shares it got,
+            64 bytes.
+        unusable: the dealers whose shares are unusable, as the receipt says, sorted.
     """
 
     round: int
@@ -38,6 +51,7 @@ class UploadHeader:
     size_bytes: int
     sha256: bytes
     signature: bytes
+    unusable: tuple[NodeId, ...] = ()
 
 
 class UploadVerdict(StrEnum):
@@ -97,6 +111,7 @@ def encode_upload_chunk(chunk: UploadHeader | memoryview) -> bytes:
             size_bytes=chunk.size_bytes,
             sha256=chunk.sha256,
             signature=chunk.signature,
+            unusable=chunk.unusable,
         )
         return pb.UploadChunk(header=header).SerializeToString()
     return _message_of(chunk)
@@ -117,6 +132,7 @@ def decode_upload_chunk(data: bytes, peer: str) -> UploadHeader | memoryview:
             size_bytes=at_least(1, header.size_bytes, "size_bytes"),
             sha256=exactly(HASH_BYTES, header.sha256, "sha256"),
             signature=exactly(SIGNATURE_BYTES, header.signature, "signature"),
+            unusable=_accused(header.unusable),
         )
 
 
@@ -132,6 +148,13 @@ def decode_receipt(data: bytes, peer: str) -> UploadVerdict:
         if verdict is None:
             raise MalformedError("verdict is not known")
         return verdict
+
+
+def _accused(names: Sequence[str]) -> tuple[NodeId, ...]:
+    accused = tuple(node_name(name, "unusable") for name in names)
+    if accused:
+        ascending(accused, "unusable")
+    return accused
 
 
 def _whole_parameters(size_bytes: int) -> int:

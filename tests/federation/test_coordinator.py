@@ -372,7 +372,7 @@ def released_after_tampering(
         total += layout.encode(federation.update(name), 0.1, 1.0, sha256(name.encode()), validation)
     scale = layout.weight_scale if slot < 0 else layout.update_scale
     total[slot] = np.uint32(int(scale * value))
-    completed = Completed(total, federation.names, {}, {}, bytes(32), ConsistencyProof(()), (), (), ())
+    completed = Completed(total, federation.names, {}, {}, bytes(32), ConsistencyProof(()), (), ())
     (entry,) = release(replace(attempt, survivors=federation.names), completed, 1.0).records
     assert isinstance(entry, Entry)
     assert isinstance(entry.body, RoundAborted)

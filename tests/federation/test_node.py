@@ -46,12 +46,15 @@ from fecosr.ledger.records import RunCompleted
 from fecosr.secagg.client import AwaitingAdverts
 from fecosr.secagg.messages import (
     AdvertList,
+    DeliveredShares,
     KeyAdvert,
+    SealedShares,
     ServerMessage,
     ShareDelivery,
     SurvivorList,
     Withdrawal,
 )
+from fecosr.secagg.rules import Rule
 from tests.reference.small_federation import NUM_PARAMETERS, SmallFederation
 
 MODEL = sha256(b"the model")
@@ -237,7 +240,8 @@ def named_in(kind: type[ServerMessage], state: market.Aggregating, names: Sequen
         assert isinstance(state.client, AwaitingAdverts)
         return AdvertList(tuple(replace(state.client.advert, client=name) for name in names))
     if kind is ShareDelivery:
-        return ShareDelivery({name: b"" for name in names if name != state.setup.me})
+        nothing = DeliveredShares(SealedShares(b"", b"", b""), (), b"")
+        return ShareDelivery({name: nothing for name in names if name != state.setup.me})
     return SurvivorList(tuple(names))
 
 
@@ -278,7 +282,7 @@ def test_a_diverged_update_is_not_contributed(federation: SmallFederation, idle:
         assert transition.state.memory.trained is None
 
 
-def test_an_unreadable_share_is_complained_of_by_name(federation: SmallFederation) -> None:
+def test_shares_that_no_dealer_signed_are_not_taken(federation: SmallFederation) -> None:
     run = FederationRun(federation.train, federation.entropy)
     run.coordinator_does(open_run(federation.setup, federation.initial, 0.0))
     for node in federation.nodes():
@@ -291,13 +295,16 @@ def test_an_unreadable_share_is_complained_of_by_name(federation: SmallFederatio
     name, delivery = next(item for item in run.to_nodes if isinstance(item[1], FromServer))
     assert isinstance(delivery, FromServer)
     assert isinstance(delivery.body, ShareDelivery)
-    liar = min(delivery.body.ciphertexts)
-    garbage = {**delivery.body.ciphertexts, liar: bytes(len(delivery.body.ciphertexts[liar]))}
+    shares = delivery.body.shares
+    dealer = min(shares)
+    garbage = replace(shares[dealer], sealed=replace(shares[dealer].sealed, ciphertext=bytes(82)))
     state = run.nodes[name]
-    transition = market.receive(_listening(state), replace(delivery, body=ShareDelivery(garbage)))
+    body = ShareDelivery({**shares, dealer: garbage})
+    transition = market.receive(_listening(state), replace(delivery, body=body))
     (leave,) = messages(transition)
     assert isinstance(leave, FromClient)
-    assert leave.body == Withdrawal("sealed share does not open", liar)
+    # The coordinator should have refused it itself: nobody else is accused.
+    assert leave.body == Withdrawal(Rule.BAD_DEAL, None)
 
 
 def test_losing_the_coordinator_ends_the_session_but_not_the_training(

@@ -23,6 +23,7 @@ from fecosr.rpc.listener import Listener, listen
 from fecosr.rpc.node_client import NodeClient
 from fecosr.rpc.patience import Patience
 from fecosr.rpc.tls import TlsFiles
+from fecosr.wire.transfers import UploadHeader
 
 # TLS compares certificates with the machine's real clock, so these tests cannot choose the year.
 NOW = datetime.now(UTC)  # noqa: TID251 - see above
@@ -108,18 +109,11 @@ class RecordingHandler:
         """Expect uploads for round 1, attempt 1."""
         return self.expected_bytes.get(node) if (round_number, attempt) == (1, 1) else None
 
-    async def masked_input(
-        self,
-        node: NodeId,
-        round_number: int,
-        attempt: int,
-        received: ReceivedVector,
-        signature: bytes,
-    ) -> bool:
+    async def masked_input(self, node: NodeId, header: UploadHeader, received: ReceivedVector) -> bool:
         """Remember a copy."""
         if self.refuses:
             raise ProtocolViolation(node, "test", self.refuses)
-        self.events.put_nowait(Event("masked_input", node, (received.octets.copy(), signature)))
+        self.events.put_nowait(Event("masked_input", node, (received.octets.copy(), header.signature)))
         return self.counts
 
     async def next(self) -> Event:

@@ -26,8 +26,10 @@ from fecosr.secagg.messages import (
     AdvertList,
     ConsistencyProof,
     ConsistencySignature,
+    DeliveredShares,
     EncryptedShares,
     KeyAdvert,
+    SealedShares,
     ShareDelivery,
     SurvivorList,
     UnmaskShares,
@@ -57,7 +59,10 @@ def by_name(values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[NodeId, An
 
 
 key_adverts = st.builds(KeyAdvert, names, hashes, hashes, hashes, signatures)
-ciphertexts = by_name(_bytes(CIPHERTEXT_BYTES))
+sealed_shares = st.builds(SealedShares, _bytes(CIPHERTEXT_BYTES), hashes, hashes)
+delivered_shares = st.builds(
+    DeliveredShares, sealed_shares, st.lists(hashes, max_size=10).map(tuple), signatures
+)
 consistency_signatures = st.builds(ConsistencySignature, names, signatures)
 
 
@@ -68,12 +73,13 @@ def unmask_shares(draw: st.DrawFn) -> UnmaskShares:
     return UnmaskShares(
         {peer: share for peer, (survived, share) in shares.items() if survived},
         {peer: share for peer, (survived, share) in shares.items() if not survived},
+        draw(signatures),
     )
 
 
 client_messages = st.one_of(
     key_adverts,
-    st.builds(EncryptedShares, ciphertexts),
+    st.builds(EncryptedShares, by_name(sealed_shares), signatures),
     consistency_signatures,
     unmask_shares(),
     st.builds(Withdrawal, reasons, st.none() | names),
@@ -83,7 +89,7 @@ server_messages = st.one_of(
     st.lists(key_adverts, min_size=1, unique_by=lambda advert: advert.client).map(
         lambda adverts: AdvertList(tuple(sorted(adverts, key=lambda advert: advert.client)))
     ),
-    st.builds(ShareDelivery, ciphertexts),
+    st.builds(ShareDelivery, by_name(delivered_shares)),
     st.sets(names, min_size=1).map(lambda survivors: SurvivorList(tuple(sorted(survivors)))),
     st.lists(consistency_signatures, min_size=1, unique_by=lambda signature: signature.client).map(
         lambda signatures: ConsistencyProof(tuple(signatures))

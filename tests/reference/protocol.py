@@ -120,9 +120,10 @@ def session_id(context: bytes, adverts: Sequence[Json]) -> bytes:
     return digest("fecosr/v1/session", context, *parts)
 
 
-def input_statement(session: bytes, client: str, octets: bytes) -> bytes:
+def input_statement(session: bytes, client: str, octets: bytes, receipt: bytes) -> bytes:
     """Return what a client signs when it hands in these bytes."""
-    return encoding("fecosr/v1/masked-input", session, client.encode(), hashlib.sha256(octets).digest())
+    digest_of_octets = hashlib.sha256(octets).digest()
+    return encoding("fecosr/v1/masked-input", session, client.encode(), digest_of_octets, receipt)
 
 
 def survivors_statement(session: bytes, survivors: Sequence[str]) -> bytes:

@@ -15,15 +15,21 @@ from tests.reference.protocol import (
     pair_mask,
     public_of,
     require,
-    sealed,
     self_mask,
     session_id,
     shares_of,
     signed,
     survivors_statement,
     threshold_of,
-    unsealed,
     verified,
+)
+from tests.reference.protocol_deals import (
+    dealt,
+    leaf_in_deal,
+    opened_pair,
+    receipt_of,
+    reveal_statement,
+    statement_of_deal,
 )
 
 SERVER = "coordinator"
@@ -46,6 +52,7 @@ class Client:
         self.waits_for = "advert_list"
         self.adverts: dict[str, Json] = {}
         self.pairs: dict[str, bytes] = {}
+        self.sharers: set[str] = set()
         self.survivors: list[str] = []
 
     def begin(self) -> Json:
@@ -82,18 +89,23 @@ class Client:
         self.session = session_id(self.context, adverts)
         self.threshold = threshold_of(len(adverts), self.max_colluding)
         names, secrets = list(self.adverts), self.secrets
-        dealt = {}
+        shares = {}
         for what, sharing in (("seed", "seed_sharing"), ("mask_private", "mask_key_sharing")):
-            shares = shares_of(secrets[what], self.threshold, len(names), secrets[sharing])
-            dealt[what] = dict(zip(names, shares, strict=True))
-        both = {name: dealt["seed"][name] + dealt["mask_private"][name] for name in names}
+            values = shares_of(secrets[what], self.threshold, len(names), secrets[sharing])
+            shares[what] = dict(zip(names, values, strict=True))
+        both = {name: shares["seed"][name] + shares["mask_private"][name] for name in names}
         self.pairs[self.me] = both[self.me]
         self.waits_for = "share_delivery"
-        return {"encrypted_shares": {name: self._seal(both[name], name) for name in names if name != self.me}}
+        private = secrets["channel_private"]
+        entries = {
+            name: dealt(both[name], private, self._channel_of(name), (self.session, self.me, name))
+            for name in names
+        }
+        statement = statement_of_deal(self.session, self.me, entries)
+        return {"encrypted_shares": {"dealt": entries, "signature": signed(self.identity, statement).hex()}}
 
-    def _seal(self, plaintext: bytes, peer: str) -> str:
-        public = bytes.fromhex(self.adverts[peer]["channel_public"])
-        return sealed(plaintext, self.secrets["channel_private"], public, (self.session, self.me, peer)).hex()
+    def _channel_of(self, peer: str) -> bytes:
+        return bytes.fromhex(self.adverts[peer]["channel_public"])
 
     def _check_adverts(self, adverts: list[Json]) -> None:
         fewest = max(self.n_min, threshold_of(len(adverts), self.max_colluding))
@@ -115,25 +127,33 @@ class Client:
         keys = [advert[key] for advert in adverts for key in ("channel_public", "mask_public")]
         require(len(set(keys)) == len(keys), "key_reused", SERVER)
 
-    def _hand_in(self, ciphertexts: dict[str, str]) -> Json:
+    def _hand_in(self, told: dict[str, Json]) -> Json:
         known = self.adverts.keys() - {self.me}
-        require(ciphertexts.keys() <= known, "unknown_source", SERVER)
-        require(len(ciphertexts) + 1 >= self._fewest(), "cohort_too_small", SERVER)
+        require(told.keys() <= known, "unknown_source", SERVER)
+        require(len(told) + 1 >= self._fewest(), "cohort_too_small", SERVER)
+        holders = list(self.adverts)
+        leaves = {
+            dealer: leaf_in_deal(self.session, (dealer, self.me), holders, entry, self.roster[dealer])
+            for dealer, entry in sorted(told.items())
+        }
         private = self.secrets["channel_private"]
-        for peer, ciphertext in sorted(ciphertexts.items()):
-            public = bytes.fromhex(self.adverts[peer]["channel_public"])
-            self.pairs[peer] = unsealed(
-                bytes.fromhex(ciphertext), private, public, (self.session, peer, self.me)
-            )
+        for dealer, entry in told.items():
+            route = (self.session, dealer, self.me)
+            pair = opened_pair(entry, private, self._channel_of(dealer), route)
+            if pair is not None:
+                self.pairs[dealer] = pair
+        self.sharers = {*told, self.me}
+        unusable = sorted(told.keys() - self.pairs.keys())
         octets = packed(self._masked(), self.ring_bits)
-        signature = signed(self.identity, input_statement(self.session, self.me, octets))
+        receipt = receipt_of(self.session, self.me, leaves, unusable)
+        signature = signed(self.identity, input_statement(self.session, self.me, octets, receipt))
         self.waits_for = "survivor_list"
-        return {"masked_input": {"vector": octets.hex(), "signature": signature.hex()}}
+        return {"masked_input": {"vector": octets.hex(), "unusable": unusable, "signature": signature.hex()}}
 
     def _masked(self) -> list[int]:
         length = len(self.elements)
         columns = [self.elements, self_mask(self.secrets["seed"], self.session, length)]
-        for peer in self.pairs.keys() - {self.me}:
+        for peer in self.sharers - {self.me}:
             public = bytes.fromhex(self.adverts[peer]["mask_public"])
             pair = (self.me, peer)
             columns.append(pair_mask(self.secrets["mask_private"], public, self.session, pair, length))
@@ -142,7 +162,7 @@ class Client:
     def _agree(self, survivors: list[str]) -> Json:
         require(survivors == sorted(set(survivors)), "survivors_unsorted", SERVER)
         require(self.me in survivors, "not_a_survivor", SERVER)
-        require(set(survivors) <= self.pairs.keys(), "unknown_survivor", SERVER)
+        require(set(survivors) <= self.sharers, "unknown_survivor", SERVER)
         require(len(survivors) >= self._fewest(), "too_few_survivors", SERVER)
         self.survivors = survivors
         self.waits_for = "consistency_proof"
@@ -159,13 +179,13 @@ class Client:
             genuine = verified(self.roster[entry["client"]], bytes.fromhex(entry["signature"]), statement)
             require(genuine, "bad_survivors_signature", SERVER)
         self.waits_for = "nothing more"
-        dropouts = self.pairs.keys() - set(self.survivors)
-        return {
-            "unmask_shares": {
-                "seed_shares": {name: self.pairs[name][:33].hex() for name in self.survivors},
-                "mask_key_shares": {name: self.pairs[name][33:].hex() for name in dropouts},
-            }
+        alive = self.pairs.keys() & set(self.survivors)
+        revealed = {
+            "seed_shares": {name: self.pairs[name][:33].hex() for name in alive},
+            "mask_key_shares": {name: self.pairs[name][33:].hex() for name in self.pairs.keys() - alive},
         }
+        signature = signed(self.identity, reveal_statement(self.session, self.me, revealed))
+        return {"unmask_shares": {**revealed, "signature": signature.hex()}}
 
     def _fewest(self) -> int:
         return max(self.n_min, self.threshold)

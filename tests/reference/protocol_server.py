@@ -22,6 +22,14 @@ from tests.reference.protocol import (
     unpacked,
     verified,
 )
+from tests.reference.protocol_deals import (
+    commitment_to,
+    delivered,
+    leaf_of,
+    receipt_of,
+    reveal_statement,
+    statement_of_deal,
+)
 
 PHASES = ("key_advert", "encrypted_shares", "masked_input", "consistency_signature", "unmask_shares")
 TOO_FEW = (
@@ -86,8 +94,7 @@ class Server:
         answered = set(self.answers) - self.gone if self.phase < 2 else set(self.answers)
         waiting = self.asked - self.gone - set(self.answers)
         if len(answered | waiting) < self.needed:
-            self.outcome = {"aborted": TOO_FEW[self.phase]}
-            return []
+            return self._end(TOO_FEW[self.phase])
         if waiting:
             return []
         return (self._fix_cohort, self._deliver, self._list, self._prove, self._open)[self.phase](
@@ -108,9 +115,18 @@ class Server:
         return self._enter(names, max(self.n_min, self.threshold), [(name, body) for name in names])
 
     def _deliver(self, names: list[str]) -> Sent:
-        shares = self.answers
+        self.deals = {name: self.answers[name] for name in names}
         sent: Sent = [
-            (name, {"share_delivery": {peer: shares[peer][name] for peer in names if peer != name}})
+            (
+                name,
+                {
+                    "share_delivery": {
+                        dealer: delivered(self.session, dealer, self.deals[dealer], name)
+                        for dealer in names
+                        if dealer != name
+                    }
+                },
+            )
             for name in names
         ]
         self.sharers = names
@@ -123,7 +139,15 @@ class Server:
             elements = unpacked(bytes.fromhex(self.answers[name]["vector"]), self.ring_bits)
             self.total = [a + b for a, b in zip(self.total, elements, strict=True)]
         left = sorted(set(names) - self.gone)
+        self.unusable = {name: set(self.answers[name]["unusable"]) for name in names}
+        for owner in set().union(*self.unusable.values()):
+            if sum(owner not in self.unusable[holder] for holder in left) < self.threshold:
+                return self._end("unusable_shares")
         return self._enter(left, self.threshold, [(name, {"survivor_list": names}) for name in left])
+
+    def _end(self, reason: str, convicted: Iterable[tuple[str, str, str]] = ()) -> Sent:
+        self.outcome = {"aborted": reason, "convicted": sorted(map(list, set(convicted)))}
+        return []
 
     def _prove(self, names: list[str]) -> Sent:
         body = {"consistency_proof": [self.answers[name] for name in names]}
@@ -131,51 +155,60 @@ class Server:
         return self._enter(left, self.threshold, [(name, body) for name in left])
 
     def _open(self, holders: list[str]) -> Sent:
-        bad: set[tuple[str, str]] = set()
+        convicted: set[tuple[str, str, str]] = set()
         dropouts = sorted(set(self.sharers) - set(self.survivors))
-        for owner in self.survivors:
-            seed = self._secret(owner, "seed_shares", bad)
+        for owner in self.sharers:
+            if sum(owner not in self.unusable[holder] for holder in holders) < self.threshold:
+                return self._end("too_few_unmask_shares")
+        seeds = {owner: self._secret(owner, "seed", convicted) for owner in self.survivors}
+        privates = {owner: self._secret(owner, "mask_key", convicted) for owner in dropouts}
+        for seed in seeds.values():
             if seed is None:
-                return self._spoiled()
+                return self._end("bad_shares", convicted)
             self._take_out(self_mask(seed, self.session, self.length), -1)
-        for owner in dropouts:
-            private = self._secret(owner, "mask_key_shares", bad)
+        for owner, private in privates.items():
             if private is None:
-                return self._spoiled()
+                return self._end("bad_shares", convicted)
             for survivor in self.survivors:
                 public = bytes.fromhex(self.adverts[survivor]["mask_public"])
                 self._take_out(pair_mask(private, public, self.session, (owner, survivor), self.length), 1)
         self.outcome = {
             "survivors": self.survivors,
             "total": unpacked(packed(self.total, self.ring_bits), self.ring_bits),
-            "bad_shares": sorted(map(list, bad)),
+            "convicted": sorted(map(list, convicted)),
         }
-        return []
-
-    def _spoiled(self) -> Sent:
-        self.outcome = {"aborted": "bad_shares"}
         return []
 
     def _take_out(self, mask: list[int], sign: int) -> None:
         self.total = [element + sign * part for element, part in zip(self.total, mask, strict=True)]
 
-    def _secret(self, owner: str, kind: str, bad: set[tuple[str, str]]) -> bytes | None:
+    def _secret(self, owner: str, kind: str, convicted: set[tuple[str, str, str]]) -> bytes | None:
         names = list(self.adverts)
-        shares = {
-            names.index(holder) + 1: bytes.fromhex(told[kind][owner]) for holder, told in self.answers.items()
-        }
+        shares: dict[int, bytes] = {}
+        for holder, told in self.answers.items():
+            if owner in self.unusable[holder]:
+                continue
+            share = bytes.fromhex(told[f"{kind}_shares"][owner])
+            accepted = self.deals[owner]["dealt"][holder][f"{kind}_share_commitment"]
+            if commitment_to(self.session, owner, holder, kind, share).hex() == accepted:
+                shares[names.index(holder) + 1] = share
+            else:
+                convicted.add((holder, "changed_share", owner))
         advert = self.adverts[owner]
 
         def is_right(secret: bytes) -> bool:
-            if kind == "seed_shares":
+            if kind == "seed":
                 return bytes.fromhex(advert["seed_commitment"]) == commitment(self.context, owner, secret)
             return bytes.fromhex(advert["mask_public"]) == public_of(secret)
 
         found = agreeing_quorum(shares, self.threshold, is_right)
         if found is None:
+            if len(shares) >= self.threshold:
+                convicted.add((owner, "misdealt_shares", owner))
             return None
         secret, quorum = found
-        bad |= {(names[x - 1], owner) for x in shares if not on_polynomial(shares, quorum, x)}
+        if not all(on_polynomial(shares, quorum, x) for x in shares):
+            convicted.add((owner, "misdealt_shares", owner))
         return secret
 
     def _check_advert(self, sender: str, advert: Json) -> None:
@@ -193,17 +226,32 @@ class Server:
         fresh = len({*keys}) == 2 and not used & {key.hex() for key in keys}
         require(fresh, "key_reused", sender)
 
-    def _check_shares(self, sender: str, ciphertexts: dict[str, str]) -> None:
-        others = self.adverts.keys() - {sender}
-        require(ciphertexts.keys() == others, "wrong_destinations", sender)
-        whole = all(len(bytes.fromhex(ciphertext)) == 82 for ciphertext in ciphertexts.values())
+    def _check_shares(self, sender: str, deal: Json) -> None:
+        entries = deal["dealt"]
+        require(entries.keys() == self.adverts.keys(), "wrong_destinations", sender)
+        sizes = {"ciphertext": 82, "seed_share_commitment": 32, "mask_key_share_commitment": 32}
+        whole = all(
+            len(entry[part]) == 2 * size for entry in entries.values() for part, size in sizes.items()
+        )
         require(whole, "malformed_share", sender)
+        statement = statement_of_deal(self.session, sender, entries)
+        genuine = verified(self.roster[sender], bytes.fromhex(deal["signature"]), statement)
+        require(genuine, "bad_deal", sender)
 
     def _check_input(self, sender: str, message: Json) -> None:
         octets = bytes.fromhex(message["vector"])
         fits = len(octets) == self.length * self.ring_bits // 8
         require(fits, "wrong_vector", sender)
-        statement = input_statement(self.session, sender, octets)
+        unusable = message["unusable"]
+        fair = set(unusable) <= set(self.sharers) - {sender} and len(unusable) <= max(1, self.max_colluding)
+        require(fair and unusable == sorted(set(unusable)), "bad_complaint", sender)
+        leaves = {
+            dealer: leaf_of(self.session, dealer, sender, deal["dealt"][sender])
+            for dealer, deal in self.deals.items()
+            if dealer != sender
+        }
+        receipt = receipt_of(self.session, sender, leaves, unusable)
+        statement = input_statement(self.session, sender, octets, receipt)
         genuine = verified(self.roster[sender], bytes.fromhex(message["signature"]), statement)
         require(genuine, "bad_input_signature", sender)
 
@@ -214,9 +262,13 @@ class Server:
         require(genuine, "bad_survivors_signature", sender)
 
     def _check_reveal(self, sender: str, message: Json) -> None:
-        survivors, dropouts = set(self.survivors), set(self.sharers) - set(self.survivors)
+        usable = set(self.sharers) - self.unusable[sender]
+        survivors, dropouts = usable & set(self.survivors), usable - set(self.survivors)
         seeds, keys = message["seed_shares"], message["mask_key_shares"]
         right = seeds.keys() == survivors and keys.keys() == dropouts
         require(right, "wrong_shares", sender)
         whole = all(len(bytes.fromhex(share)) == 33 for share in (*seeds.values(), *keys.values()))
         require(whole, "malformed_share", sender)
+        signature = bytes.fromhex(message["signature"])
+        genuine = verified(self.roster[sender], signature, reveal_statement(self.session, sender, message))
+        require(genuine, "bad_reveal_signature", sender)

@@ -159,6 +159,16 @@ def fresh(state: RunningState) -> RunningState:
     return state
 
 
+Forge = Callable[[ClientState, ClientMessage], ClientMessage]
+"""Says what a client says that is in a state and would have said something."""
+
+
+def honest(state: ClientState, message: ClientMessage) -> ClientMessage:
+    """Return what the client would have said."""
+    del state
+    return message
+
+
 def rehearse(
     num_clients: int = 5,
     *,
@@ -168,8 +178,9 @@ def rehearse(
     context: bytes = CONTEXT,
     participants: list[Participant] | None = None,
     ring_bits: int = 32,
+    forge: Forge = honest,
 ) -> Rehearsal:
-    """Play a session phase by phase, keeping everything."""
+    """Play a session phase by phase, keeping everything; `forge` says what a client says instead."""
     people = participants or make_participants(num_clients)
     roster = {client: identity_of(client).public for client in (*NAMES, *(p.client for p in people))}
     parameters = SecAggParameters(context, len(people[0].vector), n_min, max_colluding, ring_bits)
@@ -191,7 +202,8 @@ def rehearse(
             if leaves(client, phase):
                 step = server.drop(client, DropoutReason.DISCONNECTED, 0.0)
             else:
-                step = server.receive(client, answer, 0.0)
+                play.said[phase][client] = forge(states[client], answer)
+                step = server.receive(client, play.said[phase][client], 0.0)
             server = step.state
             play.server_records.extend(step.records)
             play.told[phase] |= {envelope.to: envelope.message for envelope in step.outbox}

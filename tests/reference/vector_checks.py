@@ -124,7 +124,14 @@ def _session_id(case: Json) -> None:
 
 def _input_signature(case: Json) -> None:
     identity, session, vector, signature = _octets(case, "identity", "session", "vector", "signature")
-    require(verified(identity, signature, input_statement(session, case["client"], vector)), "forged")
+    require(
+        verified(
+            identity,
+            signature,
+            input_statement(session, case["client"], vector, bytes.fromhex(case["receipt"])),
+        ),
+        "forged",
+    )
 
 
 def _survivors_signature(case: Json) -> None:

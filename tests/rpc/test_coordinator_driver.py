@@ -20,6 +20,7 @@ from fecosr.secagg.messages import MaskedInput, Phase
 from fecosr.secagg.packing import RING_BITS
 from fecosr.storage.uploads import SpooledVector
 from fecosr.transition import Transition
+from fecosr.wire.transfers import UploadHeader
 from tests.reference.small_federation import NUM_PARAMETERS, SmallFederation
 
 DE, FR = NodeId("de"), NodeId("fr")
@@ -55,7 +56,8 @@ class MaskedInputPhase:
         octets = masked.vector.tobytes()
         taken = digest or hashlib.sha256(octets).digest()
         received = SpooledVector(np.frombuffer(octets, dtype=np.uint8), taken)
-        return await self.driver.masked_input(node, 1, attempt, received, masked.signature)
+        header = UploadHeader(1, attempt, len(octets), taken, masked.signature, masked.unusable)
+        return await self.driver.masked_input(node, header, received)
 
     @property
     def phase(self) -> Phase:

@@ -37,8 +37,13 @@ def test_shares_of_the_wrong_clients_are_refused(play_with_dropout: Rehearsal) -
     both = replace(said, mask_key_shares={**said.mask_key_shares, AT: share})
     neither = replace(said, mask_key_shares={})
     dead_and_alive = replace(said, seed_shares={**said.seed_shares, cz: share})
-    for wrong in (both, neither, dead_and_alive, UnmaskShares({}, {})):
+    for wrong in (both, neither, dead_and_alive, UnmaskShares({}, {}, said.signature)):
         assert_server_refuses(play_with_dropout, phase, wrong, Rule.WRONG_SHARES)
     for size in (0, 32, 34):
         malformed = replace(said, mask_key_shares={cz: bytes(size)})
         assert_server_refuses(play_with_dropout, phase, malformed, Rule.MALFORMED_SHARE)
+    for signature in (b"", bytes(64), identity_of(ME).sign(b"something else")):
+        unsigned = replace(said, signature=signature)
+        assert_server_refuses(play_with_dropout, phase, unsigned, Rule.BAD_REVEAL_SIGNATURE)
+    other = replace(said, seed_shares={**said.seed_shares, AT: share})
+    assert_server_refuses(play_with_dropout, phase, other, Rule.BAD_REVEAL_SIGNATURE)

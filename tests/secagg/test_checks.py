@@ -166,15 +166,15 @@ def test_equal_or_unusable_keys_are_refused_and_the_client_named(play: Rehearsal
 
 
 def test_shares_from_outside_the_cohort_are_refused(play: Rehearsal) -> None:
-    shares = dict(told_in(play, Phase.SHARE_KEYS, ShareDelivery).ciphertexts)
+    shares = dict(told_in(play, Phase.SHARE_KEYS, ShareDelivery).shares)
     for stranger in (NodeId("it"), ME):
-        told = ShareDelivery({**shares, stranger: bytes(82)})
+        told = ShareDelivery({**shares, stranger: next(iter(shares.values()))})
         assert_client_refuses(play, Phase.SHARE_KEYS, told, Rule.UNKNOWN_SOURCE)
 
 
 def test_shares_from_too_few_are_refused(play: Rehearsal) -> None:
     # Four of five is the threshold, this client included.
-    shares = dict(told_in(play, Phase.SHARE_KEYS, ShareDelivery).ciphertexts)
+    shares = dict(told_in(play, Phase.SHARE_KEYS, ShareDelivery).shares)
     assert play.clients[Phase.SHARE_KEYS][ME].receive(ShareDelivery(dict(list(shares.items())[:3]))).outbox
     fewer = ShareDelivery(dict(list(shares.items())[:2]))
     assert_client_refuses(play, Phase.SHARE_KEYS, fewer, Rule.COHORT_TOO_SMALL)
@@ -301,9 +301,9 @@ def test_in_a_sparse_graph_shares_come_from_enough_neighbours_and_nobody_else(sp
     told = sparse_play.told[phase][SOMEBODY]
     assert isinstance(told, ShareDelivery)
     stranger = next(it for it in graph.ring if it not in (SOMEBODY, *graph.neighbours(SOMEBODY)))
-    strange = ShareDelivery({**told.ciphertexts, stranger: bytes(82)})
+    strange = ShareDelivery({**told.shares, stranger: next(iter(told.shares.values()))})
     assert refused_by_somebody(sparse_play, phase, strange) == Rule.UNKNOWN_SOURCE
-    few = ShareDelivery(dict(list(told.ciphertexts.items())[: graph.threshold - 1]))
+    few = ShareDelivery(dict(list(told.shares.items())[: graph.threshold - 1]))
     assert refused_by_somebody(sparse_play, phase, few) == Rule.COHORT_TOO_SMALL
 
 
@@ -331,9 +331,9 @@ def test_in_a_sparse_graph_a_survivor_that_made_no_mask_with_me_is_refused(spars
     phase = Phase.SHARE_KEYS
     told, later = sparse_play.told[phase][SOMEBODY], sparse_play.told[Phase.MASKED_INPUT][SOMEBODY]
     assert isinstance(told, ShareDelivery)
-    withheld, *rest = told.ciphertexts
+    withheld, *rest = told.shares
     state = sparse_play.clients[phase][SOMEBODY]
-    masked = state.receive(ShareDelivery({peer: told.ciphertexts[peer] for peer in rest})).state
+    masked = state.receive(ShareDelivery({peer: told.shares[peer] for peer in rest})).state
     assert isinstance(masked, AwaitingSurvivors)
     assert isinstance(later, SurvivorList)
     assert withheld in later.survivors

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,10 @@ from fecosr.secagg.client import (
     Withdrawn,
     begin,
 )
+from fecosr.secagg.dealing import dealt_leaf, receipt_hash
 from fecosr.secagg.messages import (
     AdvertList,
+    DeliveredShares,
     EncryptedShares,
     KeyAdvert,
     MaskedInput,
@@ -28,7 +31,7 @@ from fecosr.secagg.messages import (
 )
 from fecosr.secagg.rules import Rule
 from fecosr.secagg.secrets import derive_secrets
-from fecosr.secagg.shares import SharePair
+from fecosr.secagg.shares import Route, SharePair
 from fecosr.secagg.statements import masked_input_statement, vector_digest
 from tests.reference.masks import masked_elements
 from tests.reference.object_graph import reachable
@@ -47,8 +50,8 @@ from tests.reference.rehearsal import (
 LOW_ORDER = b"\1" + bytes(31)
 
 
-def shares_told(play: Rehearsal) -> dict[NodeId, bytes]:
-    return dict(told_in(play, Phase.SHARE_KEYS, ShareDelivery).ciphertexts)
+def shares_told(play: Rehearsal) -> dict[NodeId, DeliveredShares]:
+    return dict(told_in(play, Phase.SHARE_KEYS, ShareDelivery).shares)
 
 
 # What an honest client says.
@@ -72,14 +75,19 @@ def test_the_vector_is_masked_for_exactly_those_whose_shares_came(play: Rehearsa
         someone.vector.tolist(), (secrets.seed, secrets.mask_key.secret), peers, session, ME
     )
     assert said.vector.tolist() == expected
-    statement = masked_input_statement(session, ME, vector_digest(said.vector))
+    assert said.unusable == ()
+    leaves = {
+        peer: dealt_leaf(Route(session, peer, ME), delivered.sealed) for peer, delivered in shares.items()
+    }
+    receipt = receipt_hash(session, ME, leaves, ())
+    statement = masked_input_statement(session, ME, vector_digest(said.vector), receipt)
     verify(identity_of(ME).public, said.signature, statement)
 
 
-def test_shares_go_to_everybody_else_and_own_ones_stay(play: Rehearsal) -> None:
+def test_shares_are_dealt_to_every_holder_oneself_included(play: Rehearsal) -> None:
     said = play.said[Phase.SHARE_KEYS][ME]
     assert isinstance(said, EncryptedShares)
-    assert set(said.ciphertexts) == set(NAMES[:5]) - {ME}
+    assert list(said.sealed) == list(NAMES[:5])
 
 
 def test_seed_shares_of_survivors_and_key_shares_of_dropouts_are_revealed(
@@ -179,29 +187,41 @@ def test_once_masked_the_vector_and_once_signed_the_other_shares_are_gone(
 # What a client does not believe or do.
 
 
-def test_a_sealed_share_that_does_not_open_names_its_source(play: Rehearsal) -> None:
+def test_shares_that_their_dealer_did_not_sign_name_the_server(play: Rehearsal) -> None:
     shares = shares_told(play)
     at, cz = NodeId("at"), NodeId("cz")
-    flipped = bytes([shares[cz][0] ^ 1]) + shares[cz][1:]
-    assert_client_refuses(
-        play, Phase.SHARE_KEYS, ShareDelivery({**shares, cz: flipped}), Rule.UNREADABLE_SHARE, peer=cz
-    )
+    flipped = bytes([shares[cz].sealed.ciphertext[0] ^ 1]) + shares[cz].sealed.ciphertext[1:]
+    path = shares[cz].path
+    for wrong in (
+        replace(shares[cz], sealed=replace(shares[cz].sealed, ciphertext=flipped)),
+        replace(shares[cz], sealed=replace(shares[cz].sealed, seed_share_commitment=bytes(32))),
+        replace(shares[cz], sealed=replace(shares[cz].sealed, mask_key_share_commitment=bytes(32))),
+        replace(shares[cz], signature=shares[at].signature),
+        replace(shares[cz], path=path[:-1]),
+        replace(shares[cz], path=(*path, bytes(32))),
+        replace(shares[cz], path=path[::-1]),
+    ):
+        told = ShareDelivery({**shares, cz: wrong})
+        assert_client_refuses(play, Phase.SHARE_KEYS, told, Rule.BAD_DEAL)
     swapped = ShareDelivery({**shares, at: shares[cz], cz: shares[at]})
-    assert_client_refuses(play, Phase.SHARE_KEYS, swapped, Rule.UNREADABLE_SHARE, peer=at)
+    assert_client_refuses(play, Phase.SHARE_KEYS, swapped, Rule.BAD_DEAL)
 
 
-def test_shares_replayed_from_another_session_do_not_open(play: Rehearsal) -> None:
+def test_shares_dealt_to_another_are_refused(play: Rehearsal) -> None:
+    theirs = play.told[Phase.SHARE_KEYS][NodeId("de")]
+    assert isinstance(theirs, ShareDelivery)
+    at = NodeId("at")
+    told = ShareDelivery({**shares_told(play), at: theirs.shares[at]})
+    assert_client_refuses(play, Phase.SHARE_KEYS, told, Rule.BAD_DEAL)
+
+
+def test_shares_replayed_from_another_session_are_refused(play: Rehearsal) -> None:
     # The same clients with the same entropy, so the same keys, but one client fewer: another session.
     other = rehearse(4)
     replayed = other.told[Phase.SHARE_KEYS][ME]
     assert isinstance(replayed, ShareDelivery)
-    assert_client_refuses(
-        play,
-        Phase.SHARE_KEYS,
-        ShareDelivery({**shares_told(play), **replayed.ciphertexts}),
-        Rule.UNREADABLE_SHARE,
-        peer=NodeId("at"),
-    )
+    told = ShareDelivery({**shares_told(play), **replayed.shares})
+    assert_client_refuses(play, Phase.SHARE_KEYS, told, Rule.BAD_DEAL)
 
 
 def test_a_second_survivor_list_is_never_signed(play: Rehearsal) -> None:

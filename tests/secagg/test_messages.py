@@ -3,9 +3,11 @@ import numpy as np
 from fecosr.ids import NodeId
 from fecosr.secagg.messages import (
     ConsistencyProof,
+    DeliveredShares,
     EncryptedShares,
     MaskedInput,
     Phase,
+    SealedShares,
     ShareDelivery,
     SurvivorList,
     UnmaskShares,
@@ -28,9 +30,9 @@ def test_what_is_masked_sealed_or_a_share_is_not_printed() -> None:
     payload = b"\x5b" * 33
     vector = np.array([123_456_789], dtype=np.uint32)
     for message in (
-        EncryptedShares({A: payload}),
-        ShareDelivery({A: payload}),
-        UnmaskShares({A: payload}, {A: payload}),
+        EncryptedShares({A: SealedShares(payload, b"", b"")}, b""),
+        ShareDelivery({A: DeliveredShares(SealedShares(payload, b"", b""), (), b"")}),
+        UnmaskShares({A: payload}, {A: payload}, b""),
         MaskedInput(vector, b""),
     ):
         assert repr(payload) not in repr(message)

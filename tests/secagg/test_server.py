@@ -87,8 +87,7 @@ def test_the_end_tells_who_is_in_the_sum_and_who_is_not(play_with_dropout: Rehea
     assert outcome.survivors == ("at", "be", "de", "es", "fr")
     assert outcome.dropouts == {"cz": DropoutReason.DISCONNECTED}
     assert outcome.departed == {}
-    assert outcome.bad_shares == ()
-    assert outcome.culprits == ()
+    assert outcome.convictions == ()
     assert [advert.client for advert in outcome.adverts] == list(NAMES[:6])
     assert outcome.session == play_with_dropout.session
     assert [signed.client for signed in outcome.proof.signatures] == list(outcome.survivors)
@@ -123,11 +122,11 @@ def test_records_leave_in_the_same_transition_as_what_they_announce(play: Rehear
 def test_each_ciphertext_reaches_its_destination_and_no_other(play: Rehearsal) -> None:
     for destination, told in play.told[Phase.SHARE_KEYS].items():
         assert isinstance(told, ShareDelivery)
-        assert set(told.ciphertexts) == set(NAMES[:5]) - {destination}
-        for source, sealed in told.ciphertexts.items():
+        assert set(told.shares) == set(NAMES[:5]) - {destination}
+        for source, delivered in told.shares.items():
             said = play.said[Phase.SHARE_KEYS][source]
             assert isinstance(said, EncryptedShares)
-            assert said.ciphertexts[destination] == sealed
+            assert said.sealed[destination] == delivered.sealed
 
 
 def test_no_state_holds_any_clients_vector(play: Rehearsal) -> None:
@@ -182,12 +181,38 @@ def test_wrong_shares_are_refused(play: Rehearsal) -> None:
     phase = Phase.SHARE_KEYS
     said = play.said[phase][ME]
     assert isinstance(said, EncryptedShares)
-    fewer = dict(list(said.ciphertexts.items())[1:])
-    for wrong in (fewer, {**said.ciphertexts, ME: bytes(82)}, {**fewer, NodeId("it"): bytes(82)}, {}):
-        assert_server_refuses(play, phase, EncryptedShares(wrong), Rule.WRONG_DESTINATIONS)
-    for size in (0, 81, 83, 10**5):
-        short = EncryptedShares({**said.ciphertexts, AT: bytes(size)})
-        assert_server_refuses(play, phase, short, Rule.MALFORMED_SHARE)
+    fewer = dict(list(said.sealed.items())[1:])
+    sealed = said.sealed[AT]
+    for wrong in (fewer, {**said.sealed, NodeId("it"): sealed}, {**fewer, NodeId("it"): sealed}, {}):
+        assert_server_refuses(play, phase, replace(said, sealed=wrong), Rule.WRONG_DESTINATIONS)
+    for field, right in (
+        ("ciphertext", 82),
+        ("seed_share_commitment", 32),
+        ("mask_key_share_commitment", 32),
+    ):
+        for size in (0, right - 1, right + 1, 10**5):
+            cut = {**said.sealed, AT: replace(sealed, **{field: bytes(size)})}
+            assert_server_refuses(play, phase, replace(said, sealed=cut), Rule.MALFORMED_SHARE)
+
+
+def test_a_deal_that_its_dealer_did_not_sign_is_refused(play: Rehearsal) -> None:
+    phase = Phase.SHARE_KEYS
+    said, theirs = play.said[phase][ME], play.said[phase][AT]
+    assert isinstance(said, EncryptedShares)
+    assert isinstance(theirs, EncryptedShares)
+    older = rehearse(4).said[phase][ME]
+    assert isinstance(older, EncryptedShares)
+    for signature in (b"", bytes(64), theirs.signature, older.signature):
+        assert_server_refuses(play, phase, replace(said, signature=signature), Rule.BAD_DEAL)
+    for field, size in (
+        ("ciphertext", 82),
+        ("seed_share_commitment", 32),
+        ("mask_key_share_commitment", 32),
+    ):
+        changed = {**said.sealed, AT: replace(said.sealed[AT], **{field: bytes(size)})}
+        assert_server_refuses(play, phase, replace(said, sealed=changed), Rule.BAD_DEAL)
+    swapped = {**said.sealed, AT: said.sealed[ME], ME: said.sealed[AT]}
+    assert_server_refuses(play, phase, replace(said, sealed=swapped), Rule.BAD_DEAL)
 
 
 def test_a_wrong_vector_is_refused(play: Rehearsal) -> None:
@@ -207,7 +232,9 @@ def test_a_wrong_vector_is_refused(play: Rehearsal) -> None:
     assert_server_refuses(play, phase, announced, Rule.BAD_INPUT_SIGNATURE)
     hashed = HashedInput(said.vector, said.signature, vector_digest(changed))
     assert_server_refuses(play, phase, hashed, Rule.BAD_INPUT_SIGNATURE)
-    replayed = identity_of(ME).sign(masked_input_statement(bytes(32), ME, vector_digest(said.vector)))
+    replayed = identity_of(ME).sign(
+        masked_input_statement(bytes(32), ME, vector_digest(said.vector), bytes(32))
+    )
     assert_server_refuses(play, phase, MaskedInput(said.vector, replayed), Rule.BAD_INPUT_SIGNATURE)
 
 
@@ -254,11 +281,11 @@ def test_a_second_different_message_is_equivocation_and_a_repeated_one_is_ignore
     assert_second_is_equivocation(play, Phase.ADVERTISE_KEYS, advert_by(ME, *KEYS))
     shares, said = play.said[Phase.SHARE_KEYS][ME], play.said[Phase.MASKED_INPUT][ME]
     assert isinstance(shares, EncryptedShares)
-    other_shares = EncryptedShares({client: bytes(82) for client in shares.ciphertexts})
+    other_shares = replace(shares, signature=bytes(64))
     assert_second_is_equivocation(play, Phase.SHARE_KEYS, other_shares)
     assert isinstance(said, MaskedInput)
     vector = said.vector + np.uint32(1)
-    signature = identity_of(ME).sign(masked_input_statement(session, ME, vector_digest(vector)))
+    signature = identity_of(ME).sign(masked_input_statement(session, ME, vector_digest(vector), bytes(32)))
     assert_second_is_equivocation(play, Phase.MASKED_INPUT, MaskedInput(vector, signature))
     assert_second_is_equivocation(play, Phase.CONSISTENCY, ConsistencySignature(ME, bytes(64)))
     revealed = play.said[Phase.UNMASK][ME]

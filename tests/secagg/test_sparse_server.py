@@ -32,7 +32,7 @@ def test_a_sparse_session_opens_the_survivors_sum_whoever_leaves_when(sparse_pla
     assert outcome.total.tolist() == plain_sum(play.participants, outcome.survivors)
     said = play.said[Phase.SHARE_KEYS][SOMEBODY]
     assert isinstance(said, EncryptedShares)
-    assert len(said.ciphertexts) < 30
+    assert len(said.sealed) < 30
 
 
 def after_shares_without(state: RunningState, said: Mapping[NodeId, ClientMessage]) -> ServerState:
@@ -117,20 +117,20 @@ def test_in_a_sparse_session_shares_are_for_and_of_neighbours_only(sparse_play: 
     phase = Phase.SHARE_KEYS
     said = sparse_play.said[phase][SOMEBODY]
     assert isinstance(said, EncryptedShares)
-    ciphertexts = dict(said.ciphertexts)
+    ciphertexts = dict(said.sealed)
     _, sealed = ciphertexts.popitem()
-    stranger = next(it for it in names_of(70) if it not in said.ciphertexts and it != SOMEBODY)
-    for wrong in (ciphertexts, {**ciphertexts, stranger: sealed}, {**said.ciphertexts, stranger: sealed}):
-        refused = refused_in_crowd(sparse_play, phase, EncryptedShares(wrong))
+    stranger = next(it for it in names_of(70) if it not in said.sealed and it != SOMEBODY)
+    for wrong in (ciphertexts, {**ciphertexts, stranger: sealed}, {**said.sealed, stranger: sealed}):
+        refused = refused_in_crowd(sparse_play, phase, replace(said, sealed=wrong))
         assert refused == Rule.WRONG_DESTINATIONS
     revealed = sparse_play.said[Phase.UNMASK][SOMEBODY]
     assert isinstance(revealed, UnmaskShares)
-    assert revealed.seed_shares.keys() | revealed.mask_key_shares.keys() <= said.ciphertexts.keys()
-    more = UnmaskShares({**revealed.seed_shares, stranger: bytes(33)}, revealed.mask_key_shares)
+    assert revealed.seed_shares.keys() | revealed.mask_key_shares.keys() <= said.sealed.keys()
+    more = replace(revealed, seed_shares={**revealed.seed_shares, stranger: bytes(33)})
     assert refused_in_crowd(sparse_play, Phase.UNMASK, more) == Rule.WRONG_SHARES
     share = dict(revealed.seed_shares)
     share.popitem()
-    less = UnmaskShares(share, revealed.mask_key_shares)
+    less = replace(revealed, seed_shares=share)
     assert refused_in_crowd(sparse_play, Phase.UNMASK, less) == Rule.WRONG_SHARES
 
 

@@ -88,12 +88,13 @@ def test_a_digest_is_of_the_little_endian_bytes() -> None:
 
 def test_signed_statements_separate_sessions_clients_and_lists() -> None:
     statements = {
-        masked_input_statement(bytes(32), A, bytes(32)),
-        masked_input_statement(bytes(32), B, bytes(32)),
-        masked_input_statement(b"\1" * 32, A, bytes(32)),
+        masked_input_statement(bytes(32), A, bytes(32), bytes(32)),
+        masked_input_statement(bytes(32), A, bytes(32), b"\2" * 32),
+        masked_input_statement(bytes(32), B, bytes(32), bytes(32)),
+        masked_input_statement(b"\1" * 32, A, bytes(32), bytes(32)),
         survivors_statement(bytes(32), (A, B)),
         survivors_statement(bytes(32), (NodeId("ab"),)),
         survivors_statement(b"\1" * 32, (A, B)),
         survivors_statement(bytes(32), (A,)),
     }
-    assert len(statements) == 7
+    assert len(statements) == 8

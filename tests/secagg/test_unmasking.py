@@ -4,12 +4,12 @@ from dataclasses import replace
 import pytest
 
 from fecosr.crypto.shamir import PRIME
-from fecosr.errors import CryptoError
 from fecosr.ids import NodeId
+from fecosr.secagg.evidence import ChangedShare, Fault
 from fecosr.secagg.messages import Phase, UnmaskShares
-from fecosr.secagg.outcomes import BadShare
 from fecosr.secagg.server import Aborted, AbortReason, CollectingUnmaskShares, Completed
-from fecosr.secagg.unmasking import MAX_QUORUMS, culprits, open_secrets
+from fecosr.secagg.unmasking import MAX_QUORUMS, Answers, open_secrets
+from tests.reference.misdealing import another_polynomial, misdealing, resigned, to_each
 from tests.reference.primitives import interpolate_at_zero
 from tests.reference.rehearsal import NAMES, Rehearsal, plain_sum, rehearse
 
@@ -31,16 +31,34 @@ def with_bad_shares(
         return {owner: wrong if is_bad(holder, owner) else share for owner, share in shares.items()}
 
     return {
-        holder: UnmaskShares(spoil(holder, revealed.seed_shares), spoil(holder, revealed.mask_key_shares))
+        holder: resigned(
+            play.session,
+            holder,
+            replace(
+                revealed,
+                seed_shares=spoil(holder, revealed.seed_shares),
+                mask_key_shares=spoil(holder, revealed.mask_key_shares),
+            ),
+        )
         for holder, revealed in reveals_of(play).items()
     }
+
+
+def answers(play: Rehearsal, reveals: Mapping[NodeId, UnmaskShares] | None = None) -> Answers:
+    state = play.servers[Phase.UNMASK]
+    assert isinstance(state, CollectingUnmaskShares)
+    return Answers(state.cohort, state.deals, state.receipts, reveals or reveals_of(play))
+
+
+def faults(outcome: Completed | Aborted) -> set[tuple[NodeId, Fault]]:
+    return {(conviction.culprit, conviction.fault) for conviction in outcome.convictions}
 
 
 def test_every_secret_is_what_the_slow_reference_reconstructs(play_with_dropout: Rehearsal) -> None:
     state = play_with_dropout.servers[Phase.UNMASK]
     assert isinstance(state, CollectingUnmaskShares)
     reveals = reveals_of(play_with_dropout)
-    opened = open_secrets(state.cohort, reveals)
+    opened = open_secrets(answers(play_with_dropout))
     assert set(opened.seeds) == {AT, BE, DE, ES, FR}
     assert set(opened.mask_keys) == {CZ}
     for owner, seed in opened.seeds.items():
@@ -50,7 +68,8 @@ def test_every_secret_is_what_the_slow_reference_reconstructs(play_with_dropout:
     positions = state.cohort.graph.positions(CZ)
     shares = {positions[it]: reveals[it].mask_key_shares[CZ] for it in reveals}
     assert interpolate_at_zero(shares).to_bytes(32, "big") == opened.mask_keys[CZ].secret
-    assert opened.bad_shares == ()
+    assert opened.convictions == ()
+    assert opened.closed == ()
 
 
 @pytest.mark.parametrize("holder", [AT, BE, FR])
@@ -61,18 +80,19 @@ def test_a_holder_of_bad_shares_is_named_and_done_without(
     reveals = with_bad_shares(play_with_dropout, lambda it, _owner: it == holder, wrong)
     outcome = play_with_dropout.collect(Phase.UNMASK, reveals)
     assert isinstance(outcome, Completed)
-    assert outcome.culprits == (holder,)
-    assert {(bad.holder, bad.owner) for bad in outcome.bad_shares} == {(holder, owner) for owner in NAMES[:6]}
+    assert faults(outcome) == {(holder, Fault.CHANGED_SHARE)}
+    assert {it.owner for it in outcome.convictions if isinstance(it, ChangedShare)} == set(NAMES[:6])
     assert outcome.total.tolist() == plain_sum(play_with_dropout.participants, outcome.survivors)
 
 
 @pytest.mark.parametrize("owner", [AT, CZ])
-def test_one_single_bad_share_names_its_holder(play_with_dropout: Rehearsal, owner: NodeId) -> None:
+def test_one_single_bad_share_convicts_its_holder(play_with_dropout: Rehearsal, owner: NodeId) -> None:
     reveals = with_bad_shares(play_with_dropout, lambda it, of: (it, of) == (DE, owner))
     outcome = play_with_dropout.collect(Phase.UNMASK, reveals)
     assert isinstance(outcome, Completed)
-    assert outcome.bad_shares == (BadShare(DE, owner),)
-    assert outcome.culprits == (DE,)
+    (conviction,) = outcome.convictions
+    assert isinstance(conviction, ChangedShare)
+    assert (conviction.culprit, conviction.owner) == (DE, owner)
 
 
 def test_more_bad_holders_than_assumed_is_a_named_abort(play_with_dropout: Rehearsal) -> None:
@@ -82,6 +102,7 @@ def test_more_bad_holders_than_assumed_is_a_named_abort(play_with_dropout: Rehea
     assert outcome.reason is AbortReason.BAD_SHARES
     assert outcome.unmasked
     assert "secret of at" in outcome.detail
+    assert faults(outcome) == {(AT, Fault.CHANGED_SHARE), (BE, Fault.CHANGED_SHARE)}
 
 
 def test_a_bad_share_with_no_holder_to_spare_is_a_named_abort() -> None:
@@ -91,20 +112,19 @@ def test_a_bad_share_with_no_holder_to_spare_is_a_named_abort() -> None:
         if spare:
             outcome = play.collect(Phase.UNMASK, reveals)
             assert isinstance(outcome, Completed)
-            assert outcome.culprits == (AT,)
+            assert faults(outcome) == {(AT, Fault.CHANGED_SHARE)}
         else:
-            state = play.servers[Phase.UNMASK]
-            assert isinstance(state, CollectingUnmaskShares)
             del reveals[DE]
-            with pytest.raises(CryptoError, match="no quorum"):
-                open_secrets(state.cohort, reveals)
+            opened = open_secrets(answers(play, reveals))
+            assert opened.closed == tuple(NAMES[:4])
+            assert {conviction.culprit for conviction in opened.convictions} == {AT}
 
 
 def test_one_bad_holder_is_survived_even_if_nobody_was_assumed_to_collude() -> None:
     play = rehearse(5, max_colluding=0)
     outcome = play.collect(Phase.UNMASK, with_bad_shares(play, lambda it, _owner: it == BE))
     assert isinstance(outcome, Completed)
-    assert outcome.culprits == (BE,)
+    assert faults(outcome) == {(BE, Fault.CHANGED_SHARE)}
     assert outcome.total.tolist() == plain_sum(play.participants, NAMES[:5])
 
 
@@ -112,50 +132,32 @@ def test_several_bad_holders_are_survived_as_agreed() -> None:
     play = rehearse(9, n_min=4, max_colluding=2)  # threshold 6, three to spare
     outcome = play.collect(Phase.UNMASK, with_bad_shares(play, lambda it, _owner: it in (AT, FR)))
     assert isinstance(outcome, Completed)
-    assert outcome.culprits == (AT, FR)
+    assert faults(outcome) == {(AT, Fault.CHANGED_SHARE), (FR, Fault.CHANGED_SHARE)}
     assert outcome.total.tolist() == plain_sum(play.participants, NAMES)
 
 
 def test_trying_quorums_is_bounded() -> None:
-    play = rehearse(9, n_min=5, max_colluding=3)  # threshold 7, two to spare
-    state = play.servers[Phase.UNMASK]
-    assert isinstance(state, CollectingUnmaskShares)
-    everything_wrong = with_bad_shares(play, lambda it, _owner: it in NAMES[:5])
-    with pytest.raises(CryptoError, match="secret of at"):
-        open_secrets(state.cohort, everything_wrong)
+    wrong = to_each(NAMES[1:6], another_polynomial)
+    play = rehearse(9, n_min=5, max_colluding=3, forge=misdealing({AT: wrong}))  # threshold 7, two to spare
+    assert isinstance(play.outcome, Aborted)
+    assert "secret of at" in play.outcome.detail
+    assert faults(play.outcome) == {(AT, Fault.MISDEALT_SHARES)}
     assert MAX_QUORUMS <= 1000
 
 
 def test_a_wrong_commitment_in_the_cohort_opens_nothing(play: Rehearsal) -> None:
-    state = play.servers[Phase.UNMASK]
-    assert isinstance(state, CollectingUnmaskShares)
-    adverts = dict(state.cohort.adverts)
+    told = answers(play)
+    adverts = dict(told.cohort.adverts)
     adverts[CZ] = replace(adverts[CZ], seed_commitment=bytes(32))
-    with pytest.raises(CryptoError, match="secret of cz"):
-        open_secrets(replace(state.cohort, adverts=adverts), reveals_of(play))
-
-
-@pytest.mark.parametrize(
-    ("bad_shares", "expected"),
-    [
-        ([], ()),
-        ([(AT, BE)], (AT,)),
-        ([(AT, BE), (AT, CZ), (AT, DE)], (AT,)),
-        # Several holders with a bad share of one owner: the owner dealt them wrong.
-        ([(AT, ES), (BE, ES), (CZ, ES)], (ES,)),
-        ([(AT, ES), (BE, ES), (CZ, ES), (DE, AT), (DE, BE)], (DE, ES)),
-    ],
-)
-def test_the_fewest_clients_that_explain_all_are_named(
-    bad_shares: list[tuple[NodeId, NodeId]], expected: tuple[NodeId, ...]
-) -> None:
-    assert culprits([BadShare(holder, owner) for holder, owner in bad_shares]) == expected
+    opened = open_secrets(replace(told, cohort=replace(told.cohort, adverts=adverts)))
+    assert opened.closed == (CZ,)
+    assert [(it.culprit, it.fault) for it in opened.convictions] == [(CZ, Fault.MISDEALT_SHARES)]
 
 
 def test_opened_secrets_never_show(play: Rehearsal) -> None:
     state = play.servers[Phase.UNMASK]
     assert isinstance(state, CollectingUnmaskShares)
-    opened = open_secrets(state.cohort, reveals_of(play))
+    opened = open_secrets(answers(play))
     shown = repr(opened) + repr(play.outcome) + repr(list(reveals_of(play).values()))
     for seed in opened.seeds.values():
         assert seed.hex() not in shown

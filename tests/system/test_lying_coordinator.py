@@ -105,7 +105,7 @@ def shares_of_a_stranger(known: Knowledge, body: ServerMessage) -> list[ServerMe
     del known
     if not isinstance(body, ShareDelivery):
         return [body]
-    return [ShareDelivery({**body.ciphertexts, NodeId("node-9"): bytes(82)})]
+    return [ShareDelivery({**body.shares, NodeId("node-9"): body.shares[OTHER]})]
 
 
 def changed_share(known: Knowledge, body: ServerMessage) -> list[ServerMessage]:
@@ -113,8 +113,20 @@ def changed_share(known: Knowledge, body: ServerMessage) -> list[ServerMessage]:
     del known
     if not isinstance(body, ShareDelivery):
         return [body]
-    sealed = body.ciphertexts[OTHER]
-    return [ShareDelivery({**body.ciphertexts, OTHER: sealed[:-1] + bytes([sealed[-1] ^ 1])})]
+    delivered = body.shares[OTHER]
+    flipped = bytes([delivered.sealed.ciphertext[0] ^ 1]) + delivered.sealed.ciphertext[1:]
+    sealed = replace(delivered.sealed, ciphertext=flipped)
+    return [ShareDelivery({**body.shares, OTHER: replace(delivered, sealed=sealed)})]
+
+
+def changed_commitment(known: Knowledge, body: ServerMessage) -> list[ServerMessage]:
+    """Change what a dealer committed to, so that the victim complains of it."""
+    del known
+    if not isinstance(body, ShareDelivery):
+        return [body]
+    delivered = body.shares[OTHER]
+    sealed = replace(delivered.sealed, seed_share_commitment=bytes(32))
+    return [ShareDelivery({**body.shares, OTHER: replace(delivered, sealed=sealed)})]
 
 
 def survivors_without_the_victim(known: Knowledge, body: ServerMessage) -> list[ServerMessage]:
@@ -160,7 +172,8 @@ LIES: dict[str, tuple[Lie, str]] = {
     "key substitution": (in_session(substituted_key), Rule.BAD_ADVERT),
     "cohort too small": (in_session(shrunken_cohort), Rule.COHORT_TOO_SMALL),
     "stranger's shares": (in_session(shares_of_a_stranger), Rule.UNKNOWN_SOURCE),
-    "share changed": (in_session(changed_share), Rule.UNREADABLE_SHARE),
+    "share changed": (in_session(changed_share), Rule.BAD_DEAL),
+    "commitment changed": (in_session(changed_commitment), Rule.BAD_DEAL),
     "alive and dropped": (in_session(survivors_without_the_victim), Rule.NOT_A_SURVIVOR),
     "two survivor lists": (in_session(second_survivor_list), Rule.EQUIVOCATION),
     "no quorum": (in_session(proof_without_a_quorum), Rule.PROOF_TOO_SMALL),

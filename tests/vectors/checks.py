@@ -124,8 +124,8 @@ def _session_id(case: Json) -> None:
 
 def _input_signature(case: Json) -> None:
     identity, session, octets, signature = _octets(case, "identity", "session", "vector", "signature")
-    digest = vector_digest(from_octets(octets, 32))
-    verify(identity, signature, masked_input_statement(session, NodeId(case["client"]), digest))
+    digest, receipt = vector_digest(from_octets(octets, 32)), bytes.fromhex(case["receipt"])
+    verify(identity, signature, masked_input_statement(session, NodeId(case["client"]), digest, receipt))
 
 
 def _survivors_signature(case: Json) -> None:

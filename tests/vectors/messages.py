@@ -11,9 +11,11 @@ from fecosr.secagg.messages import (
     ClientMessage,
     ConsistencyProof,
     ConsistencySignature,
+    DeliveredShares,
     EncryptedShares,
     KeyAdvert,
     MaskedInput,
+    SealedShares,
     ServerMessage,
     ShareDelivery,
     SurvivorList,
@@ -32,12 +34,15 @@ def to_json(message: ClientMessage | ServerMessage) -> Json:
         case AdvertList():
             return {"advert_list": [advert_to_json(advert) for advert in message.adverts]}
         case EncryptedShares():
-            return {"encrypted_shares": _hex_of(message.ciphertexts)}
+            dealt = {name: _sealed_to_json(message.sealed[name]) for name in sorted(message.sealed)}
+            return {"encrypted_shares": {"dealt": dealt, "signature": message.signature.hex()}}
         case ShareDelivery():
-            return {"share_delivery": _hex_of(message.ciphertexts)}
+            delivered = {name: delivered_to_json(message.shares[name]) for name in sorted(message.shares)}
+            return {"share_delivery": delivered}
         case MaskedInput():
             octets = np.ascontiguousarray(message.vector).tobytes()
-            return {"masked_input": {"vector": octets.hex(), "signature": message.signature.hex()}}
+            signed = {"vector": octets.hex(), "unusable": list(message.unusable)}
+            return {"masked_input": {**signed, "signature": message.signature.hex()}}
         case SurvivorList():
             return {"survivor_list": list(message.survivors)}
         case ConsistencySignature():
@@ -46,7 +51,8 @@ def to_json(message: ClientMessage | ServerMessage) -> Json:
             return {"consistency_proof": [_signature_to_json(signed) for signed in message.signatures]}
         case UnmaskShares():
             shares = {"seed_shares": message.seed_shares, "mask_key_shares": message.mask_key_shares}
-            return {"unmask_shares": {kind: _hex_of(values) for kind, values in shares.items()}}
+            revealed = {kind: _hex_of(values) for kind, values in shares.items()}
+            return {"unmask_shares": {**revealed, "signature": message.signature.hex()}}
     raise TypeError(f"no vector holds a {type(message).__name__}")
 
 
@@ -57,14 +63,17 @@ def client_message(body: Json, ring_bits: int) -> ClientMessage:
         case "key_advert":
             return advert_from_json(content)
         case "encrypted_shares":
-            return EncryptedShares(_bytes_of(content))
+            dealt = {NodeId(name): _sealed_from_json(entry) for name, entry in content["dealt"].items()}
+            return EncryptedShares(dealt, bytes.fromhex(content["signature"]))
         case "masked_input":
             vector = from_octets(bytes.fromhex(content["vector"]), ring_bits)
-            return MaskedInput(vector, bytes.fromhex(content["signature"]))
+            unusable = tuple(content["unusable"])
+            return MaskedInput(vector, bytes.fromhex(content["signature"]), unusable=unusable)
         case "consistency_signature":
             return _signature_from_json(content)
         case _:
-            return UnmaskShares(_bytes_of(content["seed_shares"]), _bytes_of(content["mask_key_shares"]))
+            seeds, keys = _bytes_of(content["seed_shares"]), _bytes_of(content["mask_key_shares"])
+            return UnmaskShares(seeds, keys, bytes.fromhex(content["signature"]))
 
 
 def server_message(body: Json) -> ServerMessage:
@@ -74,7 +83,7 @@ def server_message(body: Json) -> ServerMessage:
         case "advert_list":
             return AdvertList(tuple(map(advert_from_json, content)))
         case "share_delivery":
-            return ShareDelivery(_bytes_of(content))
+            return ShareDelivery({NodeId(name): _delivered_from_json(it) for name, it in content.items()})
         case "survivor_list":
             return SurvivorList(tuple(content))
         case _:
@@ -91,6 +100,28 @@ def advert_from_json(content: Json) -> KeyAdvert:
     """Return one advert."""
     names = ("channel_public", "mask_public", "seed_commitment", "signature")
     return KeyAdvert(NodeId(content["client"]), *(bytes.fromhex(content[name]) for name in names))
+
+
+_SEALED = ("ciphertext", "seed_share_commitment", "mask_key_share_commitment")
+
+
+def _sealed_to_json(sealed: SealedShares) -> Json:
+    return {name: getattr(sealed, name).hex() for name in _SEALED}
+
+
+def _sealed_from_json(content: Json) -> SealedShares:
+    return SealedShares(*(bytes.fromhex(content[name]) for name in _SEALED))
+
+
+def delivered_to_json(delivered: DeliveredShares) -> Json:
+    """Return what a holder is told of one deal."""
+    path = [node.hex() for node in delivered.path]
+    return {**_sealed_to_json(delivered.sealed), "path": path, "signature": delivered.signature.hex()}
+
+
+def _delivered_from_json(content: Json) -> DeliveredShares:
+    path = tuple(map(bytes.fromhex, content["path"]))
+    return DeliveredShares(_sealed_from_json(content), path, bytes.fromhex(content["signature"]))
 
 
 def _signature_to_json(signed: ConsistencySignature) -> Json:

@@ -6,6 +6,7 @@ from fecosr.crypto.signatures import SigningKey
 from fecosr.errors import ProtocolViolation
 from fecosr.ids import NodeId
 from fecosr.secagg.client import ClientState, Revealed, Withdrawn, begin
+from fecosr.secagg.evidence import ChangedShare
 from fecosr.secagg.messages import Phase
 from fecosr.secagg.parameters import SecAggParameters
 from fecosr.secagg.rules import Rule
@@ -60,6 +61,18 @@ class _Client:
         return to_json(answer)
 
 
+def _convicted(ended: Completed | Aborted) -> list[list[str]]:
+    """Return who was convicted of what, and of whose secret the shares were."""
+    return sorted(
+        [
+            conviction.culprit,
+            conviction.fault.value,
+            conviction.owner if isinstance(conviction, ChangedShare) else conviction.culprit,
+        ]
+        for conviction in ended.convictions
+    )
+
+
 class _Server:
     def __init__(self, state: ServerState, ring_bits: int) -> None:
         self._state = state
@@ -69,10 +82,12 @@ class _Server:
     def outcome(self) -> Json | None:
         """Return how the session ended; None while it runs."""
         if isinstance(self._state, Completed):
-            bad = sorted([bad.holder, bad.owner] for bad in self._state.bad_shares)
             total = self._state.total.tolist()
-            return {"survivors": list(self._state.survivors), "total": total, "bad_shares": bad}
-        return {"aborted": self._state.reason.value} if isinstance(self._state, Aborted) else None
+            survivors = list(self._state.survivors)
+            return {"survivors": survivors, "total": total, "convicted": _convicted(self._state)}
+        if isinstance(self._state, Aborted):
+            return {"aborted": self._state.reason.value, "convicted": _convicted(self._state)}
+        return None
 
     def receive(self, sender: str, body: Json) -> Sent:
         """Return what is sent to whom after one message."""

@@ -13,6 +13,15 @@ from fecosr.wire.generated.v1 import secagg_pb2 as pb
 Damage = Callable[[pb.ClientMessage], object]
 
 
+def sealed_shares(peer: str) -> pb.SealedShares:
+    return pb.SealedShares(
+        peer=peer,
+        ciphertext=bytes(CIPHERTEXT_BYTES),
+        seed_share_commitment=bytes(32),
+        mask_key_share_commitment=bytes(32),
+    )
+
+
 def key_advert() -> pb.ClientMessage:
     return pb.ClientMessage(
         key_advert=pb.KeyAdvert(
@@ -56,18 +65,34 @@ def test_lists_by_peer_refuse_wrong_names_counts_and_order(peers: list[str], rul
     sealed = pb.ClientMessage(encrypted_shares=pb.EncryptedShares())
     revealed = pb.ClientMessage(unmask_shares=pb.UnmaskShares())
     for peer in peers:
-        sealed.encrypted_shares.shares.add(peer=peer, ciphertext=bytes(CIPHERTEXT_BYTES))
+        sealed.encrypted_shares.shares.append(sealed_shares(peer))
         revealed.unmask_shares.shares.add(peer=peer, seed_share=bytes(33))
     for message in (sealed, revealed):
         with pytest.raises(MalformedError, match=rule):
             decode_client_message(message)
 
 
-def test_a_ciphertext_of_another_size_is_refused() -> None:
+@pytest.mark.parametrize("name", ["ciphertext", "seed_share_commitment", "mask_key_share_commitment"])
+def test_sealed_shares_with_a_part_of_another_size_are_refused(name: str) -> None:
     message = pb.ClientMessage()
-    message.encrypted_shares.shares.add(peer="de", ciphertext=bytes(CIPHERTEXT_BYTES - 1))
-    with pytest.raises(MalformedError, match="ciphertext must be 82 bytes, not 81"):
+    sealed = sealed_shares("de")
+    right = len(getattr(sealed, name))
+    setattr(sealed, name, bytes(right - 1))
+    message.encrypted_shares.shares.append(sealed)
+    with pytest.raises(MalformedError, match=f"{name} must be {right} bytes, not {right - 1}"):
         decode_client_message(message)
+
+
+@pytest.mark.parametrize("size", [0, 63, 65])
+def test_deals_and_reveals_without_a_whole_signature_are_refused(size: int) -> None:
+    dealt = pb.ClientMessage(
+        encrypted_shares=pb.EncryptedShares(shares=[sealed_shares("de")], signature=bytes(size))
+    )
+    revealed = pb.ClientMessage(unmask_shares=pb.UnmaskShares(signature=bytes(size)))
+    revealed.unmask_shares.shares.add(peer="de", seed_share=bytes(33))
+    for message in (dealt, revealed):
+        with pytest.raises(MalformedError, match="signature must be 64 bytes"):
+            decode_client_message(message)
 
 
 def test_one_peer_cannot_appear_with_both_kinds_of_share() -> None:

@@ -97,6 +97,6 @@ def test_a_masked_input_never_enters_the_control_stream() -> None:
 
 
 def test_both_shares_of_one_peer_are_never_encoded() -> None:
-    both = UnmaskShares({NodeId("de"): bytes(33)}, {NodeId("de"): bytes(33)})
+    both = UnmaskShares({NodeId("de"): bytes(33)}, {NodeId("de"): bytes(33)}, bytes(64))
     with pytest.raises(MisuseError, match="both shares"):
         encode_node_message(FromClient(1, 1, both))

@@ -1,7 +1,11 @@
 """What the server may not say, rule by rule."""
 
+from collections.abc import Callable
+
 import pytest
 
+from fecosr.ids import NodeId
+from fecosr.secagg.messages import ShareDelivery
 from fecosr.secagg.parameters import MAX_CLIENTS
 from fecosr.wire.checks import MalformedError
 from fecosr.wire.generated.v1 import secagg_pb2 as pb
@@ -50,3 +54,34 @@ def test_an_empty_delivery_is_refused() -> None:
 def test_a_message_of_no_known_kind_is_refused() -> None:
     with pytest.raises(MalformedError, match="ServerMessage has no known body"):
         decode_server_message(pb.ServerMessage())
+
+
+def delivered() -> pb.DeliveredShares:
+    sealed = pb.SealedShares(
+        peer="de", ciphertext=bytes(82), seed_share_commitment=bytes(32), mask_key_share_commitment=bytes(32)
+    )
+    return pb.DeliveredShares(sealed=sealed, path=[bytes(32)] * 10, signature=bytes(64))
+
+
+def test_a_delivery_of_an_honest_shape_is_taken() -> None:
+    told = decode_server_message(pb.ServerMessage(share_delivery=pb.ShareDelivery(shares=[delivered()])))
+    assert isinstance(told, ShareDelivery)
+    assert len(told.shares[NodeId("de")].path) == 10
+
+
+@pytest.mark.parametrize(
+    ("damage", "rule"),
+    [
+        (lambda entry: entry.ClearField("sealed"), "DeliveredShares lacks sealed"),
+        (lambda entry: entry.path.append(bytes(32)), "path holds more than 10 hashes"),
+        (lambda entry: entry.path.__setitem__(0, bytes(31)), "path must be 32 bytes"),
+        (lambda entry: entry.ClearField("signature"), "signature must be 64 bytes"),
+    ],
+)
+def test_a_delivery_of_another_shape_is_refused(
+    damage: Callable[[pb.DeliveredShares], object], rule: str
+) -> None:
+    entry = delivered()
+    damage(entry)
+    with pytest.raises(MalformedError, match=rule):
+        decode_server_message(pb.ServerMessage(share_delivery=pb.ShareDelivery(shares=[entry])))

@@ -219,12 +219,14 @@ def session_of_three() -> Json:
 
 def signed_input() -> Json:
     vector = expand(seeded("masked vector"), 5)
-    statement = masked_input_statement(SESSION, AT, vector_digest(vector))
+    receipt = seeded("receipt")
+    statement = masked_input_statement(SESSION, AT, vector_digest(vector), receipt)
     return {
         "identity": _identity(AT).public.hex(),
         "session": SESSION.hex(),
         "client": AT,
         "vector": vector.tobytes().hex(),
+        "receipt": receipt.hex(),
         "signature": _identity(AT).sign(statement).hex(),
     }
 

@@ -7,12 +7,14 @@ from typing import Any, Final
 
 from fecosr.crypto.signatures import SigningKey
 from fecosr.ids import NodeId
+from fecosr.secagg.messages import EncryptedShares
 from fecosr.secagg.statements import advert_statement, session_id, survivors_statement
 from tests.reference.protocol import Refused
 from tests.reference.transcripts import check_refusal
+from tests.vectors.generator.misdeals import complaining
 from tests.vectors.generator.seeds import seeded
 from tests.vectors.generator.sessions import inputs, played
-from tests.vectors.messages import Json, advert_from_json, advert_to_json
+from tests.vectors.messages import Json, advert_from_json, advert_to_json, client_message
 from tests.vectors.ours import Ours
 
 ME: Final = "be"
@@ -154,7 +156,23 @@ def _bad_shares() -> Iterator[tuple[str, str, Json]]:
     yield (
         "session-sealed-share-changed",
         "A ciphertext was changed on its way.",
-        view(lambda sealed: {**sealed, "at": f"{int(sealed['at'][:2], 16) ^ 1:02x}{sealed['at'][2:]}"}),
+        view(lambda told: {**told, "at": _flipped(told["at"], "ciphertext")}),
+    )
+    yield (
+        "session-share-commitment-changed",
+        "A commitment was changed on its way, so that the holder would complain of the dealer.",
+        view(lambda told: {**told, "at": _flipped(told["at"], "seed_share_commitment")}),
+    )
+    yield (
+        "session-share-path-cut",
+        "The path to the signed root is a step short.",
+        view(lambda told: {**told, "at": {**told["at"], "path": told["at"]["path"][1:]}}),
+    )
+    theirs = told.client_view("share_delivery", "cz")[-1]["body"]["share_delivery"]
+    yield (
+        "session-shares-of-another-holder",
+        "The shares of a dealer are those it dealt to another holder.",
+        view(lambda told: {**told, "at": theirs["at"]}),
     )
     older = Told(inputs(salt=" in an older session")).client_view("share_delivery")
     yield (
@@ -172,6 +190,10 @@ def _bad_shares() -> Iterator[tuple[str, str, Json]]:
         "The shares of one other client leave a cohort that hides nobody.",
         view(lambda sealed: {"at": sealed["at"]}),
     )
+
+
+def _flipped(content: Json, name: str) -> Json:
+    return {**content, name: f"{int(content[name][:2], 16) ^ 1:02x}{content[name][2:]}"}
 
 
 def _bad_survivors() -> Iterator[tuple[str, str, Json]]:
@@ -236,6 +258,20 @@ def _other_list(told: Told) -> str:
     return SigningKey(seeded("identity of cz")).sign(survivors_statement(session, survivors)).hex()
 
 
+def _complaining(told: Told, accused: list[str]) -> Json:
+    view = told.server_view("masked_input")
+    deals = {
+        NodeId(line["from"]): client_message(line["body"], 32)
+        for line in view
+        if "encrypted_shares" in line["body"]
+    }
+    dealt = {dealer: deal for dealer, deal in deals.items() if isinstance(deal, EncryptedShares)}
+    adverts = [advert_from_json(line["body"]["key_advert"]) for line in view if "key_advert" in line["body"]]
+    session = session_id(seeded("context"), adverts)
+    view[-1]["body"] = complaining(session, ME, view[-1]["body"], dealt, accused)
+    return refused("server", told, view)
+
+
 def _bad_client_messages() -> Iterator[tuple[str, str, Json]]:
     told = Told(inputs())
     five = Told(inputs(5), leaving={"es": "masked_input"})
@@ -247,6 +283,9 @@ def _bad_client_messages() -> Iterator[tuple[str, str, Json]]:
 
     def flip(content: Json, name: str) -> None:
         content[name] = f"{int(content[name][:2], 16) ^ 1:02x}{content[name][2:]}"
+
+    def cut(content: Json, name: str) -> None:
+        content[name] = content[name][2:]
 
     yield (
         "session-advert-of-another",
@@ -261,12 +300,40 @@ def _bad_client_messages() -> Iterator[tuple[str, str, Json]]:
     yield (
         "session-share-missing",
         "A client shares its secrets with all but one.",
-        view("encrypted_shares", lambda shares: shares.pop("de")),
+        view("encrypted_shares", lambda deal: deal["dealt"].pop("de")),
     )
     yield (
         "session-share-cut",
         "A sealed share is a byte short.",
-        view("encrypted_shares", lambda shares: shares.update(de=shares["de"][2:])),
+        view(
+            "encrypted_shares",
+            lambda deal: deal["dealt"]["de"].update(ciphertext=deal["dealt"]["de"]["ciphertext"][2:]),
+        ),
+    )
+    yield (
+        "session-deal-not-signed",
+        "A dealer commits to another share than it signed.",
+        view("encrypted_shares", lambda deal: flip(deal["dealt"]["de"], "mask_key_share_commitment")),
+    )
+    yield (
+        "session-too-many-complaints",
+        "A client complains of more dealers than may lie.",
+        _complaining(told, ["at", "cz"]),
+    )
+    yield (
+        "session-complaint-of-oneself",
+        "A client complains of shares that were never delivered to it.",
+        _complaining(told, [ME]),
+    )
+    yield (
+        "session-complaint-not-signed",
+        "A complaint was added to what a client signed.",
+        view("masked_input", lambda message: message.update(unusable=["at"])),
+    )
+    yield (
+        "session-reveal-not-signed",
+        "Revealed shares are not those that were signed.",
+        view("unmask_shares", lambda shares: flip(shares, "signature")),
     )
     yield (
         "session-input-changed",
@@ -300,7 +367,8 @@ def _bad_client_messages() -> Iterator[tuple[str, str, Json]]:
     )
     second = told.server_view("encrypted_shares")
     repeated = deepcopy(second[-1])
-    repeated["body"]["encrypted_shares"]["de"] = repeated["body"]["encrypted_shares"]["cz"]
+    dealt = repeated["body"]["encrypted_shares"]["dealt"]
+    dealt["de"] = dealt["cz"]
     yield (
         "session-two-answers",
         "A client sends two different messages where one is due.",

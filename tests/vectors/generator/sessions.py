@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from typing import Final
 
-from fecosr.crypto.shamir import PRIME
 from fecosr.crypto.signatures import SigningKey
+from tests.vectors.generator.misdeals import accusing, changing, misdealing
 from tests.vectors.generator.seeds import seeded
 from tests.vectors.messages import Json
 from tests.vectors.ours import Ours
@@ -65,7 +65,9 @@ def played(given: Json, *, leaving: Mapping[str, str] | None = None, tamper: Tam
                 continue
             body = deepcopy(says[name])
             if tamper:
-                tamper({"from": name, "body": body})
+                line = {"from": name, "body": body}
+                tamper(line)
+                body = line["body"]
             forged = {"forged": True} if body != says[name] else {}
             transcript.append({"from": name, "body": body, **forged})
             sent += server.receive(name, body)
@@ -95,24 +97,40 @@ def good() -> Iterator[tuple[str, str, Json]]:
     for phase in PHASES:
         about = f"The last of five clients leaves instead of sending its {phase.replace('_', ' ')}."
         yield f"session-leaves-at-{phase.replace('_', '-')}", about, played(inputs(5), leaving={"es": phase})
-    about = "A holder changes a share of a seed; the others open it, and the share is named."
-    yield "session-share-corrupt-repaired", about, played(inputs(5), tamper=_corrupting("at"))
-    about = "One share of a quorum is wrong and there is no other quorum: no sum."
-    yield (
-        "session-share-corrupt-beyond-repair",
-        about,
-        played(inputs(5), leaving={"es": "unmask_shares"}, tamper=_corrupting("at")),
-    )
+    yield from _with_bad_shares()
     about = "Two of four leave before their vectors arrive: too few are left, and no sum is opened."
     leaving = {"cz": "masked_input", "de": "masked_input"}
     yield "session-too-few-inputs", about, played(inputs(), leaving=leaving)
 
 
-def _corrupting(holder: str) -> Tamper:
-    def tamper(line: Json) -> None:
-        shares = line["body"].get("unmask_shares")
-        if line["from"] == holder and shares:
-            share = (int(shares["seed_shares"]["cz"], 16) + 1) % PRIME
-            shares["seed_shares"]["cz"] = share.to_bytes(33, "big").hex()
-
-    return tamper
+def _with_bad_shares() -> Iterator[tuple[str, str, Json]]:
+    about = "A holder reveals another share than it accepted; the others open the seed, and it is convicted."
+    yield "session-share-corrupt-repaired", about, played(inputs(5), tamper=changing("at", "cz"))
+    about = "One share of a quorum is not the one accepted and there is no other quorum: no sum."
+    yield (
+        "session-share-corrupt-beyond-repair",
+        about,
+        played(inputs(5), leaving={"es": "unmask_shares"}, tamper=changing("at", "cz")),
+    )
+    about = "A dealer deals one holder what does not open; the holder says so, and the others open the sum."
+    garbage = misdealing("be", "at", readable=False)
+    yield "session-unusable-share", about, played(inputs(5), tamper=garbage)
+    about = "The same, and the dealer leaves before its vector arrives: its mask key is opened by the others."
+    garbage = misdealing("be", "at", readable=False)
+    yield (
+        "session-unusable-share-of-a-dropout",
+        about,
+        played(inputs(5), leaving={"be": "masked_input"}, tamper=garbage),
+    )
+    about = "A dealer deals so many what does not open that its secrets would stay closed: none is asked for."
+    garbage = misdealing("be", "at cz", readable=False)
+    yield "session-unusable-shares-to-many", about, played(inputs(), tamper=garbage)
+    about = "A holder calls good shares unusable: it holds its own back, and no more comes of it."
+    yield "session-lying-accuser", about, played(inputs(5), tamper=accusing("at", "cz"))
+    about = "A dealer deals one holder shares of something else: it is convicted, and not the holder."
+    yield "session-misdealt-to-one", about, played(inputs(5), tamper=misdealing("be", "at", readable=True))
+    about = "A dealer deals two holders shares of something else: no quorum opens its seed; it is convicted."
+    yield "session-misdealt-to-few", about, played(inputs(5), tamper=misdealing("be", "at cz", readable=True))
+    about = "A dealer deals everybody shares of something else: no sum, and it is convicted."
+    everybody = misdealing("be", "at be cz de", readable=True)
+    yield "session-misdealt-to-all", about, played(inputs(), tamper=everybody)

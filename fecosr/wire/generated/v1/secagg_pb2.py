@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x66\x65\x63osr/v1/secagg.proto\x12\tfecosr.v1\"t\n\tKeyAdvert\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12\x16\n\x0e\x63hannel_public\x18\x02 \x01(\x0c\x12\x13\n\x0bmask_public\x18\x03 \x01(\x0c\x12\x17\n\x0fseed_commitment\x18\x04 \x01(\x0c\x12\x11\n\tsignature\x18\x05 \x01(\x0c\"3\n\nAdvertList\x12%\n\x07\x61\x64verts\x18\x01 \x03(\x0b\x32\x14.fecosr.v1.KeyAdvert\"0\n\x0cSealedShares\x12\x0c\n\x04peer\x18\x01 \x01(\t\x12\x12\n\nciphertext\x18\x02 \x01(\x0c\":\n\x0f\x45ncryptedShares\x12\'\n\x06shares\x18\x01 \x03(\x0b\x32\x17.fecosr.v1.SealedShares\"8\n\rShareDelivery\x12\'\n\x06shares\x18\x01 \x03(\x0b\x32\x17.fecosr.v1.SealedShares\"!\n\x0cSurvivorList\x12\x11\n\tsurvivors\x18\x01 \x03(\t\"9\n\x14\x43onsistencySignature\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"G\n\x10\x43onsistencyProof\x12\x33\n\nsignatures\x18\x01 \x03(\x0b\x32\x1f.fecosr.v1.ConsistencySignature\"R\n\tPeerShare\x12\x0c\n\x04peer\x18\x01 \x01(\t\x12\x14\n\nseed_share\x18\x02 \x01(\x0cH\x00\x12\x18\n\x0emask_key_share\x18\x03 \x01(\x0cH\x00\x42\x07\n\x05share\"4\n\x0cUnmaskShares\x12$\n\x06shares\x18\x01 \x03(\x0b\x32\x14.fecosr.v1.PeerShare\"-\n\nWithdrawal\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63used\x18\x02 \x01(\t\"\x9c\x02\n\rClientMessage\x12*\n\nkey_advert\x18\x01 \x01(\x0b\x32\x14.fecosr.v1.KeyAdvertH\x00\x12\x36\n\x10\x65ncrypted_shares\x18\x02 \x01(\x0b\x32\x1a.fecosr.v1.EncryptedSharesH\x00\x12@\n\x15\x63onsistency_signature\x18\x03 \x01(\x0b\x32\x1f.fecosr.v1.ConsistencySignatureH\x00\x12\x30\n\runmask_shares\x18\x04 \x01(\x0b\x32\x17.fecosr.v1.UnmaskSharesH\x00\x12+\n\nwithdrawal\x18\x05 \x01(\x0b\x32\x15.fecosr.v1.WithdrawalH\x00\x42\x06\n\x04\x62ody\"\xe5\x01\n\rServerMessage\x12,\n\x0b\x61\x64vert_list\x18\x01 \x01(\x0b\x32\x15.fecosr.v1.AdvertListH\x00\x12\x32\n\x0eshare_delivery\x18\x02 \x01(\x0b\x32\x18.fecosr.v1.ShareDeliveryH\x00\x12\x30\n\rsurvivor_list\x18\x03 \x01(\x0b\x32\x17.fecosr.v1.SurvivorListH\x00\x12\x38\n\x11\x63onsistency_proof\x18\x04 \x01(\x0b\x32\x1b.fecosr.v1.ConsistencyProofH\x00\x42\x06\n\x04\x62odyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x66\x65\x63osr/v1/secagg.proto\x12\tfecosr.v1\"t\n\tKeyAdvert\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12\x16\n\x0e\x63hannel_public\x18\x02 \x01(\x0c\x12\x13\n\x0bmask_public\x18\x03 \x01(\x0c\x12\x17\n\x0fseed_commitment\x18\x04 \x01(\x0c\x12\x11\n\tsignature\x18\x05 \x01(\x0c\"3\n\nAdvertList\x12%\n\x07\x61\x64verts\x18\x01 \x03(\x0b\x32\x14.fecosr.v1.KeyAdvert\"r\n\x0cSealedShares\x12\x0c\n\x04peer\x18\x01 \x01(\t\x12\x12\n\nciphertext\x18\x02 \x01(\x0c\x12\x1d\n\x15seed_share_commitment\x18\x03 \x01(\x0c\x12!\n\x19mask_key_share_commitment\x18\x04 \x01(\x0c\"M\n\x0f\x45ncryptedShares\x12\'\n\x06shares\x18\x01 \x03(\x0b\x32\x17.fecosr.v1.SealedShares\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"[\n\x0f\x44\x65liveredShares\x12\'\n\x06sealed\x18\x01 \x01(\x0b\x32\x17.fecosr.v1.SealedShares\x12\x0c\n\x04path\x18\x02 \x03(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\";\n\rShareDelivery\x12*\n\x06shares\x18\x01 \x03(\x0b\x32\x1a.fecosr.v1.DeliveredShares\"!\n\x0cSurvivorList\x12\x11\n\tsurvivors\x18\x01 \x03(\t\"9\n\x14\x43onsistencySignature\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"G\n\x10\x43onsistencyProof\x12\x33\n\nsignatures\x18\x01 \x03(\x0b\x32\x1f.fecosr.v1.ConsistencySignature\"R\n\tPeerShare\x12\x0c\n\x04peer\x18\x01 \x01(\t\x12\x14\n\nseed_share\x18\x02 \x01(\x0cH\x00\x12\x18\n\x0emask_key_share\x18\x03 \x01(\x0cH\x00\x42\x07\n\x05share\"G\n\x0cUnmaskShares\x12$\n\x06shares\x18\x01 \x03(\x0b\x32\x14.fecosr.v1.PeerShare\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"-\n\nWithdrawal\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63used\x18\x02 \x01(\t\"\x9c\x02\n\rClientMessage\x12*\n\nkey_advert\x18\x01 \x01(\x0b\x32\x14.fecosr.v1.KeyAdvertH\x00\x12\x36\n\x10\x65ncrypted_shares\x18\x02 \x01(\x0b\x32\x1a.fecosr.v1.EncryptedSharesH\x00\x12@\n\x15\x63onsistency_signature\x18\x03 \x01(\x0b\x32\x1f.fecosr.v1.ConsistencySignatureH\x00\x12\x30\n\runmask_shares\x18\x04 \x01(\x0b\x32\x17.fecosr.v1.UnmaskSharesH\x00\x12+\n\nwithdrawal\x18\x05 \x01(\x0b\x32\x15.fecosr.v1.WithdrawalH\x00\x42\x06\n\x04\x62ody\"\xe5\x01\n\rServerMessage\x12,\n\x0b\x61\x64vert_list\x18\x01 \x01(\x0b\x32\x15.fecosr.v1.AdvertListH\x00\x12\x32\n\x0eshare_delivery\x18\x02 \x01(\x0b\x32\x18.fecosr.v1.ShareDeliveryH\x00\x12\x30\n\rsurvivor_list\x18\x03 \x01(\x0b\x32\x17.fecosr.v1.SurvivorListH\x00\x12\x38\n\x11\x63onsistency_proof\x18\x04 \x01(\x0b\x32\x1b.fecosr.v1.ConsistencyProofH\x00\x42\x06\n\x04\x62odyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,25 +36,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADVERTLIST']._serialized_start=155
   _globals['_ADVERTLIST']._serialized_end=206
   _globals['_SEALEDSHARES']._serialized_start=208
-  _globals['_SEALEDSHARES']._serialized_end=256
-  _globals['_ENCRYPTEDSHARES']._serialized_start=258
-  _globals['_ENCRYPTEDSHARES']._serialized_end=316
-  _globals['_SHAREDELIVERY']._serialized_start=318
-  _globals['_SHAREDELIVERY']._serialized_end=374
-  _globals['_SURVIVORLIST']._serialized_start=376
-  _globals['_SURVIVORLIST']._serialized_end=409
-  _globals['_CONSISTENCYSIGNATURE']._serialized_start=411
-  _globals['_CONSISTENCYSIGNATURE']._serialized_end=468
-  _globals['_CONSISTENCYPROOF']._serialized_start=470
-  _globals['_CONSISTENCYPROOF']._serialized_end=541
-  _globals['_PEERSHARE']._serialized_start=543
-  _globals['_PEERSHARE']._serialized_end=625
-  _globals['_UNMASKSHARES']._serialized_start=627
-  _globals['_UNMASKSHARES']._serialized_end=679
-  _globals['_WITHDRAWAL']._serialized_start=681
-  _globals['_WITHDRAWAL']._serialized_end=726
-  _globals['_CLIENTMESSAGE']._serialized_start=729
-  _globals['_CLIENTMESSAGE']._serialized_end=1013
-  _globals['_SERVERMESSAGE']._serialized_start=1016
-  _globals['_SERVERMESSAGE']._serialized_end=1245
+  _globals['_SEALEDSHARES']._serialized_end=322
+  _globals['_ENCRYPTEDSHARES']._serialized_start=324
+  _globals['_ENCRYPTEDSHARES']._serialized_end=401
+  _globals['_DELIVEREDSHARES']._serialized_start=403
+  _globals['_DELIVEREDSHARES']._serialized_end=494
+  _globals['_SHAREDELIVERY']._serialized_start=496
+  _globals['_SHAREDELIVERY']._serialized_end=555
+  _globals['_SURVIVORLIST']._serialized_start=557
+  _globals['_SURVIVORLIST']._serialized_end=590
+  _globals['_CONSISTENCYSIGNATURE']._serialized_start=592
+  _globals['_CONSISTENCYSIGNATURE']._serialized_end=649
+  _globals['_CONSISTENCYPROOF']._serialized_start=651
+  _globals['_CONSISTENCYPROOF']._serialized_end=722
+  _globals['_PEERSHARE']._serialized_start=724
+  _globals['_PEERSHARE']._serialized_end=806
+  _globals['_UNMASKSHARES']._serialized_start=808
+  _globals['_UNMASKSHARES']._serialized_end=879
+  _globals['_WITHDRAWAL']._serialized_start=881
+  _globals['_WITHDRAWAL']._serialized_end=926
+  _globals['_CLIENTMESSAGE']._serialized_start=929
+  _globals['_CLIENTMESSAGE']._serialized_end=1213
+  _globals['_SERVERMESSAGE']._serialized_start=1216
+  _globals['_SERVERMESSAGE']._serialized_end=1445
 # @@protoc_insertion_point(module_scope)

@@ -26,24 +26,40 @@ class AdvertList(_message.Message):
     def __init__(self, adverts: _Optional[_Iterable[_Union[KeyAdvert, _Mapping]]] = ...) -> None: ...
 
 class SealedShares(_message.Message):
-    __slots__ = ("peer", "ciphertext")
+    __slots__ = ("peer", "ciphertext", "seed_share_commitment", "mask_key_share_commitment")
     PEER_FIELD_NUMBER: _ClassVar[int]
     CIPHERTEXT_FIELD_NUMBER: _ClassVar[int]
+    SEED_SHARE_COMMITMENT_FIELD_NUMBER: _ClassVar[int]
+    MASK_KEY_SHARE_COMMITMENT_FIELD_NUMBER: _ClassVar[int]
     peer: str
     ciphertext: bytes
-    def __init__(self, peer: _Optional[str] = ..., ciphertext: _Optional[bytes] = ...) -> None: ...
+    seed_share_commitment: bytes
+    mask_key_share_commitment: bytes
+    def __init__(self, peer: _Optional[str] = ..., ciphertext: _Optional[bytes] = ..., seed_share_commitment: _Optional[bytes] = ..., mask_key_share_commitment: _Optional[bytes] = ...) -> None: ...
 
 class EncryptedShares(_message.Message):
-    __slots__ = ("shares",)
+    __slots__ = ("shares", "signature")
     SHARES_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
     shares: _containers.RepeatedCompositeFieldContainer[SealedShares]
-    def __init__(self, shares: _Optional[_Iterable[_Union[SealedShares, _Mapping]]] = ...) -> None: ...
+    signature: bytes
+    def __init__(self, shares: _Optional[_Iterable[_Union[SealedShares, _Mapping]]] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class DeliveredShares(_message.Message):
+    __slots__ = ("sealed", "path", "signature")
+    SEALED_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    sealed: SealedShares
+    path: _containers.RepeatedScalarFieldContainer[bytes]
+    signature: bytes
+    def __init__(self, sealed: _Optional[_Union[SealedShares, _Mapping]] = ..., path: _Optional[_Iterable[bytes]] = ..., signature: _Optional[bytes] = ...) -> None: ...
 
 class ShareDelivery(_message.Message):
     __slots__ = ("shares",)
     SHARES_FIELD_NUMBER: _ClassVar[int]
-    shares: _containers.RepeatedCompositeFieldContainer[SealedShares]
-    def __init__(self, shares: _Optional[_Iterable[_Union[SealedShares, _Mapping]]] = ...) -> None: ...
+    shares: _containers.RepeatedCompositeFieldContainer[DeliveredShares]
+    def __init__(self, shares: _Optional[_Iterable[_Union[DeliveredShares, _Mapping]]] = ...) -> None: ...
 
 class SurvivorList(_message.Message):
     __slots__ = ("survivors",)
@@ -76,10 +92,12 @@ class PeerShare(_message.Message):
     def __init__(self, peer: _Optional[str] = ..., seed_share: _Optional[bytes] = ..., mask_key_share: _Optional[bytes] = ...) -> None: ...
 
 class UnmaskShares(_message.Message):
-    __slots__ = ("shares",)
+    __slots__ = ("shares", "signature")
     SHARES_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
     shares: _containers.RepeatedCompositeFieldContainer[PeerShare]
-    def __init__(self, shares: _Optional[_Iterable[_Union[PeerShare, _Mapping]]] = ...) -> None: ...
+    signature: bytes
+    def __init__(self, shares: _Optional[_Iterable[_Union[PeerShare, _Mapping]]] = ..., signature: _Optional[bytes] = ...) -> None: ...
 
 class Withdrawal(_message.Message):
     __slots__ = ("reason", "accused")
