@@ -62,7 +62,7 @@ def run_secagg(
     |---|---|---|
     | AdvertiseKeys | KeyAdvert: signed fresh keys, commitment to its seed | AdvertList: all of them |
     | ShareKeys | EncryptedShares: of its seed and its mask key, one pair for each | ShareDelivery: its own |
-    | MaskedInput | MaskedInput: vector + masks, whose shares are unusable | SurvivorList: whose vectors came |
+    | MaskedInput | MaskedInput: vector + masks, who dealt unusably | SurvivorList: whose vectors came |
     | Consistency | ConsistencySignature: I signed this list and no other | ConsistencyProof: a quorum did |
     | Unmask | UnmaskShares: survivors' seeds, dropouts' mask keys | opens the secrets, takes the masks out |
 
