@@ -81,7 +81,7 @@ def findings(summary: VariantSummary, comparison: Comparison) -> Iterator[str]:
 def legend(comparison: Comparison) -> Iterator[str]:
     """Yield what the marks of the tables mean."""
     if any(summary.local for summary in comparison.summaries):
-        yield f"{ABOVE} or {BELOW} behind a figure: its 95 % interval of the difference to Local excludes zero"
+        yield f"{ABOVE} or {BELOW} behind a figure: the 95 % interval of its difference to Local excludes 0"
     tiny = {market for summary in comparison.summaries for market in summary.tiny}
     if tiny:
         yield f"* fewer than 500 evaluated users in some variant: {', '.join(sorted(tiny))}"
