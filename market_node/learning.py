@@ -1,19 +1,26 @@
 """Between the protocol and machine learning: the node's driver asks, the market's learner answers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 
 from fecosr.config.parties import NodeConfig
-from fecosr.config.plan import Plan
+from fecosr.config.plan import DistributedPrivacySection, Plan
 from fecosr.data.sequences import MarketSequences
+from fecosr.errors import ConfigError
 from fecosr.federation.aggregation import Vector
 from fecosr.federation.contribution import LocalUpdate
 from fecosr.federation.messages import RoundManifest
+from fecosr.federation.private_rounds import DistributedPrivacy, PrivateContribution, mechanism_of
 from fecosr.training.epochs import EpochReport, Progress
 from fecosr.training.market import MarketLearner
+from fecosr.training.private_settings import PrivateTrainingSettings
 from fecosr.training.settings import LearningSettings
+
+SECRET_BYTES: Final = 32
+"""Fresh for every attempt: they decide which users take part, and the noise."""
 
 Log = structlog.typing.FilteringBoundLogger
 
@@ -60,6 +67,58 @@ class MarketTrainer:
     def _validation(self, parameters: Vector) -> float | None:
         metrics = self.learner.evaluate_shared(parameters, "validation")
         return metrics.ndcg_10 if metrics.num_users else None
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateTrainer:
+    """Make a market's contribution to one private round, noise included; nothing else leaves training.
+
+    Attributes:
+        learner: this market's.
+        privacy: the plan's section.
+        loss: of the plan's local training.
+        entropy: returns that many fresh bytes from the operating system.
+    """
+
+    learner: MarketLearner = field(repr=False)
+    privacy: DistributedPrivacySection
+    loss: Literal["s2ce", "ce"]
+    entropy: Callable[[int], bytes] = field(repr=False)
+
+    def train(self, manifest: RoundManifest, parameters: Vector) -> PrivateContribution:
+        """Return the contribution to one attempt, with users and noise of its own."""
+        vector = self.learner.contribute_privately(
+            parameters,
+            manifest.round,
+            self._settings(),
+            mechanism_of(manifest),
+            secret=self.entropy(SECRET_BYTES),
+        )
+        return PrivateContribution(manifest.model_hash, vector)
+
+    def _settings(self) -> PrivateTrainingSettings:
+        return PrivateTrainingSettings(
+            clip_norm=self.privacy.clip_norm,
+            noise_multiplier=self.privacy.noise_multiplier,
+            sampling_probability=self.privacy.sampling_probability,
+            expected_users=self.privacy.expected_users,
+            loss=self.loss,
+            num_drawn=self.privacy.num_drawn,
+        )
+
+
+def check_covered(privacy: DistributedPrivacy, market: MarketSequences) -> None:
+    """Refuse a delta at which handing out one of this market's users in full could count as private.
+
+    Raises:
+        ConfigError: see above.
+    """
+    if privacy.delta * market.num_users >= 1:
+        raise ConfigError(
+            f"{market.market}: with {market.num_users} users, privacy.delta must be below "
+            f"{1 / market.num_users:.3g}",
+            remedy="have the plan changed; the run starts anew with it",
+        )
 
 
 def epochs_logged(log: Log, event: str) -> Progress:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
@@ -13,7 +14,8 @@ from fecosr.config.clock import utc_now
 from fecosr.config.exits import DONE, FAILED, end_on_signals, exit_code_of
 from fecosr.config.logs import configure_logs
 from fecosr.config.parties import NodeConfig, address_option, load_identity, load_node, load_roster
-from fecosr.config.plan import Plan, load_plan
+from fecosr.config.plan import DistributedPrivacySection, Plan, load_plan
+from fecosr.data.sequences import load_market
 from fecosr.errors import ConfigError
 from fecosr.federation.aggregation import Vector, parameters_hash
 from fecosr.federation.cohort import Roster
@@ -23,10 +25,19 @@ from fecosr.ids import NodeId
 from fecosr.rpc.expiry import warn_of_expiry
 from fecosr.rpc.failpoints import failpoint_from
 from fecosr.rpc.node_client import NodeClient
-from fecosr.rpc.node_driver import NodeDriver
+from fecosr.rpc.node_driver import NodeDriver, Train
 from fecosr.rpc.tls import TlsFiles
 from fecosr.serving.facts import OriginFacts
-from market_node.learning import Log, MarketTrainer, learning_settings, log_ready
+from fecosr.training.accounting import ACCOUNTANTS
+from fecosr.training.market import MarketLearner
+from market_node.learning import (
+    Log,
+    MarketTrainer,
+    PrivateTrainer,
+    check_covered,
+    learning_settings,
+    log_ready,
+)
 from market_node.report import REPORT_FILE, fine_tune_and_report
 from market_node.state import NodeState
 
@@ -84,11 +95,8 @@ def _run(path: Path, coordinator: str) -> int:
 
 
 def _take_part(kit: _Kit) -> int:
-    # Imported here, so that a mistake in the configuration is reported before torch takes seconds to load.
+    # Named here and not above, so that a missing extra is told by the first library that reads data.
     import torch  # noqa: PLC0415
-
-    from fecosr.data.sequences import load_market  # noqa: PLC0415
-    from fecosr.training.market import MarketLearner  # noqa: PLC0415
 
     config, log = kit.config, kit.log
     torch.set_num_threads(config.num_threads)
@@ -96,11 +104,13 @@ def _take_part(kit: _Kit) -> int:
     learning = learning_settings(kit.plan, config)
     learner = MarketLearner(data, learning, seed=kit.plan.run.seed, device=config.device)
     setup = _setup(kit, learner.num_shared_parameters)
+    if setup.plan.privacy is not None:
+        check_covered(setup.plan.privacy, data)
     with NodeState(config.storage, setup.plan.run, kit.roster.coordinator) as state:
         log_ready(log, data, learner)
         if state.final_model() is None:
-            trainer = MarketTrainer(learner, setup.plan.releases_validation, log)
-            code = asyncio.run(_federate(kit, setup, state, trainer))
+            train = _training(kit, setup, learner)
+            code = asyncio.run(_federate(kit, setup, state, train))
             if code != DONE:
                 return code
         shared = state.final_model()
@@ -118,6 +128,13 @@ def _take_part(kit: _Kit) -> int:
                 log=log,
             )
     return DONE
+
+
+def _training(kit: _Kit, setup: NodeSetup, learner: MarketLearner) -> Train:
+    privacy = kit.plan.privacy
+    if isinstance(privacy, DistributedPrivacySection):
+        return PrivateTrainer(learner, privacy, kit.plan.local_training.loss, secrets.token_bytes).train
+    return MarketTrainer(learner, setup.plan.releases_validation, kit.log).train
 
 
 def _origin(plan: Plan, shared: Vector) -> OriginFacts:
@@ -147,16 +164,17 @@ def _setup(kit: _Kit, num_parameters: int) -> NodeSetup:
         policy=kit.config.policy,
         num_parameters=num_parameters,
         version=__version__,
+        accountants=ACCOUNTANTS,
     )
 
 
-async def _federate(kit: _Kit, setup: NodeSetup, state: NodeState, trainer: MarketTrainer) -> int:
+async def _federate(kit: _Kit, setup: NodeSetup, state: NodeState, train: Train) -> int:
     """Take part until the final model is stored; return the exit code."""
     files = TlsFiles(kit.config.tls.ca, kit.config.tls.certificate, kit.config.tls.key)
     warn_of_expiry(kit.log, utc_now(), files.authority, files.certificate)
     client = NodeClient(kit.config.coordinator, files, clock=utc_now)
     driver = NodeDriver(
-        setup, state.memory(), state, trainer.train, log=kit.log, failpoint=failpoint_from(os.environ)
+        setup, state.memory(), state, train, log=kit.log, failpoint=failpoint_from(os.environ)
     )
     async with client:
         ended = await driver.run(client)

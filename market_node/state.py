@@ -8,14 +8,16 @@ from typing import Final, Self
 from fecosr.errors import StorageError
 from fecosr.federation.aggregation import Vector, parameters_hash
 from fecosr.federation.effects import AttemptClaimed, CheckpointKept, NodeRecord, ReleaseSeen, SumOpened
+from fecosr.federation.memory import Memory
 from fecosr.federation.messages import Release
-from fecosr.federation.node import Memory
 from fecosr.ids import NodeId, RunId
+from fecosr.privacy.budget import Charged, TakenBack
 from fecosr.secagg.client import SurvivorsSigned
 from fecosr.storage.atomic_files import make_folder
 from fecosr.storage.checkpoint_store import CheckpointStore
 from fecosr.storage.parameters import ModelStore
 from fecosr.storage.run_store import RunStore
+from fecosr.storage.spending_store import SPENDING_FILE, SpendingStore
 
 STATE_FILE: Final = "node.sqlite"
 CHECKPOINTS_FILE: Final = "checkpoints.jsonl"
@@ -45,6 +47,7 @@ class NodeState:
         make_folder(folder)
         self._store = RunStore(folder / STATE_FILE, run)
         self._checkpoints = CheckpointStore(folder / CHECKPOINTS_FILE, run, coordinator_public)
+        self._spending = SpendingStore(folder / SPENDING_FILE)
         self._models = ModelStore(folder / MODELS_FOLDER)
 
     def memory(self) -> Memory:
@@ -55,6 +58,7 @@ class NodeState:
             models=_models_from(self._store.get(_MODELS) or {}),
             releases=_releases_from(self._store.get(_RELEASES) or {}),
             opened=_opened_from(opened) if opened else None,
+            spending=self._spending.spending,
         )
 
     def final_model(self) -> Vector | None:
@@ -80,6 +84,8 @@ class NodeState:
             case AttemptClaimed(round=number, attempt=attempt, model_hash=model_hash):
                 models = {**_models_from(self._store.get(_MODELS) or {}), number: model_hash}
                 self._store.claim(number, attempt, **{_MODELS: _models_to(models)})
+            case Charged() | TakenBack():
+                self._spending.append(record)
             case CheckpointKept(checkpoint=checkpoint):
                 self._checkpoints.keep(checkpoint)
             case ReleaseSeen(round=number, release=release):
@@ -96,6 +102,7 @@ class NodeState:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._spending.close()
         self._checkpoints.close()
         self._store.close()
 

@@ -15,6 +15,7 @@ from fecosr.federation.cohort import Roster, invited
 from fecosr.federation.recorded import advert_from, manifest_from
 from fecosr.ledger.records import (
     CohortFixed,
+    NoiseFields,
     RecordedAdvert,
     RoundOpened,
     RoundReleased,
@@ -50,6 +51,7 @@ def check_manifest(opened: RoundOpened, terms: Terms, *, record: int) -> Iterato
         "n_min": terms.plan.n_min,
         "max_colluding": terms.plan.max_colluding,
         "ring_bits": terms.plan.ring_bits,
+        "noise": planned_noise(terms),
     }
     for name, value in required.items():
         if getattr(manifest, name) != value:
@@ -63,6 +65,22 @@ def check_manifest(opened: RoundOpened, terms: Terms, *, record: int) -> Iterato
         yield Finding(record, "participation", f"{where}: {name} was asked without being invited.")
     for stranger in sorted(set(opened.expected) - terms.roster.nodes.keys()):
         yield Finding(record, "roster", f"{where}: {stranger} was asked but is not in the roster.")
+
+
+def planned_noise(terms: Terms) -> NoiseFields | None:
+    """Return the noise that every manifest of the run must state; None in mode "none"."""
+    if terms.plan.privacy is None:
+        return None
+    try:
+        mechanism = terms.plan.privacy.mechanism(
+            num_parameters=terms.run.num_parameters,
+            num_nodes=len(terms.roster.nodes),
+            n_min=terms.plan.n_min,
+            max_colluding=terms.plan.max_colluding,
+        )
+    except MisuseError:
+        return None
+    return NoiseFields(mechanism.clip_units, mechanism.share_variance, mechanism.num_shares)
 
 
 def check_cohort(fixed: CohortFixed, opened: RoundOpened, terms: Terms, *, record: int) -> Iterator[Finding]:

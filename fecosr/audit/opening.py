@@ -23,5 +23,8 @@ def check_opening(opened: RunOpened, plan: PlanTerms, roster: Roster) -> Iterato
         yield Finding(0, "roster", "The recorded identities of the markets are not the pinned ones.")
     if opened.privacy.mode != plan.mode:
         yield Finding(0, "privacy_terms", "The recorded privacy mode is not the plan's.")
+    promised = (plan.privacy.epsilon, plan.privacy.delta) if plan.privacy else (None, None)
+    if (opened.privacy.epsilon, opened.privacy.delta) != promised:
+        yield Finding(0, "privacy_terms", "The recorded epsilon and delta are not the plan's.")
     if opened.privacy.clip_norm != plan.clip_norm:
         yield Finding(0, "privacy_terms", "The recorded clip norm is not the plan's.")

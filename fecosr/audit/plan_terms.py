@@ -8,6 +8,7 @@ from typing import TypeVar
 from fecosr.errors import LedgerError
 from fecosr.federation.ending import EarlyStopping, Schedule
 from fecosr.federation.optimisers import Adaptive, ServerOptimiser, Sgd
+from fecosr.federation.private_rounds import DistributedPrivacy
 
 _Value = TypeVar("_Value", int, float, str)
 
@@ -22,6 +23,7 @@ class PlanTerms:
         participation: share or number of the markets invited to a round.
         max_loss: bound on a reported loss; part of how sums are encoded.
         server: the server optimiser; None when the plan names none that this version knows.
+        privacy: terms of mode "distributed"; None in mode "none".
     """
 
     run: str
@@ -36,6 +38,7 @@ class PlanTerms:
     early_stopping: EarlyStopping | None
     max_loss: float
     server: ServerOptimiser | None
+    privacy: DistributedPrivacy | None
 
     @property
     def schedule(self) -> Schedule:
@@ -53,19 +56,21 @@ def plan_terms(plan_json: str) -> PlanTerms:
     """
     try:
         plan = json.loads(plan_json, object_pairs_hook=_without_duplicates)
+        privacy = _privacy(plan["privacy"])
         return PlanTerms(
             run=_typed(plan["run"]["name"], str),
             rounds=_typed(plan["run"]["rounds"], int),
             n_min=_typed(plan["cohort"]["n_min"], int),
             max_colluding=_typed(plan["cohort"]["max_colluding"], int),
             participation=_number(plan["cohort"].get("participation", 1.0)),
-            clip_norm=_number(plan["aggregation"]["clip_norm"]),
+            clip_norm=privacy.clip_norm if privacy else _number(plan["aggregation"]["clip_norm"]),
             ring_bits=_typed(plan["aggregation"]["ring_bits"], int),
             mode=_typed(plan["privacy"]["mode"], str),
             releases_validation=plan["privacy"].get("validation") == "released",
             early_stopping=_early_stopping(plan.get("early_stopping", {"patience": 0})),
             max_loss=_number(plan["aggregation"]["max_loss"]),
             server=_server(plan["aggregation"].get("server")),
+            privacy=privacy,
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise LedgerError(
@@ -76,6 +81,28 @@ def plan_terms(plan_json: str) -> PlanTerms:
 def _early_stopping(section: Mapping[str, object]) -> EarlyStopping | None:
     patience = _typed(section["patience"], int)
     return EarlyStopping(patience, _typed(section["min_rounds"], int)) if patience else None
+
+
+def _privacy(section: Mapping[str, object]) -> DistributedPrivacy | None:
+    if section["mode"] == "none":
+        return None
+    expected = {
+        "mode": "distributed",
+        "privacy_unit": "user",
+        "neighboring_relation": "add_or_remove_one",
+        "holds_against": "coordinator_and_max_colluding_nodes",
+    }
+    for name, value in expected.items():
+        if section[name] != value:
+            raise ValueError(f"privacy.{name} is none that this version knows")
+    return DistributedPrivacy(
+        epsilon=_number(section["epsilon"]),
+        delta=_number(section["delta"]),
+        clip_norm=_number(section["clip_norm"]),
+        noise_multiplier=_number(section["noise_multiplier"]),
+        sampling_probability=_number(section["sampling_probability"]),
+        expected_users=_number(section["expected_users"]),
+    )
 
 
 def _server(section: object) -> ServerOptimiser | None:

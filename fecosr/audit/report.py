@@ -1,8 +1,10 @@
 """Say what an audit came to: as JSON for programs, in sentences for people."""
 
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from fecosr.audit.costs import Cost
 from fecosr.audit.findings import Finding, Status, status_of
 from fecosr.audit.plan_terms import PlanTerms
 from fecosr.ids import NodeId
@@ -23,6 +25,7 @@ class RunFacts:
         is_completed: whether its last record says so.
         sums: for every market, in how many sums that were opened its update is.
         vouched: for every market, of how many records it kept a checkpoint.
+        costs: for every market what its users were charged; empty in mode "none".
     """
 
     opened: RunOpened
@@ -34,6 +37,7 @@ class RunFacts:
     is_completed: bool
     sums: Mapping[NodeId, int]
     vouched: Mapping[NodeId, int]
+    costs: Mapping[NodeId, Cost] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ class AuditReport:
                 {"record": finding.record, "rule": finding.rule, "message": finding.message}
                 for finding in self.findings
             ],
-            "privacy": _privacy(self.facts) if self.facts else [],
+            "privacy": privacy_figures(self.facts) if self.facts else [],
             "rounds": self.facts.rounds if self.facts else 0,
         }
 
@@ -83,7 +87,7 @@ def privacy_report(report: AuditReport) -> dict[str, object]:
         "run": facts.opened.run,
         "verified": report.verified,
         "rounds": facts.rounds,
-        "privacy": _privacy(facts),
+        "privacy": privacy_figures(facts),
         "sums_opened": dict(facts.sums),
         "protected": list(_protected(facts)) if report.verified else [],
         "not_protected": list(_not_protected(facts)),
@@ -133,7 +137,9 @@ def _happened(facts: RunFacts) -> Iterator[str]:
     yield "| market | sums with its update | records it vouches for | epsilon |"
     yield "|---|---|---|---|"
     for market in facts.opened.roster:
-        yield f"| {market} | {facts.sums.get(market, 0)} | {facts.vouched.get(market, 0)} | unbounded |"
+        epsilon = _epsilon(facts, market)
+        shown = "unbounded" if epsilon is None else f"{epsilon:.4f}"
+        yield f"| {market} | {facts.sums.get(market, 0)} | {facts.vouched.get(market, 0)} | {shown} |"
 
 
 def _protected(facts: RunFacts) -> Iterator[str]:
@@ -153,9 +159,47 @@ def _protected(facts: RunFacts) -> Iterator[str]:
             "hold if some of them collude."
         )
     yield "Interactions, item tables and fine-tuned models are no part of the protocol: no market sends them."
+    terms = facts.opened.privacy
+    if terms.epsilon is None or not facts.costs:
+        return
+    spent = max(cost.epsilon for cost in facts.costs.values())
+    yield (
+        f"Any one customer of any market is protected with epsilon {spent:.4f} (budget {terms.epsilon:g}) "
+        f"at delta {terms.delta:g}: whether they and all they ever did in that market were there is hidden "
+        "from whoever holds the final model, from the coordinator with all its sums and models, and from it "
+        f"together with any {colluding} markets other than the customer's own."
+    )
 
 
 def _not_protected(facts: RunFacts) -> Iterator[str]:
+    if facts.opened.privacy.epsilon is not None:
+        yield from _not_protected_by_noise(facts)
+    else:
+        yield from _not_protected_at_all(facts)
+    yield "Who took part in which round is known to the coordinator and stands in the ledger."
+
+
+def _not_protected_by_noise(facts: RunFacts) -> Iterator[str]:
+    yield (
+        "A customer of two markets counts as two: together they are protected with the sum of both epsilons."
+    )
+    yield (
+        f"More than {facts.plan.max_colluding} markets in league with the coordinator know more of the noise "
+        "than the guarantee allows for."
+    )
+    bare = max((cost.without_amplification for cost in facts.costs.values()), default=0.0)
+    yield (
+        "The guarantee rests on nobody knowing which customers were sampled for a round; for whoever knew, "
+        f"epsilon would be {bare:.4f}."
+    )
+    yield (
+        "A market's own fine-tuned model, its item table and its metrics are made without noise; they are "
+        "meant to stay in the market, and the guarantee does not cover them where they leave it."
+    )
+    yield "That the markets clipped, sampled and added noise as agreed: nobody outside a market can see that."
+
+
+def _not_protected_at_all(facts: RunFacts) -> Iterator[str]:
     yield (
         "There is no differential privacy in this run: the exact sum is released each round, so epsilon is "
         "unbounded for every customer of every market."
@@ -177,10 +221,16 @@ def _not_protected(facts: RunFacts) -> Iterator[str]:
             "The plan releases the weighted mean of the markets' validation NDCG@10 in every round, to the "
             "coordinator and to every market; that of a single market is hidden as its update is."
         )
-    yield "Who took part in which round is known to the coordinator and stands in the ledger."
 
 
-def _privacy(facts: RunFacts) -> list[dict[str, object]]:
+def _epsilon(facts: RunFacts, market: NodeId) -> float | None:
+    """Return what a market's users were charged; None when nothing bounds it."""
+    cost = facts.costs.get(market)
+    return cost.epsilon if cost is not None and math.isfinite(cost.epsilon) else None
+
+
+def privacy_figures(facts: RunFacts) -> list[dict[str, object]]:
+    """Return for every market what the ledger says its users were charged."""
     terms = facts.opened.privacy
     return [
         {
@@ -188,13 +238,17 @@ def _privacy(facts: RunFacts) -> list[dict[str, object]]:
             "privacy_unit": terms.privacy_unit,
             "neighboring_relation": terms.neighboring_relation,
             "mode": terms.mode,
-            "epsilon": None,
-            "delta": None,
-            "accountants": {},
-            "budget": None,
+            "epsilon": _epsilon(facts, market),
+            "delta": terms.delta,
+            "accountants": _accountants(facts.costs.get(market)),
+            "budget": terms.epsilon,
         }
         for market in facts.opened.roster
     ]
+
+
+def _accountants(cost: Cost | None) -> dict[str, float]:
+    return {name: value for name, value in cost.accountants.items() if math.isfinite(value)} if cost else {}
 
 
 _VERDICTS = {

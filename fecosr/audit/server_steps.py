@@ -11,13 +11,12 @@ from pathlib import Path
 from fecosr.audit.attempt import Terms
 from fecosr.audit.findings import Finding
 from fecosr.errors import CryptoError, MisuseError, StorageError
-from fecosr.federation.aggregation import RingVector, Vector, mean_update, parameters_hash, sum_hash
-from fecosr.federation.contents import update_encoding
+from fecosr.federation.aggregation import RingVector, Vector, parameters_hash, sum_hash
+from fecosr.federation.contents import OpenedSum, open_sum
 from fecosr.federation.optimisers import OptimiserState, ServerOptimiser
 from fecosr.federation.recorded import manifest_from
 from fecosr.ledger.log import Entry
 from fecosr.ledger.records import ManifestFields, RoundOpened, RoundReleased
-from fecosr.secagg.encoding import DecodedSum
 from fecosr.storage.optimiser_states import read_state
 from fecosr.storage.parameters import read_parameters
 from fecosr.storage.sums import read_sum, sum_path
@@ -132,15 +131,15 @@ def _redo(
 ) -> tuple[list[Finding], OptimiserState | None]:
     """Return what is wrong with one step, and the state it leaves behind."""
     body = release.body
-    total = _decoded(release, given.total, terms)
-    if isinstance(total, Finding):
-        return [total], None
-    step = optimiser.apply(given.parameters, mean_update(total), given.state)
+    opened = _opened(release, given.total, terms)
+    if isinstance(opened, Finding):
+        return [opened], None
+    step = optimiser.apply(given.parameters, opened.step, given.state)
     findings = []
     if parameters_hash(step.parameters) != body.model_out:
         message = f"The model of round {body.round} is not what the plan's optimiser makes of its sum."
         findings.append(Finding(release.record, "server_step", message))
-    if total.mean_validation != body.validation:
+    if opened.validation != body.validation:
         message = f"The validation metric of round {body.round} is not what its sum says."
         findings.append(Finding(release.record, "validation", message))
     if step.state.hash() != body.optimiser_state:
@@ -149,14 +148,9 @@ def _redo(
     return findings, step.state
 
 
-def _decoded(release: ReleasedRound, total: RingVector, terms: Terms) -> DecodedSum | Finding:
+def _opened(release: ReleasedRound, total: RingVector, terms: Terms) -> OpenedSum | Finding:
     try:
-        encoding = update_encoding(
-            manifest_from(release.manifest),
-            max_loss=terms.plan.max_loss,
-            with_validation=terms.plan.releases_validation,
-        )
-        return encoding.decode(total, len(release.body.survivors))
+        return open_sum(total, len(release.body.survivors), manifest_from(release.manifest), terms.plan)
     except (CryptoError, MisuseError) as error:
         message = f"The sum of round {release.body.round} should not have been released: {error}."
         return Finding(release.record, "sum", message)

@@ -6,24 +6,29 @@ RUN_DIR/coordinator/models/          the released models
 RUN_DIR/coordinator/sums/            the opened sums they were made from
 RUN_DIR/coordinator/optimiser/       what the server optimiser remembers after the last round
 RUN_DIR/<market>/checkpoints.jsonl   what each market kept of what the coordinator signed to it
+RUN_DIR/<market>/privacy.jsonl       what each market charged its users, where the run is private
+RUN_DIR/privacy_report.json          what was said about it, if it was said
 """
 
 from pathlib import Path
 
 from fecosr.audit.attempt import Terms
 from fecosr.audit.chain import read_chain
+from fecosr.audit.costs import check_costs
 from fecosr.audit.findings import Finding, missing
 from fecosr.audit.models import check_models
 from fecosr.audit.opening import check_opening
 from fecosr.audit.plan_terms import plan_terms
-from fecosr.audit.report import AuditReport, RunFacts
+from fecosr.audit.report import AuditReport, RunFacts, privacy_figures
 from fecosr.audit.server_steps import check_server_steps
+from fecosr.audit.stated import check_stated
 from fecosr.audit.story import follow
 from fecosr.audit.witnesses import check_witnesses
 from fecosr.config.parties import load_roster
 from fecosr.errors import ConfigError, LedgerError
 from fecosr.federation.cohort import Roster
 from fecosr.ledger.records import RunOpened
+from fecosr.storage.spending_store import SPENDING_FILE
 
 
 def audit_run(run_dir: Path, roster: Path | None = None) -> AuditReport:
@@ -60,6 +65,8 @@ def _audit(run_dir: Path, roster: Roster, data: bytes) -> AuditReport:
     models = run_dir / "coordinator" / "models"
     steps = check_server_steps(run_dir / "coordinator", chain.entries, terms)
     final = story.model_hash if chain.is_whole else None
+    accounts = {node: _read(run_dir / node / SPENDING_FILE) for node in roster.nodes}
+    costs = check_costs(chain.entries, terms, accounts)
     facts = RunFacts(
         opened=opened,
         plan=plan,
@@ -68,9 +75,12 @@ def _audit(run_dir: Path, roster: Roster, data: bytes) -> AuditReport:
         redone=steps.redone,
         aborted=story.aborted,
         is_completed=story.is_completed,
+        costs=costs.by_market,
         sums={node: sum(node in opened.survivors for opened in story.sums) for node in roster.nodes},
         vouched=witnesses.sizes,
     )
+    stated = _read(run_dir / "privacy_report.json")
+    last_release = story.releases[-1] if story.releases else None
     return AuditReport(
         findings=(
             *chain.findings,
@@ -79,6 +89,8 @@ def _audit(run_dir: Path, roster: Roster, data: bytes) -> AuditReport:
             *check_models(models, chain.entries, opened.num_parameters, final),
             *steps.findings,
             *witnesses.findings,
+            *costs.findings,
+            *check_stated(stated, privacy_figures(facts), last_release),
         ),
         facts=facts,
     )

@@ -8,10 +8,13 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from fecosr.config.toml import Section, load
 from fecosr.crypto.labels import sha256
+from fecosr.errors import MisuseError
 from fecosr.federation.ending import EarlyStopping
 from fecosr.federation.optimisers import ServerOptimiser, Sgd
 from fecosr.federation.plan import FederationPlan
+from fecosr.federation.private_rounds import DistributedPrivacy
 from fecosr.ids import RunId, run_id
+from fecosr.privacy.integer_mechanism import RING_BITS
 from fecosr.recommender.settings import AdapterSettings, EncoderSettings, S2CESettings, SemanticsSettings
 from fecosr.secagg.messages import Phase
 from fecosr.secagg.parameters import MAX_CLIENTS
@@ -65,21 +68,32 @@ class AggregationSection(Section):
 
     Uploads take `ring_bits` / 8 bytes per parameter; in a small ring updates are rounded more coarsely.
     A market with n users weighs `min(1, n / reference_num_users) ** weight_exponent`; the exponent below 1
-    keeps a large market from drowning a small one.
+    keeps a large market from drowning a small one. In privacy mode "distributed" only `server` counts: what
+    bounds a contribution is `privacy.clip_norm`, every user weighs the same, and no loss is sent.
     """
 
-    clip_norm: float = Field(gt=0, le=1e6, allow_inf_nan=False)
+    clip_norm: float | None = Field(default=None, gt=0, le=1e6, allow_inf_nan=False)
     ring_bits: Literal[32, 24, 16] = 32
     max_loss: float = Field(default=20.0, gt=0, le=1e6, allow_inf_nan=False)
     reference_num_users: int = Field(default=10_000, ge=1)
     weight_exponent: float = Field(default=0.5, ge=0, le=1)
     server: Annotated[ServerOptimiser, Field(discriminator="optimiser")] = Sgd()
 
+    def update_bound(self) -> float:
+        """Return the L2 bound on a market's update, which every plan without noise has.
 
-class PrivacySection(Section):
-    """State the privacy mode in so many words; there is no default.
+        Raises:
+            MisuseError: there is none.
+        """
+        if self.clip_norm is None:
+            raise MisuseError("a plan without noise bounds updates by aggregation.clip_norm")
+        return self.clip_norm
 
-    `none`: the exact sum of the cohort's updates is opened each round. Secure aggregation hides the single
+
+class NoPrivacySection(Section):
+    """State that there is no differential privacy.
+
+    The exact sum of the cohort's updates is opened each round. Secure aggregation hides the single
     update, but nothing bounds what the sum or the model says about one customer.
 
     `validation` is "released" when every round also opens the markets' weighted mean NDCG@10 on their own
@@ -88,6 +102,38 @@ class PrivacySection(Section):
 
     mode: Literal["none"]
     validation: Literal["hidden", "released"] = "hidden"
+
+
+class DistributedPrivacySection(Section):
+    """State user-level differential privacy with noise in shares; nothing that decides it has a default.
+
+    Every market samples its users with `sampling_probability`, clips the gradient of each to `clip_norm`,
+    adds them up, adds its share of the noise and masks the sum. The sum over the markets is divided by
+    `expected_users`, a public estimate of how many users it is over, and the server optimiser steps against
+    it. No market's users are charged more than `epsilon` at `delta` in the whole run.
+
+    `holds_against` says in so many words whom this is promised against: a coordinator that knows everything
+    that `cohort.max_colluding` of the markets know. What they add of the noise does not count.
+    """
+
+    mode: Literal["distributed"]
+    privacy_unit: Literal["user"]
+    neighboring_relation: Literal["add_or_remove_one"]
+    holds_against: Literal["coordinator_and_max_colluding_nodes"]
+    epsilon: float = Field(gt=0, le=1000, allow_inf_nan=False)
+    delta: float = Field(gt=0, lt=1)
+    clip_norm: float = Field(gt=0, le=1e6, allow_inf_nan=False)
+    noise_multiplier: float = Field(gt=0, le=1e6, allow_inf_nan=False)
+    sampling_probability: float = Field(gt=0, le=1)
+    expected_users: float = Field(ge=1, le=1e9, allow_inf_nan=False)
+    num_drawn: int = Field(default=256, ge=1)
+
+    def terms(self) -> DistributedPrivacy:
+        """Return the terms as the protocol knows them."""
+        return DistributedPrivacy(**self.model_dump(exclude={"mode", "num_drawn"}))
+
+
+PrivacySection = Annotated[NoPrivacySection | DistributedPrivacySection, Field(discriminator="mode")]
 
 
 class EarlyStoppingSection(Section):
@@ -129,6 +175,10 @@ class Plan(Section):
             )
         if 1 < self.cohort.participation < self.cohort.n_min:
             raise ValueError("cohort.participation must be at least cohort.n_min, or no round can open")
+        if isinstance(self.privacy, DistributedPrivacySection):
+            self._leaves_nothing_without_noise(self.privacy)
+        elif self.aggregation.clip_norm is None:
+            raise ValueError('aggregation.clip_norm is needed in privacy mode "none"')
         if self.early_stopping.patience:
             self._can_stop_early()
         if self.semantics.kind == "behaviour":
@@ -137,14 +187,45 @@ class Plan(Section):
             )
         return self
 
+    def _leaves_nothing_without_noise(self, privacy: DistributedPrivacySection) -> None:
+        """Refuse what would let a round depend on users without noise, or what has no meaning with it."""
+        rules = {
+            "aggregation.clip_norm bounds markets; privacy.clip_norm bounds users": (
+                self.aggregation.clip_norm is not None
+            ),
+            "aggregation.ring_bits must be 32": self.aggregation.ring_bits != RING_BITS,
+            "early_stopping would follow a metric without noise": self.early_stopping.patience > 0,
+            's2ce.support must not be "catalogue"': self.s2ce.support == "catalogue",
+            "local_training.label_smoothing must be 0": self.local_training.label_smoothing > 0,
+            "local_training.proximal must be 0: there are no local steps": self.local_training.proximal > 0,
+            "privacy.delta must be below 1 / privacy.expected_users": (
+                privacy.delta * privacy.expected_users >= 1
+            ),
+        }
+        for rule, broken in rules.items():
+            if broken:
+                raise ValueError(f'in privacy mode "distributed" {rule}')
+
     def _can_stop_early(self) -> None:
-        if self.privacy.validation != "released":
+        if not self.releases_validation:
             raise ValueError('early_stopping needs privacy.validation = "released"')
         if not self.early_stopping.min_rounds <= self.run.rounds <= MOST_STOPPED_ROUNDS:
             raise ValueError(
                 f"with early_stopping, run.rounds is at least early_stopping.min_rounds and at most "
                 f"{MOST_STOPPED_ROUNDS}"
             )
+
+    @property
+    def releases_validation(self) -> bool:
+        """Return whether every round also opens the mean validation metric."""
+        return isinstance(self.privacy, NoPrivacySection) and self.privacy.validation == "released"
+
+    @property
+    def clip_norm(self) -> float:
+        """Return the L2 bound on a market's update or, in mode "distributed", on a user's contribution."""
+        if isinstance(self.privacy, DistributedPrivacySection):
+            return self.privacy.clip_norm
+        return self.aggregation.update_bound()
 
     def canonical(self) -> str:
         """Return the one JSON text of this plan: sorted keys, defaults written out."""
@@ -169,9 +250,9 @@ class Plan(Section):
             n_min=self.cohort.n_min,
             max_colluding=self.cohort.max_colluding,
             participation=self.cohort.participation,
-            clip_norm=self.aggregation.clip_norm,
+            clip_norm=self.clip_norm,
             ring_bits=self.aggregation.ring_bits,
-            releases_validation=self.privacy.validation == "released",
+            releases_validation=self.releases_validation,
             max_loss=self.aggregation.max_loss,
             reference_num_users=self.aggregation.reference_num_users,
             weight_exponent=self.aggregation.weight_exponent,
@@ -179,6 +260,7 @@ class Plan(Section):
             join_seconds=self.deadlines.join_seconds,
             finish_seconds=self.deadlines.finish_seconds,
             phase_seconds=phases,
+            privacy=self.privacy.terms() if isinstance(self.privacy, DistributedPrivacySection) else None,
         )
 
 

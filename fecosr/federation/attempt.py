@@ -5,8 +5,8 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from fecosr.errors import CryptoError
-from fecosr.federation.aggregation import mean_update, parameters_hash, sum_hash, weight_of
-from fecosr.federation.contents import update_encoding
+from fecosr.federation.aggregation import Vector, parameters_hash, sum_hash, weight_of
+from fecosr.federation.contents import OpenedSum, contents_length, open_sum, update_encoding
 from fecosr.federation.effects import (
     CoordinatorOutgoing,
     CoordinatorRecord,
@@ -17,13 +17,15 @@ from fecosr.federation.effects import (
     ToNode,
 )
 from fecosr.federation.messages import Outcome, Release, RoundClosed, RoundManifest
+from fecosr.federation.private_rounds import mechanism_of
 from fecosr.federation.progress import CoordinatorSetup, Progress
+from fecosr.federation.recorded import recorded_event
 from fecosr.ids import NodeId
 from fecosr.ledger.checkpoint import sign_checkpoint
-from fecosr.ledger.records import RecordedSignature, RoundAborted, RoundReleased
+from fecosr.ledger.records import RecordedEvent, RecordedSignature, RoundAborted, RoundReleased
 from fecosr.privacy.clipping import l2_norm
 from fecosr.secagg import server as secagg
-from fecosr.secagg.encoding import NORM_SLACK, DecodedSum, UpdateEncoding
+from fecosr.secagg.encoding import NORM_SLACK
 from fecosr.secagg.parameters import SecAggParameters
 from fecosr.transition import Transition
 
@@ -52,18 +54,15 @@ class Attempt:
         """Return a log event that names this attempt."""
         return Observed(event, {"round": self.manifest.round, "attempt": self.manifest.attempt, **fields})
 
-    def encoding(self) -> UpdateEncoding:
-        """Return the encoding that coordinator and nodes share."""
-        plan = self.setup.plan
-        return update_encoding(
-            self.manifest, max_loss=plan.max_loss, with_validation=plan.releases_validation
-        )
+    def length(self) -> int:
+        """Return how many ring elements a masked vector of this attempt has."""
+        return contents_length(self.manifest, self.setup.plan)
 
     def secagg_parameters(self) -> SecAggParameters:
         """Return what the manifest says about its secure aggregation."""
         return SecAggParameters(
             context=self.manifest.context(),
-            length=self.encoding().length,
+            length=self.length(),
             n_min=self.manifest.n_min,
             max_colluding=self.manifest.max_colluding,
             ring_bits=self.manifest.ring_bits,
@@ -91,30 +90,28 @@ EndingTransition = Transition[Ending, CoordinatorRecord, CoordinatorOutgoing]
 
 def release(attempt: Attempt, completed: secagg.Completed, now: float) -> EndingTransition:
     """Turn the opened sum into the next shared model, or refuse a sum that cannot be one."""
+    num_survivors = len(completed.survivors)
     try:
-        total = attempt.encoding().decode(completed.total, len(completed.survivors))
+        opened = open_sum(completed.total, num_survivors, attempt.manifest, attempt.setup.plan)
+        if opened.weight is not None:
+            _check_mean(attempt, opened.step, num_survivors, opened.weight)
     except CryptoError as error:
         return abort(attempt, "bad_sum", str(error), unmasked=True)
-    if total.weight < _smallest_weight(attempt, len(completed.survivors)):
-        return abort(attempt, "bad_sum", "The survivors' weights sum to too little.", unmasked=True)
-    mean = mean_update(total)  # [P]
-    if not l2_norm(mean) <= _largest_norm(attempt, len(completed.survivors), total.weight):
-        return abort(attempt, "bad_sum", "The mean update is longer than clip_norm.", unmasked=True)
     before = attempt.progress
-    step = attempt.setup.plan.server.apply(before.parameters, mean, before.optimiser_state)
+    step = attempt.setup.plan.server.apply(before.parameters, opened.step, before.optimiser_state)
     if not math.isfinite(l2_norm(step.parameters)):
         return abort(attempt, "bad_sum", "The next model would not be finite.", unmasked=True)
     model_hash = parameters_hash(step.parameters)
     if model_hash == attempt.manifest.model_hash:
         # Nodes rightly refuse to train on one model in two rounds.
         return abort(attempt, "model_unchanged", "The sum leaves the model as it was.", unmasked=True)
-    released = Release(model_hash, total.mean_validation)
+    released = Release(model_hash, opened.validation)
     body = _released_body(attempt, completed, released, step.state.hash())
     entry, progress = before.recorded(body, attempt.setup.key)
     progress = progress.with_release(released, step, attempt.setup.plan.schedule)
     progress = replace(progress, excluded=progress.excluded | _convicted(attempt))
     outbox: tuple[CoordinatorOutgoing, ...] = (
-        _released_event(attempt, completed, total, now),
+        _released_event(attempt, completed, opened, now),
         *_closed(attempt, progress, Outcome.RELEASED, "", released),
     )
     stored = (
@@ -158,21 +155,22 @@ def _convicted(attempt: Attempt) -> frozenset[NodeId]:
     return attempt.convicted | {node for node, count in counts.items() if count > most}
 
 
-def _smallest_weight(attempt: Attempt, num_survivors: int) -> float:
-    """Return what the weights of honest survivors with one user each would sum to."""
-    plan = attempt.setup.plan
-    least = weight_of(1, reference_num_users=plan.reference_num_users, exponent=plan.weight_exponent)
-    return num_survivors * (least - 1 / attempt.encoding().weight_scale)
+def _check_mean(attempt: Attempt, mean: Vector, num_survivors: int, weight: float) -> None:
+    """Refuse a weighted mean that honest nodes cannot make, rounding included.
 
+    So whoever lies about update or weight can move the model by no more than clip_norm.
 
-def _largest_norm(attempt: Attempt, num_survivors: int, weight: float) -> float:
-    """Return the bound that a weighted mean of clipped updates keeps, rounding included.
-
-    Whoever lies about update or weight can move the model by no more than this.
+    Raises:
+        CryptoError: says what is impossible.
     """
-    encoding = attempt.encoding()
+    plan = attempt.setup.plan
+    encoding = update_encoding(attempt.manifest, plan)
+    least = weight_of(1, reference_num_users=plan.reference_num_users, exponent=plan.weight_exponent)
+    if weight < num_survivors * (least - 1 / encoding.weight_scale):
+        raise CryptoError("The survivors' weights sum to too little.")
     rounding = math.sqrt(encoding.num_parameters) * num_survivors / (encoding.update_scale * weight)
-    return encoding.clip_norm * (1 + NORM_SLACK) + rounding
+    if not l2_norm(mean) <= encoding.clip_norm * (1 + NORM_SLACK) + rounding:
+        raise CryptoError("The mean update is longer than clip_norm.")
 
 
 def _released_body(
@@ -192,17 +190,22 @@ def _released_body(
         model_out=released.model_hash,
         optimiser_state=state_hash,
         validation=released.validation,
-        privacy_event="non_private",
+        privacy_event=_privacy_event(attempt),
     )
 
 
-def _released_event(attempt: Attempt, completed: secagg.Completed, total: DecodedSum, now: float) -> Observed:
+def _privacy_event(attempt: Attempt) -> RecordedEvent | None:
+    privacy = attempt.setup.plan.privacy
+    return None if privacy is None else recorded_event(privacy.event(mechanism_of(attempt.manifest)))
+
+
+def _released_event(attempt: Attempt, completed: secagg.Completed, opened: OpenedSum, now: float) -> Observed:
     return attempt.observed(
         "round_released",
         survivors=completed.survivors,
         dropouts={node: reason.value for node, reason in completed.dropouts.items()},
-        loss=total.loss / total.weight,
-        **({} if total.mean_validation is None else {"validation": total.mean_validation}),
+        **({} if opened.loss is None else {"loss": opened.loss}),
+        **({} if opened.validation is None else {"validation": opened.validation}),
         seconds=now - attempt.started,
     )
 

@@ -1,23 +1,90 @@
 """What a masked vector holds, derived from the manifest alike by nodes, coordinator and auditor."""
 
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from fecosr.federation.aggregation import RingVector, Vector, mean_update
 from fecosr.federation.messages import RoundManifest
+from fecosr.federation.private_rounds import DistributedPrivacy, PrivateEncoding, mechanism_of
 from fecosr.secagg.encoding import UpdateEncoding
 
 
-def update_encoding(manifest: RoundManifest, *, max_loss: float, with_validation: bool) -> UpdateEncoding:
-    """Return the encoding of every contribution to the attempt that `manifest` opens.
+class ContentTerms(Protocol):
+    """Be what a plan says about the contents of masked vectors."""
 
-    Args:
-        manifest: of the attempt.
-        max_loss: the plan's bound on a reported loss.
-        with_validation: whether the plan releases the validation metric.
+    @property
+    def max_loss(self) -> float:
+        """Return the bound on a reported loss."""
+
+    @property
+    def releases_validation(self) -> bool:
+        """Return whether the validation metric travels with every update."""
+
+    @property
+    def privacy(self) -> DistributedPrivacy | None:
+        """Return the terms of mode "distributed"; None in mode "none"."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenedSum:
+    """Hold what a sum over the survivors says.
+
+    Attributes:
+        step: float32 [P], what the server optimiser steps along.
+        weight: sum of the survivors' weights; None where contributions have none.
+        loss: mean training loss; None when it is not released.
+        validation: mean validation metric of the model the round started from; None when nobody released it.
     """
+
+    step: Vector = field(repr=False)
+    weight: float | None
+    loss: float | None
+    validation: float | None
+
+
+def update_encoding(manifest: RoundManifest, terms: ContentTerms) -> UpdateEncoding:
+    """Return the encoding of every contribution to an attempt without noise."""
     return UpdateEncoding(
         num_parameters=manifest.num_parameters,
         clip_norm=manifest.clip_norm,
         num_summands=manifest.num_summands,
-        max_loss=max_loss,
+        max_loss=terms.max_loss,
         ring_bits=manifest.ring_bits,
         rotation_seed=manifest.context(),
-        with_validation=with_validation,
+        with_validation=terms.releases_validation,
     )
+
+
+def private_encoding(manifest: RoundManifest, terms: ContentTerms) -> PrivateEncoding | None:
+    """Return the encoding of every contribution to an attempt with noise; None when the plan has none.
+
+    Raises:
+        MisuseError: the plan has noise and the manifest has not, or has none there could be.
+    """
+    if terms.privacy is None:
+        return None
+    return PrivateEncoding(
+        mechanism_of(manifest), terms.privacy.expected_users, num_summands=manifest.num_summands
+    )
+
+
+def contents_length(manifest: RoundManifest, terms: ContentTerms) -> int:
+    """Return how many ring elements a masked vector of an attempt has."""
+    return (private_encoding(manifest, terms) or update_encoding(manifest, terms)).length
+
+
+def open_sum(
+    total: RingVector, num_survivors: int, manifest: RoundManifest, terms: ContentTerms
+) -> OpenedSum:
+    """Return what an opened sum says.
+
+    Raises:
+        CryptoError: the masks did not cancel, or somebody did not encode what the protocol says.
+        MisuseError: the vector is not of this attempt.
+    """
+    private = private_encoding(manifest, terms)
+    if private is not None:
+        return OpenedSum(private.decode(total, num_survivors), None, None, None)
+    decoded = update_encoding(manifest, terms).decode(total, num_survivors)
+    loss = decoded.loss / decoded.weight
+    return OpenedSum(mean_update(decoded), decoded.weight, loss, decoded.mean_validation)

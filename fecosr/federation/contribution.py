@@ -6,18 +6,21 @@ from dataclasses import dataclass, field
 from fecosr.crypto.key_agreement import derive_key
 from fecosr.crypto.labels import Label
 from fecosr.crypto.signatures import SigningKey, verify
-from fecosr.errors import CryptoError, ProtocolViolation
-from fecosr.federation.aggregation import Vector, weight_of
+from fecosr.errors import CryptoError, MisuseError, ProtocolViolation
+from fecosr.federation.aggregation import RingVector, Vector, weight_of
 from fecosr.federation.cohort import Roster, invited
-from fecosr.federation.contents import update_encoding
+from fecosr.federation.contents import contents_length, private_encoding, update_encoding
 from fecosr.federation.effects import SumOpened
 from fecosr.federation.ending import check_ending, check_model
-from fecosr.federation.messages import Release, RoundManifest, RoundTask, RunClosed
+from fecosr.federation.messages import NoiseTerms, Release, RoundManifest, RoundTask, RunClosed
 from fecosr.federation.plan import FederationPlan
 from fecosr.federation.policy import NodePolicy
+from fecosr.federation.private_rounds import PrivateContribution, noise_terms
 from fecosr.ids import COORDINATOR, NodeId
+from fecosr.privacy.accounting import Accountant
 from fecosr.privacy.clipping import clip_factor
 from fecosr.secagg import client as secagg
+from fecosr.secagg.masking import Summand
 from fecosr.secagg.messages import (
     AdvertList,
     ClientMessage,
@@ -43,6 +46,7 @@ class NodeSetup:
         policy: what this market's own operator accepts.
         num_parameters: length of the shared vector of the model the plan describes.
         version: this software's version.
+        accountants: which must agree on what a private run costs; the largest figure counts.
     """
 
     me: NodeId
@@ -52,6 +56,7 @@ class NodeSetup:
     policy: NodePolicy
     num_parameters: int
     version: str
+    accountants: Mapping[str, Accountant] = field(default_factory=dict, repr=False)
 
     def invited(self, round_number: int) -> frozenset[NodeId]:
         """Return the markets that are invited to a round."""
@@ -108,6 +113,7 @@ def check_task(
         "n_min differs from the plan": manifest.n_min != plan.n_min,
         "max_colluding differs from the plan": manifest.max_colluding != plan.max_colluding,
         "ring_bits differs from the plan": manifest.ring_bits != plan.ring_bits,
+        "the noise differs from the plan": manifest.noise != _noise(setup),
         "num_summands differs from the roster": manifest.num_summands != len(setup.roster.nodes),
         "the round is outside the plan": not 1 <= manifest.round <= plan.rounds,
         "the attempt is outside the plan": not 1 <= manifest.attempt <= plan.max_attempts,
@@ -126,6 +132,7 @@ def check_task(
             raise ProtocolViolation(COORDINATOR, "round_task", rule)
     check_model(manifest, releases, plan.schedule)
     setup.policy.check(manifest, releases_validation=plan.releases_validation)
+    setup.policy.check_privacy(plan.privacy)
 
 
 def check_run_closed(
@@ -192,10 +199,14 @@ def check_same_nodes(
         raise ProtocolViolation(COORDINATOR, phase, rule)
 
 
+Trained = LocalUpdate | PrivateContribution
+"""What a market brings to a round: in mode "none" an update, else a vector that is noisy already."""
+
+
 def begin_session(
-    setup: NodeSetup, manifest: RoundManifest, trained: LocalUpdate, entropy: bytes
+    setup: NodeSetup, manifest: RoundManifest, trained: Trained, entropy: bytes
 ) -> Transition[secagg.ClientState, secagg.ClientRecord, ClientMessage]:
-    """Clip the update and start the secure aggregation with it; it is encoded while it is masked.
+    """Start the secure aggregation with what was trained; an update is clipped, and encoded while masked.
 
     Args:
         setup: what this node was provisioned with.
@@ -208,8 +219,26 @@ def begin_session(
         at most 1, so that it fits the ring whatever the training produced.
     """
     plan = setup.plan
-    encoding = update_encoding(manifest, max_loss=plan.max_loss, with_validation=plan.releases_validation)
-    prepared = encoding.prepare(
+    parameters = SecAggParameters(
+        context=manifest.context(),
+        length=contents_length(manifest, plan),
+        n_min=max(manifest.n_min, setup.policy.n_min),
+        max_colluding=manifest.max_colluding,
+        ring_bits=manifest.ring_bits,
+    )
+    vector = _encoded(plan, manifest, trained, entropy)
+    return secagg.begin(parameters, setup.me, setup.identity, setup.roster.nodes, vector, entropy)
+
+
+def _encoded(
+    plan: FederationPlan, manifest: RoundManifest, trained: Trained, entropy: bytes
+) -> RingVector | Summand:
+    private = private_encoding(manifest, plan)
+    if private is not None and isinstance(trained, PrivateContribution):
+        return private.encode(trained)
+    if private is not None or isinstance(trained, PrivateContribution):
+        raise MisuseError("private rounds, and no others, are contributed to with noise")
+    return update_encoding(manifest, plan).prepare(
         trained.update,
         weight=weight_of(
             trained.num_users,
@@ -221,14 +250,12 @@ def begin_session(
         rounding_seed=derive_key(entropy, Label.ROUNDING, manifest.context()),
         shrink=clip_factor(trained.update, manifest.clip_norm),
     )
-    parameters = SecAggParameters(
-        context=manifest.context(),
-        length=encoding.length,
-        n_min=max(manifest.n_min, setup.policy.n_min),
-        max_colluding=manifest.max_colluding,
-        ring_bits=manifest.ring_bits,
-    )
-    return secagg.begin(parameters, setup.me, setup.identity, setup.roster.nodes, prepared, entropy)
+
+
+def _noise(setup: NodeSetup) -> NoiseTerms | None:
+    """Return the noise that every manifest of the plan must state."""
+    mechanism = setup.plan.mechanism(setup.num_parameters, len(setup.roster.nodes))
+    return None if mechanism is None else noise_terms(mechanism)
 
 
 def _verify(setup: NodeSetup, signature: bytes, message: bytes, phase: str) -> None:

@@ -30,7 +30,8 @@ from fecosr.federation.progress import (
     opening,
     returning,
 )
-from fecosr.federation.round import RoundRunning, RoundTransition, candidates, open_round
+from fecosr.federation.round import RoundRunning, RoundTransition, affordable, candidates, open_round
+from fecosr.federation.spending import BUDGET_SPENT
 from fecosr.ids import NodeId
 from fecosr.ledger.checkpoint import sign_checkpoint
 from fecosr.ledger.records import RunAborted, RunCompleted
@@ -282,8 +283,11 @@ def _tell(setup: CoordinatorSetup, progress: Progress, reason: str, now: float) 
 
 
 def _gather(setup: CoordinatorSetup, progress: Progress, since: float, now: float) -> CoordinatorTransition:
-    """Open the next attempt if it is time, or wait and say for whom."""
-    chosen, invited = candidates(setup, progress), setup.invited(progress.released + 1)
+    """Open the next attempt if it is time and the budget allows it, or wait and say for whom."""
+    chosen, invited = candidates(setup, progress), affordable(setup, progress)
+    is_spent = invited < setup.invited(progress.released + 1)
+    if is_spent and (len(invited) < setup.plan.n_min or not progress.bound_to <= invited):
+        return _give_up(setup, progress, BUDGET_SPENT, now)
     if progress.bound_to:
         ready, waiting_until = chosen <= progress.connected, since + setup.plan.finish_seconds
         if not ready and now >= waiting_until:

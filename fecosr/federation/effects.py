@@ -9,6 +9,7 @@ from fecosr.federation.optimisers import OptimiserState
 from fecosr.ids import NodeId
 from fecosr.ledger.checkpoint import Checkpoint
 from fecosr.ledger.log import Entry
+from fecosr.privacy.budget import BudgetRecord
 from fecosr.secagg.client import SurvivorsSigned
 
 
@@ -139,5 +140,5 @@ class FineTune:
     model_hash: bytes
 
 
-NodeRecord = AttemptClaimed | CheckpointKept | ReleaseSeen | SurvivorsSigned | SumOpened
+NodeRecord = AttemptClaimed | CheckpointKept | ReleaseSeen | SurvivorsSigned | SumOpened | BudgetRecord
 NodeOutgoing = ToCoordinator | TrainLocally | StartSession | KeepFinalModel | FineTune | Observed

@@ -4,13 +4,28 @@ Everything a node acts upon is signed by the coordinator's pinned identity and h
 node never has to trust the connection it came through.
 """
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from enum import StrEnum
 
 from fecosr.crypto.labels import Label, encode, sha256
 from fecosr.ids import RunId
 from fecosr.ledger.checkpoint import Checkpoint
 from fecosr.secagg.messages import ClientMessage, ServerMessage
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseTerms:
+    """Fix the noise of a private round, in whole units (see `fecosr.privacy.integer_mechanism`).
+
+    Attributes:
+        clip_units: L2 sensitivity of the integer sum; that many units are clip_norm.
+        share_variance: parameter sigma^2 of the discrete Gaussian every node adds.
+        num_shares: shares in the sum that the adversary does not know.
+    """
+
+    clip_units: int
+    share_variance: int
+    num_shares: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +39,12 @@ class RoundManifest:
         plan_hash: SHA-256 of the canonical federation plan every party was provisioned with.
         model_hash: SHA-256 of the shared parameters the round starts from (float32, little endian).
         num_parameters: length of the shared parameter vector.
-        clip_norm: L2 bound on each node's update.
+        clip_norm: L2 bound on each node's update; with noise, on the contribution of each user.
         num_summands: the most updates the encoding leaves room for (the size of the roster).
         n_min: fewest survivors whose sum may be opened.
         max_colluding: nodes assumed to collude with the coordinator.
         ring_bits: 32, 24 or 16, the bits per parameter in which an update travels.
+        noise: of a private round; None when the exact sum is opened.
     """
 
     run: RunId
@@ -42,9 +58,11 @@ class RoundManifest:
     n_min: int
     max_colluding: int
     ring_bits: int
+    noise: NoiseTerms | None = None
 
     def signed_bytes(self) -> bytes:
         """Return the one encoding of this manifest that is hashed and signed."""
+        noise = () if self.noise is None else astuple(self.noise)
         return encode(
             Label.ROUND_MANIFEST,
             self.run.encode(),
@@ -58,6 +76,7 @@ class RoundManifest:
             self.n_min.to_bytes(8, "big"),
             self.max_colluding.to_bytes(8, "big"),
             self.ring_bits.to_bytes(8, "big"),
+            *(part.to_bytes(8, "big") for part in noise),
         )
 
     def context(self) -> bytes:

@@ -8,16 +8,15 @@ attempts never show two different updates of one market.
 """
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from fecosr.errors import LedgerError, ProtocolViolation
 from fecosr.federation.contribution import (
-    LocalUpdate,
     NodeSetup,
+    Trained,
     begin_session,
     check_invited,
     check_run_closed,
@@ -38,6 +37,7 @@ from fecosr.federation.effects import (
     ToCoordinator,
     TrainLocally,
 )
+from fecosr.federation.memory import Memory, charged, take_back
 from fecosr.federation.messages import (
     CoordinatorMessage,
     Finished,
@@ -51,51 +51,17 @@ from fecosr.federation.messages import (
     RoundTask,
     RunClosed,
 )
+from fecosr.federation.private_rounds import PrivateContribution
 from fecosr.ids import COORDINATOR, NodeId
 from fecosr.ledger.checkpoint import Checkpoint, verify_checkpoint
+from fecosr.privacy.budget import BudgetRecord
 from fecosr.secagg import client as secagg
-from fecosr.secagg.messages import Phase, ServerMessage, Withdrawal
+from fecosr.secagg.messages import MaskedInput, Phase, ServerMessage, Withdrawal
 from fecosr.secagg.rules import Rule
 from fecosr.transition import Transition
 
 ENTROPY_BYTES: Final = 32
 """How much fresh entropy a session starts with."""
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """Hold what a node remembers between sessions.
-
-    Attributes:
-        claimed: the latest (round, attempt) it took part in.
-        models: the model of every round it took part in.
-        releases: what it was told of every round it saw the end of.
-        trained: the latest finished update.
-        opened: the latest sum this node helped to open.
-    """
-
-    claimed: tuple[int, int] = (0, 0)
-    models: Mapping[int, bytes] = field(default_factory=dict)
-    releases: Mapping[int, Release] = field(default_factory=dict)
-    trained: LocalUpdate | None = None
-    opened: SumOpened | None = None
-
-
-def remembered(records: Iterable[NodeRecord]) -> Memory:
-    """Return what a node remembers that stored these records before it started again."""
-    memory = Memory()
-    for record in records:
-        match record:
-            case AttemptClaimed(round=number, attempt=attempt, model_hash=model_hash):
-                models = {**memory.models, number: model_hash}
-                memory = replace(memory, claimed=(number, attempt), models=models)
-            case ReleaseSeen(round=number, release=release):
-                memory = replace(memory, releases={**memory.releases, number: release})
-            case SumOpened():
-                memory = replace(memory, opened=record)
-            case CheckpointKept() | secagg.SurvivorsSigned():
-                pass
-    return memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,20 +85,19 @@ class Training:
     model_hash: bytes
     manifest: RoundManifest | None
 
-    def trained(self, result: LocalUpdate) -> "NodeTransition":
+    def trained(self, result: Trained) -> "NodeTransition":
         """Keep the finished update and, if an attempt still wants it, ask for the entropy to start with.
 
-        Training that diverged contributes nothing: an update that is not finite cannot be bounded.
+        Training that diverged contributes nothing: an update that is not finite cannot be bounded. A private
+        contribution is never kept: it is for one attempt, and the next one has users and noise of its own.
         """
+        if isinstance(result, PrivateContribution):
+            return self._contribute(self.memory, result)
         if not (np.isfinite(result.update).all() and math.isfinite(result.loss)):
             return self.failed("the update is not finite")
         if result.validation is not None and not 0.0 <= result.validation <= 1.0:
             return self.failed("the validation metric is not in 0 .. 1")
-        memory = replace(self.memory, trained=result)
-        if self.manifest is None or result.model_hash != self.manifest.model_hash:
-            return Transition(Idle(self.setup, memory))
-        state = Ready(self.setup, memory, self.manifest, result)
-        return Transition(state, outbox=(StartSession(self.manifest),))
+        return self._contribute(replace(self.memory, trained=result), result)
 
     def failed(self, reason: str) -> "NodeTransition":
         """Give the training up for a named reason, and let the attempt go on without this node."""
@@ -140,7 +105,14 @@ class Training:
         if self.manifest is not None:
             leave = FromClient(self.manifest.round, self.manifest.attempt, Withdrawal(reason))
             outbox = (*outbox, ToCoordinator(leave))
-        return Transition(Idle(self.setup, self.memory), outbox=outbox)
+        memory, taken_back = take_back(self.memory)
+        return Transition(Idle(self.setup, memory), taken_back, outbox)
+
+    def _contribute(self, memory: Memory, result: Trained) -> "NodeTransition":
+        if self.manifest is None or result.model_hash != self.manifest.model_hash:
+            return Transition(Idle(self.setup, memory))
+        state = Ready(self.setup, memory, self.manifest, result)
+        return Transition(state, outbox=(StartSession(self.manifest),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +122,7 @@ class Ready:
     setup: NodeSetup
     memory: Memory
     manifest: RoundManifest
-    trained: LocalUpdate
+    trained: Trained
 
     def start_session(self, entropy: bytes) -> "NodeTransition":
         """Mask nothing yet: advertise fresh keys, derived from 32 bytes that are used for nothing else."""
@@ -211,12 +183,14 @@ def connected(state: Listening) -> NodeTransition:
     """Introduce this node to the coordinator it just reached."""
     plan = state.setup.plan
     hello = Hello(plan.run, plan.hash(), state.setup.version)
-    return Transition(_without_session(state), outbox=(ToCoordinator(hello),))
+    following, taken_back = _without_session(state)
+    return Transition(following, taken_back, (ToCoordinator(hello),))
 
 
 def disconnected(state: Listening) -> NodeTransition:
     """Forget the session, if there is one; training goes on, its result may serve the next attempt."""
-    return Transition(_without_session(state))
+    following, taken_back = _without_session(state)
+    return Transition(following, taken_back)
 
 
 def receive(state: Listening, message: CoordinatorMessage) -> NodeTransition:
@@ -258,18 +232,20 @@ def _take(state: Listening, task: RoundTask) -> NodeTransition:
         return _late(state, task)
     check_task(state.setup, state.memory.claimed, state.memory.models, state.memory.releases, task)
     claim = AttemptClaimed(manifest.round, manifest.attempt, manifest.model_hash)
+    memory, booked = charged(state.setup, state.memory, manifest)
+    records = (*booked, claim)
     memory = replace(
-        state.memory,
+        memory,
         claimed=(manifest.round, manifest.attempt),
         models={**state.memory.models, manifest.round: manifest.model_hash},
     )
     trained = memory.trained
     if trained is not None and trained.model_hash == manifest.model_hash:
         ready = Ready(state.setup, memory, manifest, trained)
-        return Transition(ready, (claim,), (StartSession(manifest),))
+        return Transition(ready, records, (StartSession(manifest),))
     training = Training(state.setup, memory, manifest.model_hash, manifest)
     under_way = isinstance(state, Training) and state.model_hash == manifest.model_hash
-    return Transition(training, (claim,), () if under_way else (TrainLocally(manifest),))
+    return Transition(training, records, () if under_way else (TrainLocally(manifest),))
 
 
 def _serve(state: Listening, message: FromServer) -> NodeTransition:
@@ -289,6 +265,9 @@ def _adopt(
 ) -> NodeTransition:
     """Adopt what the secure aggregation decided: its records first, then its messages."""
     records: tuple[NodeRecord, ...] = ()
+    if any(isinstance(body, MaskedInput) for body in step.outbox):
+        # From here on nobody can know that the vector did not arrive.
+        memory = replace(memory, unsent="")
     for record in step.records:
         match record:
             case secagg.SharesRevealed(survivors=survivors):
@@ -316,8 +295,8 @@ def _close_round(state: Listening, message: RoundClosed) -> NodeTransition:
         "reason": message.reason,
     }
     is_current = state.memory.claimed == (message.round, message.attempt)
-    following = _without_session(state) if is_current else state
-    return Transition(following, kept, (Observed("round_closed", fields),))
+    following, taken_back = _without_session(state) if is_current else (state, ())
+    return Transition(following, (*kept, *taken_back), (Observed("round_closed", fields),))
 
 
 def _see_release(
@@ -357,12 +336,13 @@ def _withdraw(state: Listening, message: CoordinatorMessage, violation: Protocol
             return Transition(state, outbox=(seen,))
     accused = None if violation.peer == COORDINATOR else NodeId(violation.peer)
     leave = ToCoordinator(FromClient(number, attempt, Withdrawal(violation.rule, accused)))
-    following = state if isinstance(message, RoundTask) else _without_session(state)
-    return Transition(following, outbox=(seen, leave))
+    following, taken_back = (state, ()) if isinstance(message, RoundTask) else _without_session(state)
+    return Transition(following, taken_back, (seen, leave))
 
 
-def _without_session(state: Listening) -> Listening:
-    """Return what is left when the current attempt is over for this node."""
+def _without_session(state: Listening) -> tuple[Listening, tuple[BudgetRecord, ...]]:
+    """Return what is left when the current attempt is over for this node, and what it takes back."""
+    memory, taken_back = take_back(state.memory)
     if isinstance(state, Training):
-        return replace(state, manifest=None)
-    return Idle(state.setup, state.memory)
+        return replace(state, memory=memory, manifest=None), taken_back
+    return Idle(state.setup, memory), taken_back

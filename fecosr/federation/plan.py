@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from fecosr.crypto.labels import sha256
 from fecosr.federation.ending import EarlyStopping, Schedule
 from fecosr.federation.optimisers import ServerOptimiser
+from fecosr.federation.private_rounds import DistributedPrivacy
 from fecosr.ids import RunId
+from fecosr.privacy.integer_mechanism import IntegerMechanism
 from fecosr.secagg.messages import Phase
 
 
@@ -23,7 +25,7 @@ class FederationPlan:
         n_min: fewest survivors whose sum may be opened.
         max_colluding: nodes assumed to collude with the coordinator.
         participation: share or number of the markets invited to a round, see `fecosr.federation.cohort`.
-        clip_norm: L2 bound on a node's update.
+        clip_norm: L2 bound on a node's update; in mode "distributed" on the contribution of a user.
         ring_bits: 32, 24 or 16, the bits per parameter in which an update travels.
         releases_validation: whether the mean validation metric is released with every sum.
         max_loss: a reported training loss is cut to this, so that it fits the encoding.
@@ -33,6 +35,7 @@ class FederationPlan:
         join_seconds: how long a round waits for missing nodes once n_min are connected.
         finish_seconds: how long the end of the run waits for nodes to fetch the final model.
         phase_seconds: deadline of each secure-aggregation phase; AdvertiseKeys covers the training.
+        privacy: terms of mode "distributed"; None in mode "none".
     """
 
     run: RunId
@@ -53,11 +56,27 @@ class FederationPlan:
     join_seconds: float
     finish_seconds: float
     phase_seconds: Mapping[Phase, float]
+    privacy: DistributedPrivacy | None = None
 
     @property
     def schedule(self) -> Schedule:
         """Return the rule that says when the run is over."""
         return Schedule(self.rounds, self.early_stopping)
+
+    def mechanism(self, num_parameters: int, num_nodes: int) -> IntegerMechanism | None:
+        """Return how every sum is clipped and made noisy; None in mode "none".
+
+        Raises:
+            MisuseError: no mechanism keeps the sum within its ring.
+        """
+        if self.privacy is None:
+            return None
+        return self.privacy.mechanism(
+            num_parameters=num_parameters,
+            num_nodes=num_nodes,
+            n_min=self.n_min,
+            max_colluding=self.max_colluding,
+        )
 
     def hash(self) -> bytes:
         """Return the 32 bytes that stand for this plan."""

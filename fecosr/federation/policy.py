@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from fecosr.errors import ProtocolViolation
 from fecosr.federation.messages import RoundManifest
+from fecosr.federation.private_rounds import DistributedPrivacy
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,8 @@ class NodePolicy:
         max_rounds: rounds this market will ever train.
         max_clip_norm: largest clip norm it accepts; a huge one is no bound at all.
         release_validation: whether its validation metric may be part of a released mean.
+        max_epsilon: the most a run may cost any of its users; None accepts runs that promise nothing.
+        max_delta: at a delta of at most this; None leaves it to the plan.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -26,6 +29,8 @@ class NodePolicy:
     max_rounds: int
     max_clip_norm: float
     release_validation: bool = False
+    max_epsilon: float | None = None
+    max_delta: float | None = None
 
     def __post_init__(self) -> None:
         if self.max_colluding < 0 or self.n_min < self.max_colluding + 2:
@@ -34,6 +39,10 @@ class NodePolicy:
             raise ValueError("max_rounds must be at least 1")
         if not 0 < self.max_clip_norm < float("inf"):
             raise ValueError("max_clip_norm must be positive and finite")
+        if self.max_epsilon is not None and not 0 < self.max_epsilon < float("inf"):
+            raise ValueError("max_epsilon must be positive and finite")
+        if self.max_delta is not None and not 0 < self.max_delta < 1:
+            raise ValueError("max_delta must be above 0 and below 1")
 
     def check(self, manifest: RoundManifest, *, releases_validation: bool) -> None:
         """Refuse a manifest outside the accepted ranges, or a plan that releases more than is accepted.
@@ -58,4 +67,20 @@ class NodePolicy:
         }
         for rule, broken in rules.items():
             if broken:
+                raise ProtocolViolation("coordinator", "round_task", rule)
+
+    def check_privacy(self, privacy: DistributedPrivacy | None) -> None:
+        """Refuse a plan that promises users less than this market insists on.
+
+        Raises:
+            ProtocolViolation: names the value and both numbers.
+        """
+        if self.max_epsilon is not None and privacy is None:
+            raise ProtocolViolation("coordinator", "round_task", "this market wants differential privacy")
+        for name, value, most in (
+            ("epsilon", privacy.epsilon if privacy else 0.0, self.max_epsilon),
+            ("delta", privacy.delta if privacy else 0.0, self.max_delta),
+        ):
+            if most is not None and value > most:
+                rule = f"{name} {value:g} is above this market's {most:g}"
                 raise ProtocolViolation("coordinator", "round_task", rule)

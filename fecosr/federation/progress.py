@@ -15,6 +15,7 @@ from fecosr.ids import NodeId
 from fecosr.ledger.log import Entry, Head, append, genesis, verify_chain
 from fecosr.ledger.records import (
     Body,
+    CohortFixed,
     CoordinatorRestarted,
     PrivacyTerms,
     RoundAborted,
@@ -65,6 +66,7 @@ class Progress:
         absent_since: when each node that is not connected was last seen, in driver seconds.
         bound_to: the nodes a retry must be over, as their sum on this model may have been opened; empty: any.
         excluded: nodes convicted of breaking an attempt, by evidence or by more than max_colluding accusers.
+        charged: in how many attempts each node may have handed in a masked vector, for whatever came of it.
     """
 
     head: Head
@@ -81,6 +83,7 @@ class Progress:
     absent_since: Mapping[NodeId, float]
     bound_to: frozenset[NodeId] = frozenset()
     excluded: frozenset[NodeId] = frozenset()
+    charged: Mapping[NodeId, int] = field(default_factory=dict)
 
     def joined(self, node: NodeId) -> "Progress":
         """Return the progress with `node` connected."""
@@ -120,7 +123,8 @@ class Progress:
     def recorded(self, body: Body, key: SigningKey) -> tuple[Entry, "Progress"]:
         """Return the signed ledger entry for `body` and the progress after it."""
         entry, head = append(self.head, body, key)
-        return entry, replace(self, head=head, previous=entry.previous)
+        charged = with_cohort(self.charged, body)
+        return entry, replace(self, head=head, previous=entry.previous, charged=charged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +146,7 @@ class Replayed:
         last_reason: why the last attempt was aborted; empty when it was released.
         ended: whether the run was completed or given up.
         aborted: why it was given up; empty otherwise.
+        charged: in how many attempts each node may have handed in a masked vector.
     """
 
     head: Head
@@ -158,6 +163,7 @@ class Replayed:
     last_reason: str
     ended: bool
     aborted: str
+    charged: Mapping[NodeId, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -189,14 +195,27 @@ def replay(entries: Iterable[Entry], coordinator_public: bytes) -> Replayed:
     """
     entries = tuple(entries)
     replayed = _nothing_yet(verify_chain(entries, coordinator_public))
+    charged: Mapping[NodeId, int] = {}
     for entry in entries:
         replayed = _after(replayed, entry.body)
+        charged = with_cohort(charged, entry.body)
     history = tuple(
         Release(entry.body.model_out, entry.body.validation)
         for entry in entries
         if isinstance(entry.body, RoundReleased)
     )
-    return replace(replayed, history=history, previous=entries[-1].previous)
+    return replace(replayed, history=history, previous=entries[-1].previous, charged=charged)
+
+
+def with_cohort(charged: Mapping[NodeId, int], body: Body) -> Mapping[NodeId, int]:
+    """Return how often nodes may have handed in a vector, after one more record.
+
+    Nobody makes masks before the cohort is fixed, and that record is stored before anybody hears of it.
+    """
+    if not isinstance(body, CohortFixed):
+        return charged
+    added = {advert.client: charged.get(advert.client, 0) + 1 for advert in body.adverts}
+    return {**charged, **added}
 
 
 def _nothing_yet(head: Head) -> Replayed:
@@ -250,6 +269,20 @@ def _after(before: Replayed, body: Body) -> Replayed:
             return before
 
 
+def privacy_terms(plan: FederationPlan) -> PrivacyTerms:
+    """Return what a run under `plan` promises its users."""
+    if plan.privacy is None:
+        return PrivacyTerms("none", "user", "add_or_remove_one", plan.clip_norm, None, None)
+    return PrivacyTerms(
+        mode="distributed",
+        privacy_unit=plan.privacy.privacy_unit,
+        neighboring_relation=plan.privacy.neighboring_relation,
+        clip_norm=plan.privacy.clip_norm,
+        epsilon=plan.privacy.epsilon,
+        delta=plan.privacy.delta,
+    )
+
+
 def opening(
     setup: CoordinatorSetup, parameters: Vector, model_hash: bytes, now: float
 ) -> tuple[Entry, Progress]:
@@ -264,7 +297,7 @@ def opening(
         version=setup.version,
         initial_model_hash=model_hash,
         num_parameters=len(parameters),
-        privacy=PrivacyTerms("none", "user", "add_or_remove_one", plan.clip_norm),
+        privacy=privacy_terms(plan),
     )
     kept = Kept(parameters, plan.server.init(len(parameters)))
     return _empty(setup, genesis(plan.run), kept, model_hash, now).recorded(body, setup.key)
@@ -283,6 +316,7 @@ def returning(
         attempts=replayed.attempts,
         history=replayed.history,
         previous=replayed.previous,
+        charged=replayed.charged,
         bound_to=frozenset(replayed.survivors if replayed.unmasking else replayed.bound_to),
     )
     if replayed.ended:

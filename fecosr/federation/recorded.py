@@ -5,19 +5,41 @@ The ledger is a lower layer that knows neither manifests nor adverts: it can be 
 
 from dataclasses import asdict
 
-from fecosr.federation.messages import RoundManifest
-from fecosr.ledger.records import ManifestFields, RecordedAdvert
+from fecosr.federation.messages import NoiseTerms, RoundManifest
+from fecosr.ledger.records import ManifestFields, NoiseFields, RecordedAdvert, RecordedEvent
+from fecosr.ledger.schema import to_json
+from fecosr.privacy.events import Event, NonPrivate, PoissonIntegerGaussian, event_from_fields
 from fecosr.secagg.messages import KeyAdvert
 
 
 def manifest_fields(manifest: RoundManifest) -> ManifestFields:
     """Return what the ledger repeats of a manifest: all of it."""
-    return ManifestFields(**asdict(manifest))
+    noise = None if manifest.noise is None else NoiseFields(**asdict(manifest.noise))
+    return ManifestFields(**{**asdict(manifest), "noise": noise})
 
 
 def manifest_from(fields: ManifestFields) -> RoundManifest:
     """Return the manifest that a record repeats."""
-    return RoundManifest(**asdict(fields))
+    noise = None if fields.noise is None else NoiseTerms(**asdict(fields.noise))
+    return RoundManifest(**{**asdict(fields), "noise": noise})
+
+
+def recorded_event(event: PoissonIntegerGaussian) -> RecordedEvent:
+    """Return what the ledger repeats of a privacy event: all of it."""
+    return RecordedEvent(kind="poisson_integer_gaussian", **asdict(event))
+
+
+def event_from(recorded: RecordedEvent | None) -> Event:
+    """Return the privacy event that a record repeats; a record without one is a release without privacy.
+
+    Raises:
+        MisuseError: a value is out of range.
+    """
+    if recorded is None:
+        return NonPrivate()
+    values = to_json(recorded)
+    assert isinstance(values, dict)  # noqa: S101 - a dataclass becomes an object
+    return event_from_fields(values)
 
 
 def recorded_advert(advert: KeyAdvert) -> RecordedAdvert:

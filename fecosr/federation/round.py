@@ -7,8 +7,10 @@ from fecosr.errors import ProtocolViolation
 from fecosr.federation.attempt import Attempt, Ending, abort, release
 from fecosr.federation.effects import CoordinatorOutgoing, CoordinatorRecord, Observed, ToNode
 from fecosr.federation.messages import FromClient, FromServer, NodeMessage, RoundManifest, RoundTask
+from fecosr.federation.private_rounds import noise_terms
 from fecosr.federation.progress import CoordinatorSetup, Progress
 from fecosr.federation.recorded import manifest_fields, recorded_advert
+from fecosr.federation.spending import affordable_sums
 from fecosr.ids import NodeId
 from fecosr.ledger.records import (
     Body,
@@ -80,6 +82,7 @@ def open_round(
 ) -> Transition[RoundRunning, CoordinatorRecord, CoordinatorOutgoing]:
     """Open the next attempt with every invited market that is connected."""
     plan = setup.plan
+    mechanism = plan.mechanism(len(progress.parameters), len(setup.roster.nodes))
     manifest = RoundManifest(
         run=plan.run,
         round=progress.released + 1,
@@ -92,6 +95,7 @@ def open_round(
         n_min=plan.n_min,
         max_colluding=plan.max_colluding,
         ring_bits=plan.ring_bits,
+        noise=None if mechanism is None else noise_terms(mechanism),
     )
     signature = setup.key.sign(manifest.signed_bytes())
     expected = tuple(sorted(candidates(setup, progress)))
@@ -140,9 +144,18 @@ def candidates(setup: CoordinatorSetup, progress: Progress) -> frozenset[NodeId]
     """
     if progress.bound_to:
         return progress.bound_to
-    present = progress.connected & setup.invited(progress.released + 1)
+    present = progress.connected & affordable(setup, progress)
     trusted = present - progress.excluded
     return trusted if len(trusted) >= setup.plan.n_min else present
+
+
+def affordable(setup: CoordinatorSetup, progress: Progress) -> frozenset[NodeId]:
+    """Return the markets invited to the next round whose users' budget allows one more sum."""
+    invited = setup.invited(progress.released + 1)
+    most = affordable_sums(setup.plan, len(progress.parameters), len(setup.roster.nodes))
+    if most is None:
+        return invited
+    return frozenset(node for node in invited if progress.charged.get(node, 0) < most)
 
 
 def _with(running: RoundRunning, progress: Progress) -> RoundRunning:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fecosr.errors import MisuseError
 from fecosr.federation import node as market
 from fecosr.federation.aggregation import RingVector, Vector
-from fecosr.federation.contribution import LocalUpdate, NodeSetup
+from fecosr.federation.contribution import NodeSetup, Trained
 from fecosr.federation.coordinator import (
     CoordinatorState,
     CoordinatorTransition,
@@ -30,13 +30,14 @@ from fecosr.federation.effects import (
     ToNode,
     TrainLocally,
 )
+from fecosr.federation.memory import remembered
 from fecosr.federation.messages import CoordinatorMessage, Hello, NodeMessage, RoundManifest
 from fecosr.federation.optimisers import OptimiserState
 from fecosr.federation.progress import CoordinatorSetup, Kept, Replayed, best_model, replay
 from fecosr.ids import NodeId
 from fecosr.ledger.log import Entry
 
-Train = Callable[[NodeId, RoundManifest, Vector], LocalUpdate]
+Train = Callable[[NodeId, RoundManifest, Vector], Trained]
 Entropy = Callable[[NodeId], bytes]
 
 
@@ -99,7 +100,7 @@ class FederationRun:
     def node_arrives(self, setup: NodeSetup) -> None:
         """Start a node, which remembers what it stored before, and let it connect."""
         records = self.records.setdefault(setup.me, [])
-        self.nodes[setup.me] = market.Idle(setup, market.remembered(records))
+        self.nodes[setup.me] = market.Idle(setup, remembered(records))
         self._node_does(setup.me, market.connected(self._listening(setup.me)))
 
     def node_crashes(self, node: NodeId) -> None:

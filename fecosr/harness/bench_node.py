@@ -20,8 +20,8 @@ from fecosr.config.plan import load_plan
 from fecosr.federation.aggregation import Vector
 from fecosr.federation.contribution import LocalUpdate, NodeSetup
 from fecosr.federation.effects import AttemptClaimed, CheckpointKept, NodeRecord
+from fecosr.federation.memory import Memory
 from fecosr.federation.messages import RoundManifest
-from fecosr.federation.node import Memory
 from fecosr.ids import NodeId
 from fecosr.rpc.node_client import NodeClient
 from fecosr.rpc.node_driver import NodeDriver

@@ -83,10 +83,17 @@ def _audit_line(audit: AuditReport) -> str:
 def _privacy_line(audit: AuditReport) -> str:
     if audit.facts is None:
         return "privacy: nothing is known, for want of a ledger"
-    return _PRIVACY[audit.facts.opened.privacy.mode]
+    terms = audit.facts.opened.privacy
+    if terms.epsilon is None:
+        return _NO_PRIVACY
+    spent = max((cost.epsilon for cost in audit.facts.costs.values()), default=0.0)
+    return (
+        f"privacy: mode {terms.mode}, any one customer of any market has epsilon {spent:.2f} of at most "
+        f"{terms.epsilon:g} at delta {terms.delta:g}, recomputed from the ledger"
+    )
 
 
-_PRIVACY: Final = {
-    "none": "privacy: no differential privacy in this run. Only sums of the markets' updates were opened, "
-    "but nothing bounds what a sum says about one customer: epsilon is unbounded",
-}
+_NO_PRIVACY: Final = (
+    "privacy: no differential privacy in this run. Only sums of the markets' updates were opened, "
+    "but nothing bounds what a sum says about one customer: epsilon is unbounded"
+)

@@ -21,16 +21,47 @@ class PrivacyTerms:
     """State what is promised about one member of the privacy unit.
 
     Attributes:
-        mode: "none": the exact sum of the survivors' updates is opened, so epsilon is unbounded.
+        mode: "none": the exact sum of the survivors' updates is opened, so epsilon is unbounded;
+            "distributed": every sum carries noise of which each node added a share.
         privacy_unit: whose data two neighbouring data sets differ in.
         neighboring_relation: how they differ.
-        clip_norm: L2 bound on the update of one node, not of one user.
+        clip_norm: L2 bound, in mode "none" on the update of one node, not of one user; else of one user.
+        epsilon: what the whole run may cost any user; None: no bound.
+        delta: at this delta.
     """
 
-    mode: Literal["none"]
+    mode: Literal["none", "distributed"]
     privacy_unit: Literal["user"]
     neighboring_relation: Literal["add_or_remove_one"]
     clip_norm: float
+    epsilon: float | None
+    delta: float | None
+
+    def __post_init__(self) -> None:
+        is_bounded = self.mode != "none"
+        if (self.epsilon is not None, self.delta is not None) != (is_bounded, is_bounded):
+            raise MisuseError("epsilon and delta stand in private terms and in no others")
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseFields:
+    """Repeat the noise that a signed round manifest states."""
+
+    clip_units: int
+    share_variance: int
+    num_shares: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """Repeat a privacy event, field by field as `fecosr.privacy.events` writes it."""
+
+    kind: Literal["poisson_integer_gaussian"]
+    sampling_probability: float
+    clip_units: int
+    share_variance: int
+    num_shares: int
+    num_parameters: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +79,7 @@ class ManifestFields:
     n_min: int
     max_colluding: int
     ring_bits: int
+    noise: NoiseFields | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +196,7 @@ class RoundReleased:
         optimiser_state: hash of what the server optimiser remembers after this round.
         validation: the survivors' weighted mean validation NDCG@10 of the parameters the round started from;
             None when the plan hides it, or none of them has validation users.
-        privacy_event: what the release costs; "non_private" has no finite cost.
+        privacy_event: what the release costs each user; None: it is not private, and no epsilon is finite.
     """
 
     round: int
@@ -177,7 +209,7 @@ class RoundReleased:
     model_out: Digest
     optimiser_state: Digest
     validation: float | None
-    privacy_event: Literal["non_private"]
+    privacy_event: RecordedEvent | None
 
     def __post_init__(self) -> None:
         _require_sorted("survivors", self.survivors)

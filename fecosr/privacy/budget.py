@@ -13,11 +13,14 @@ distributions do not hold for parameters chosen in view of earlier outputs. Refe
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Final, Literal
 
 from fecosr.errors import BudgetExhausted, MisuseError
 from fecosr.privacy.accounting import Accountant, check_delta, count_events, epsilons, larger_epsilon
 from fecosr.privacy.events import Charge, Event
+
+MOST_CHARGES: Final = 1 << 20
+"""As many as anybody will ever ask for."""
 
 PrivacyUnit = Literal["user"]
 NeighboringRelation = Literal["add_or_remove_one"]
@@ -161,3 +164,20 @@ def admit(
             f"the budget is {budget.epsilon:.4g}"
         )
     return record
+
+
+def most_charges(budget: Budget, event: Event, accountants: Mapping[str, Accountant]) -> int:
+    """Return how often one event may happen, when nothing else does, before it would pass the budget."""
+
+    def is_within(count: int) -> bool:
+        return larger_epsilon(epsilons({event: count}, budget.delta, accountants)) <= budget.epsilon
+
+    if not is_within(1):
+        return 0
+    enough, too_many = 1, 2
+    while too_many <= MOST_CHARGES and is_within(too_many):
+        enough, too_many = too_many, 2 * too_many
+    while too_many - enough > 1:
+        middle = (enough + too_many) // 2
+        enough, too_many = (middle, too_many) if is_within(middle) else (enough, middle)
+    return enough

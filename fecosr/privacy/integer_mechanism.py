@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from fecosr.errors import MisuseError
+from fecosr.privacy.events import PoissonIntegerGaussian
 
 RING_BITS: Final = 32
 MIN_SHARE_STDDEV: Final = 1 << 12
@@ -131,6 +132,16 @@ class IntegerMechanism:
         """Return the L1 sensitivity: at most sqrt(P) times the L2 one and, of integers, its square."""
         return min(self.clip_units**2, math.isqrt(self.num_parameters * self.clip_units**2))
 
+    def event(self, sampling_probability: float) -> PoissonIntegerGaussian:
+        """Return what one sum of this mechanism costs."""
+        return PoissonIntegerGaussian(
+            sampling_probability=sampling_probability,
+            clip_units=self.clip_units,
+            share_variance=self.share_variance,
+            num_shares=self.num_shares,
+            num_parameters=self.num_parameters,
+        )
+
     def noise_to_signal(self, expected_users: float, num_nodes: int) -> float:
         """Return the norm of the noise over that of a sum whose users all agree; above 1 little is learnt."""
         noise = math.sqrt(self.num_parameters * num_nodes * self.share_variance)
@@ -138,5 +149,15 @@ class IntegerMechanism:
 
     def largest_sum(self, expected_users: float, num_nodes: int) -> float:
         """Return what no coordinate of the noisy sum exceeds, except with chance 2^-100 or so."""
-        users = expected_users + _SUM_STDDEVS * (math.sqrt(expected_users) + _SUM_STDDEVS)
-        return users * self.clip_units + _SUM_STDDEVS * math.sqrt(self.share_variance * num_nodes)
+        noise = _SUM_STDDEVS * math.sqrt(self.share_variance * num_nodes)
+        return _most_users(expected_users) * self.clip_units + noise
+
+    def largest_norm(self, expected_users: float, num_nodes: int) -> float:
+        """Return what the L2 norm of the noisy sum, in reals, exceeds with chance 2^-100 or so."""
+        # The norm of P normal variables is within a few units of sqrt(P), whatever P is.
+        noise = math.sqrt(self.share_variance * num_nodes) * (math.sqrt(self.num_parameters) + _SUM_STDDEVS)
+        return (_most_users(expected_users) * self.clip_units + noise) * self.unit
+
+
+def _most_users(expected_users: float) -> float:
+    return expected_users + _SUM_STDDEVS * (math.sqrt(expected_users) + _SUM_STDDEVS)

@@ -208,7 +208,7 @@ def _stage_config(
             policy=policy,
             storage=storage,
         )
-    (staged / name).write_text(toml_text(config.model_dump(mode="json")), encoding="utf-8")
+    (staged / name).write_text(toml_text(config.model_dump(mode="json", exclude_none=True)), encoding="utf-8")
     return [name]
 
 

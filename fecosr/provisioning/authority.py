@@ -93,7 +93,9 @@ def found_authority(folder: Path, settings: AuthoritySettings, plan: Plan, now: 
     (folder / CERTIFICATE_FILE).write_bytes(credential.certificate)
     write_private(folder / KEY_FILE, credential.key)
     (folder / SETTINGS_FILE).write_text(toml_text(_settings_dump(settings)), encoding="utf-8")
-    (folder / PLAN_FILE).write_text(toml_text(plan.model_dump(mode="json")), encoding="utf-8")
+    (folder / PLAN_FILE).write_text(
+        toml_text(plan.model_dump(mode="json", exclude_none=True)), encoding="utf-8"
+    )
     return Authority(folder, settings, plan, credential, Register()).store(Register(), now)
 
 

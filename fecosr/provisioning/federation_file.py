@@ -81,12 +81,15 @@ class FederationFile(FoundingFile):
 
 def policy_of(plan: Plan) -> NodePolicy:
     """Return the policy that accepts exactly what `plan` says and nothing weaker."""
+    privacy = plan.federation().privacy
     return NodePolicy(
         n_min=plan.cohort.n_min,
         max_colluding=plan.cohort.max_colluding,
         max_rounds=plan.run.rounds,
-        max_clip_norm=plan.aggregation.clip_norm,
-        release_validation=plan.privacy.validation == "released",
+        max_clip_norm=plan.clip_norm,
+        release_validation=plan.releases_validation,
+        max_epsilon=privacy.epsilon if privacy else None,
+        max_delta=privacy.delta if privacy else None,
     )
 
 

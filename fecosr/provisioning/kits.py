@@ -70,7 +70,10 @@ def provision(
     identities = {name: SigningKey(entropy(SEED_BYTES)) for name in party_names}
     state = {name: storage / name if storage else Path("state") for name in party_names}
     with appearing_at_once(out) as folder:
-        common = {"plan.toml": toml_text(plan.model_dump(mode="json")), "roster.toml": _roster(identities)}
+        common = {
+            "plan.toml": toml_text(plan.model_dump(mode="json", exclude_none=True)),
+            "roster.toml": _roster(identities),
+        }
         (folder / AUTHORITY_FOLDER).mkdir(mode=0o700)
         settings = AuthoritySettings(coordinator=coordinator, certificate_days=days)
         authority = found_authority(folder / AUTHORITY_FOLDER, settings, plan, now)
@@ -111,7 +114,7 @@ def _roster(identities: Mapping[NodeId, SigningKey]) -> str:
 
 
 def _text(config: CoordinatorConfig | NodeConfig) -> str:
-    return toml_text(config.model_dump(mode="json"))
+    return toml_text(config.model_dump(mode="json", exclude_none=True))
 
 
 def _write_kit(folder: Path, texts: Mapping[str, str], identity: SigningKey) -> None:

@@ -164,7 +164,7 @@ def _contents(authority: Authority, party: NodeId, now: datetime) -> dict[str, b
         )
     public = {name: key.hex() for name, key in sorted(roster.nodes.items())}
     return {
-        PLAN: toml_text(plan.model_dump(mode="json")).encode(),
+        PLAN: toml_text(plan.model_dump(mode="json", exclude_none=True)).encode(),
         ROSTER: toml_text({COORDINATOR: roster.coordinator.hex(), "nodes": public}).encode(),
         CA: authority.credential.certificate,
         CERTIFICATE: register.parties[party].certificate.encode("ascii"),

@@ -129,8 +129,7 @@ class CoordinatorDriver:
         running = self._state.round
         if running.server.phase is not Phase.MASKED_INPUT or node not in running.server.waiting_for:
             return None
-        encoding = running.attempt.encoding()
-        return packed_bytes(encoding.length, encoding.ring_bits)
+        return packed_bytes(running.attempt.length(), running.attempt.manifest.ring_bits)
 
     def parameters(self, node: NodeId, model_hash: bytes) -> memoryview | None:
         """Return the shared parameters with this hash, if nodes may have them now: only the current ones."""

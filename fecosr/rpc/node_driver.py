@@ -13,7 +13,7 @@ import structlog
 from fecosr.errors import ConnectionLost, ProtocolViolation
 from fecosr.federation import node as market
 from fecosr.federation.aggregation import Vector
-from fecosr.federation.contribution import LocalUpdate, NodeSetup
+from fecosr.federation.contribution import NodeSetup, Trained
 from fecosr.federation.effects import (
     FineTune,
     KeepFinalModel,
@@ -24,6 +24,7 @@ from fecosr.federation.effects import (
     ToCoordinator,
     TrainLocally,
 )
+from fecosr.federation.memory import Memory
 from fecosr.federation.messages import CoordinatorMessage, FromClient, NodeMessage, RoundManifest
 from fecosr.rpc.failpoints import NEVER, TRAINING, Failpoint
 from fecosr.secagg.messages import (
@@ -75,7 +76,7 @@ class NodeStore(Protocol):
         """Store the final shared parameters."""
 
 
-Train = Callable[[RoundManifest, Vector], LocalUpdate]
+Train = Callable[[RoundManifest, Vector], Trained]
 
 
 class NodeDriver:
@@ -93,7 +94,7 @@ class NodeDriver:
     def __init__(
         self,
         setup: NodeSetup,
-        memory: market.Memory,
+        memory: Memory,
         store: NodeStore,
         train: Train,
         *,

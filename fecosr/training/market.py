@@ -1,6 +1,10 @@
 """The learner of one market: everything a market node asks of machine learning, in one object."""
 
+import numpy as np
+import numpy.typing as npt
+
 from fecosr.data.sequences import MarketSequences
+from fecosr.privacy.integer_mechanism import IntegerMechanism
 from fecosr.recommender.metrics import RankingMetrics
 from fecosr.recommender.model import SequenceModel, SharedModel
 from fecosr.recommender.semantics import FloatArray
@@ -13,6 +17,9 @@ from fecosr.training.fine_tuning import FineTuned, fine_tune
 from fecosr.training.local import LocalResult, train_locally
 from fecosr.training.parameters import FloatVector, layout_of, load_into, new_shared_model
 from fecosr.training.prepared import prepare
+from fecosr.training.private import distributed_contribution
+from fecosr.training.private_settings import PrivateTrainingSettings
+from fecosr.training.seeds import derive_seed
 from fecosr.training.settings import Device, LearningSettings
 
 
@@ -65,6 +72,26 @@ class MarketLearner:
             seed=self.seed,
             round_number=round_number,
             progress=progress,
+        )
+
+    def contribute_privately(
+        self,
+        shared: FloatVector,
+        round_number: int,
+        settings: PrivateTrainingSettings,
+        mechanism: IntegerMechanism,
+        *,
+        secret: bytes,
+    ) -> npt.NDArray[np.uint32]:
+        """Return what this market adds to the sum of a private round, as `distributed_contribution` does."""
+        return distributed_contribution(
+            self._shared_model(),
+            self.data,
+            shared,
+            settings,
+            mechanism,
+            public_seed=derive_seed(self.seed, "private-round", round_number),
+            secret=secret,
         )
 
     def fine_tune(self, shared: FloatVector, progress: Progress = ignore_progress) -> FineTuned:

@@ -102,7 +102,7 @@ def train_privately(
         noisy = from_ring(to_ring(noisy_sum(total, mechanism, step_secret)), mechanism)
         set_gradient(model, noisy / np.float32(settings.expected_users))
         optimiser.step()
-    event = mechanism_event(mechanism, settings.sampling_probability)
+    event = mechanism.event(settings.sampling_probability)
     return PrivateResult(flatten(model) - shared, event, settings.steps)
 
 
@@ -167,17 +167,6 @@ def local_mechanism(num_parameters: int, settings: PrivateTrainingSettings) -> I
         num_nodes=1,
         n_min=1,
         max_colluding=0,
-    )
-
-
-def mechanism_event(mechanism: IntegerMechanism, sampling_probability: float) -> PoissonIntegerGaussian:
-    """Return what one sum of this mechanism costs."""
-    return PoissonIntegerGaussian(
-        sampling_probability=sampling_probability,
-        clip_units=mechanism.clip_units,
-        share_variance=mechanism.share_variance,
-        num_shares=mechanism.num_shares,
-        num_parameters=mechanism.num_parameters,
     )
 
 

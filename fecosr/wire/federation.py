@@ -7,6 +7,7 @@ from fecosr.crypto.signatures import SIGNATURE_BYTES
 from fecosr.federation.messages import (
     Finished,
     Hello,
+    NoiseTerms,
     Outcome,
     Rejected,
     Release,
@@ -45,6 +46,7 @@ def encode_manifest(manifest: RoundManifest) -> pb.RoundManifest:
         n_min=manifest.n_min,
         max_colluding=manifest.max_colluding,
         ring_bits=manifest.ring_bits,
+        noise=None if manifest.noise is None else _encode_noise(manifest.noise),
     )
 
 
@@ -66,6 +68,21 @@ def decode_manifest(manifest: pb.RoundManifest) -> RoundManifest:
         n_min=at_least(1, manifest.n_min, "n_min"),
         max_colluding=manifest.max_colluding,
         ring_bits=manifest.ring_bits,
+        noise=_decode_noise(manifest.noise) if manifest.HasField("noise") else None,
+    )
+
+
+def _encode_noise(noise: NoiseTerms) -> pb.NoiseTerms:
+    return pb.NoiseTerms(
+        clip_units=noise.clip_units, share_variance=noise.share_variance, num_shares=noise.num_shares
+    )
+
+
+def _decode_noise(noise: pb.NoiseTerms) -> NoiseTerms:
+    return NoiseTerms(
+        clip_units=at_least(1, noise.clip_units, "clip_units"),
+        share_variance=at_least(1, noise.share_variance, "share_variance"),
+        num_shares=at_least(1, noise.num_shares, "num_shares"),
     )
 
 

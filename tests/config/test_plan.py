@@ -102,8 +102,8 @@ def test_nothing_that_decides_privacy_has_a_default(section: str) -> None:
         ("cohort", {"participation": 0.0}, "participation"),
         ("cohort", {"participation": 3.5}, "whole number"),
         ("cohort", {"participation": 2}, "at least cohort.n_min"),
-        ("privacy", {"mode": "some"}, "privacy.mode"),
-        ("privacy", {"validation": "secret"}, "privacy.validation"),
+        ("privacy", {"mode": "some"}, "privacy: mode"),
+        ("privacy", {"validation": "secret"}, "privacy.none.validation"),
         ("early_stopping", {"patience": 2}, 'needs privacy.validation = "released"'),
         ("early_stopping", {"min_rounds": 1}, "min_rounds"),
         ("aggregation", {"clip_norm": float("inf")}, "clip_norm"),
@@ -124,3 +124,68 @@ def test_nothing_that_decides_privacy_has_a_default(section: str) -> None:
 def test_a_plan_that_cannot_work_is_refused(section: str, values: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         plan_with(section, **values)
+
+
+PRIVATE: dict[str, Any] = {
+    "mode": "distributed",
+    "privacy_unit": "user",
+    "neighboring_relation": "add_or_remove_one",
+    "holds_against": "coordinator_and_max_colluding_nodes",
+    "epsilon": 8.0,
+    "delta": 1e-5,
+    "clip_norm": 0.5,
+    "noise_multiplier": 2.0,
+    "sampling_probability": 0.25,
+    "expected_users": 500.0,
+}
+
+
+def private_plan(**sections: dict[str, object]) -> Plan:
+    values = {**SMALLEST, "privacy": PRIVATE, "aggregation": {}, **sections}
+    return validate(values, Plan, source="plan.toml")
+
+
+def test_a_private_plan_bounds_users_and_releases_nothing_else() -> None:
+    plan = private_plan().federation()
+
+    assert plan.privacy is not None
+    assert (plan.clip_norm, plan.privacy.epsilon, plan.privacy.delta) == (0.5, 8.0, 1e-5)
+    assert not plan.releases_validation
+    mechanism = plan.mechanism(1000, 5)
+    assert mechanism is not None
+    assert mechanism.num_shares == 2
+    assert mechanism.noise_multiplier >= 2.0
+    assert plan_with("run").federation().privacy is None
+
+
+@pytest.mark.parametrize("name", sorted(PRIVATE.keys() - {"mode"}))
+def test_no_term_of_a_private_plan_has_a_default(name: str) -> None:
+    section = {key: value for key, value in PRIVATE.items() if key != name}
+    with pytest.raises(ConfigError, match=f"{name}: is missing"):
+        private_plan(privacy=section)
+
+
+@pytest.mark.parametrize(
+    ("sections", "complaint"),
+    [
+        ({"privacy": {**PRIVATE, "validation": "released"}}, "validation: unknown key"),
+        ({"privacy": {**PRIVATE, "privacy_unit": "interaction"}}, "privacy_unit"),
+        ({"privacy": {**PRIVATE, "delta": 0.01}}, "delta must be below"),
+        ({"early_stopping": {"patience": 2}}, "early_stopping would follow"),
+        ({"s2ce": {"support": "catalogue"}}, "support must not be"),
+        ({"local_training": {"label_smoothing": 0.1}}, "label_smoothing must be 0"),
+        ({"aggregation": {"clip_norm": 1.0}}, "bounds markets"),
+        ({"aggregation": {"ring_bits": 16}}, "ring_bits must be 32"),
+        ({"semantics": {"kind": "behaviour"}}, "sketches"),
+    ],
+)
+def test_what_would_reach_a_later_round_without_noise_is_refused(
+    sections: dict[str, dict[str, object]], complaint: str
+) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        private_plan(**sections)
+
+
+def test_a_plan_without_privacy_needs_a_bound_on_updates() -> None:
+    with pytest.raises(ConfigError, match="clip_norm is needed"):
+        validate({**SMALLEST, "aggregation": {}}, Plan, source="plan.toml")

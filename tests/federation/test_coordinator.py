@@ -8,6 +8,7 @@ import pytest
 from fecosr.crypto.labels import sha256
 from fecosr.federation.aggregation import Vector
 from fecosr.federation.attempt import release
+from fecosr.federation.contents import update_encoding
 from fecosr.federation.contribution import LocalUpdate
 from fecosr.federation.coordinator import (
     CoordinatorTransition,
@@ -366,7 +367,7 @@ def released_after_tampering(
     state = all_connected(federation).state
     assert isinstance(state, Running)
     attempt = state.round.attempt
-    layout = attempt.encoding()
+    layout = update_encoding(attempt.manifest, federation.plan)
     total = np.zeros(layout.length, dtype=np.uint32)
     for name in federation.names:
         total += layout.encode(federation.update(name), 0.1, 1.0, sha256(name.encode()), validation)

@@ -24,6 +24,7 @@ from fecosr.federation.effects import (
     TrainLocally,
 )
 from fecosr.federation.ending import EarlyStopping
+from fecosr.federation.memory import Memory
 from fecosr.federation.messages import (
     Finished,
     FromClient,
@@ -67,7 +68,7 @@ def federation() -> SmallFederation:
 
 @pytest.fixture
 def idle(federation: SmallFederation) -> market.Idle:
-    return market.Idle(federation.node("fr"), market.Memory())
+    return market.Idle(federation.node("fr"), Memory())
 
 
 def manifest_of(federation: SmallFederation, **changes: object) -> RoundManifest:
@@ -180,7 +181,7 @@ def test_a_task_with_a_borrowed_signature_is_refused(federation: SmallFederation
 
 
 def test_the_same_attempt_is_never_joined_twice(federation: SmallFederation, idle: market.Idle) -> None:
-    remembering = replace(idle, memory=market.Memory(claimed=(1, 2), models={1: MODEL}))
+    remembering = replace(idle, memory=Memory(claimed=(1, 2), models={1: MODEL}))
     transition = market.receive(remembering, task_of(federation))
     assert refused_rule(transition) == "the attempt is not newer than the last"
 
@@ -195,7 +196,7 @@ def test_a_repeated_task_changes_nothing(federation: SmallFederation, idle: mark
 
 def test_a_round_has_one_model_and_a_model_one_round(federation: SmallFederation, idle: market.Idle) -> None:
     """Otherwise a coordinator could open a second sum of practically the same updates over fewer nodes."""
-    remembering = replace(idle, memory=market.Memory(claimed=(1, 1), models={1: MODEL}))
+    remembering = replace(idle, memory=Memory(claimed=(1, 1), models={1: MODEL}))
     flipped = task_of(federation, attempt=2, model_hash=sha256(b"the model, but for one bit"))
     assert refused_rule(market.receive(remembering, flipped)) == "the round has another model already"
     again = task_of(federation, round=2, model_hash=MODEL)
@@ -209,7 +210,7 @@ def test_attempts_are_as_many_as_the_plan_has(federation: SmallFederation, idle:
 
 def test_the_markets_own_policy_has_the_last_word(federation: SmallFederation) -> None:
     strict = NodePolicy(n_min=4, max_colluding=1, max_rounds=100, max_clip_norm=100.0)
-    idle = market.Idle(federation.node("fr", policy=strict), market.Memory())
+    idle = market.Idle(federation.node("fr", policy=strict), Memory())
     assert "below this market's 4" in str(refused_rule(market.receive(idle, task_of(federation))))
 
 
@@ -250,7 +251,7 @@ def test_a_second_sum_over_the_same_model_must_be_over_the_same_nodes(
     federation: SmallFederation, idle: market.Idle, kind: type[ServerMessage]
 ) -> None:
     """Else one of them is dropped on the way, and the difference of the sums shows its update."""
-    remembering = replace(idle, memory=market.Memory(opened=SumOpened(MODEL, federation.names)))
+    remembering = replace(idle, memory=Memory(opened=SumOpened(MODEL, federation.names)))
     state = aggregating(federation, remembering)
     fewer = [name for name in federation.names if name != NodeId("jp")]
     transition = market.receive(state, FromServer(1, 1, named_in(kind, state, fewer)))
@@ -262,7 +263,7 @@ def test_a_second_sum_over_the_same_model_must_be_over_the_same_nodes(
 def test_the_same_nodes_may_be_summed_again(
     federation: SmallFederation, idle: market.Idle, kind: type[ServerMessage]
 ) -> None:
-    remembering = replace(idle, memory=market.Memory(opened=SumOpened(MODEL, federation.names)))
+    remembering = replace(idle, memory=Memory(opened=SumOpened(MODEL, federation.names)))
     state = aggregating(federation, remembering)
     transition = market.receive(state, FromServer(1, 1, named_in(kind, state, federation.names)))
     # These made-up messages are refused by the secure aggregation itself, for other reasons.
@@ -413,7 +414,7 @@ def small_draw() -> SmallFederation:
 def test_a_market_that_is_not_invited_refuses_the_task() -> None:
     federation = small_draw()
     uninvited = min(set(federation.names) - federation.setup.invited(1))
-    idle = market.Idle(federation.node(uninvited), market.Memory())
+    idle = market.Idle(federation.node(uninvited), Memory())
     task = task_of(federation, num_summands=6)
     assert refused_rule(market.receive(idle, task)) == "this market is not invited to the round"
 
@@ -422,7 +423,7 @@ def test_a_cohort_with_a_market_that_is_not_invited_is_refused() -> None:
     federation = small_draw()
     drawn = federation.setup.invited(1)
     me, stranger = min(drawn), min(set(federation.names) - drawn)
-    idle = market.Idle(federation.node(me), market.Memory())
+    idle = market.Idle(federation.node(me), Memory())
     training = market.receive(idle, task_of(federation, num_summands=6)).state
     assert isinstance(training, market.Training)
     ready = training.trained(local_update()).state
@@ -456,7 +457,7 @@ def stopping() -> SmallFederation:
 
 def after_rounds(federation: SmallFederation, *values: float) -> market.Listening:
     """Return a node that was told of these rounds."""
-    state: market.Listening = market.Idle(federation.node("fr"), market.Memory())
+    state: market.Listening = market.Idle(federation.node("fr"), Memory())
     for number, value in enumerate(values, start=1):
         closed = round_closed(federation, number, sha256(f"model {number}".encode()), value)
         state = _listening(market.receive(state, closed).state)
@@ -479,7 +480,7 @@ def test_a_round_releases_one_thing_only(stopping: SmallFederation) -> None:
 
 
 def test_a_release_that_the_next_round_did_not_start_from_is_refused(stopping: SmallFederation) -> None:
-    idle = market.Idle(stopping.node("fr"), market.Memory(models={2: MODEL}))
+    idle = market.Idle(stopping.node("fr"), Memory(models={2: MODEL}))
     late = round_closed(stopping, 1, sha256(b"another"), 0.1)
     assert refused_rule(market.receive(idle, late)) == "the next round started from another model"
 
@@ -550,6 +551,6 @@ def test_a_metric_out_of_range_is_not_contributed(stopping: SmallFederation, val
 
 def test_a_market_may_refuse_to_release_its_metric(stopping: SmallFederation) -> None:
     private = NodePolicy(n_min=3, max_colluding=1, max_rounds=100, max_clip_norm=100.0)
-    idle = market.Idle(stopping.node("fr", policy=private), market.Memory())
+    idle = market.Idle(stopping.node("fr", policy=private), Memory())
     rule = "this market does not release its validation metric"
     assert refused_rule(market.receive(idle, task_of(stopping))) == rule

@@ -84,7 +84,7 @@ def coordinator_messages() -> tuple[bytes, ...]:
 def ledger_lines() -> tuple[bytes, ...]:
     """Return the lines of a small ledger."""
     roster = {NodeId(name): bytes([i]) * 32 for i, name in enumerate(("at", "be", "cz"))}
-    terms = PrivacyTerms("none", "user", "add_or_remove_one", 1.5)
+    terms = PrivacyTerms("none", "user", "add_or_remove_one", 1.5, None, None)
     opened = RunOpened(RUN, bytes(32), "{}", roster, KEY.public, "1.0", bytes(32), 7, terms)
     bodies: list[Body] = [
         opened,

@@ -66,7 +66,7 @@ def test_data_paths_count_from_the_folder_of_the_scenario(scenario_file: Path, t
         ("max_seconds = 20", 'max_seconds = 20\nmood = "good"', ":28: expect.mood: unknown key"),
         ("max_seconds = 20", "max_seconds = 0", ":27: expect.max_seconds: "),
         ("rounds = 2", "rounds = 2\nspeed = 9", ":6: plan.run.speed: unknown key"),
-        ('mode = "none"', "", "plan.privacy.mode: is missing"),
+        ('mode = "none"', "", "plan.privacy: 'mode' is missing"),
         ('name = "beta"', 'name = "alpha"', "two markets are called alpha"),
         ('name = "beta"', 'name = "logs"', "no market can be called 'logs'"),
         ("n_min = 2", "n_min = 3", "there are 2 markets: no round could open"),

@@ -41,8 +41,8 @@ def key() -> SigningKey:
 def bodies(key: SigningKey) -> tuple[Body, ...]:
     """Return one body of every kind; what they say fits together only as far as the schema goes."""
     digest, signature = b"\xab" * 32, b"\xcd" * 64
-    terms = PrivacyTerms("none", "user", "add_or_remove_one", 0.1)
-    manifest = ManifestFields(RUN, 1, 1, digest, digest, 7, 0.1, 2, 2, 0, 32)
+    terms = PrivacyTerms("none", "user", "add_or_remove_one", 0.1, None, None)
+    manifest = ManifestFields(RUN, 1, 1, digest, digest, 7, 0.1, 2, 2, 0, 32, None)
     advert = RecordedAdvert(DE, digest, digest, digest, signature)
     return (
         RunOpened(RUN, digest, '{"a":"é"}', {US: digest, DE: digest}, key.public, "0.1.0", digest, 7, terms),
@@ -61,7 +61,7 @@ def bodies(key: SigningKey) -> tuple[Body, ...]:
             model_out=digest,
             optimiser_state=digest,
             validation=0.25,
-            privacy_event="non_private",
+            privacy_event=None,
         ),
         CoordinatorRestarted(1, 2),
         RunAborted(1, "bad_sum"),

@@ -45,7 +45,12 @@ def test_no_record_holds_a_json_float(bodies: tuple[Body, ...]) -> None:
             for part in inner:
                 yield from leaves(part)
 
-    assert {type(leaf) for body in bodies for leaf in leaves(body_to_json(body))} == {str, int, bool}
+    assert {type(leaf) for body in bodies for leaf in leaves(body_to_json(body))} == {
+        str,
+        int,
+        bool,
+        type(None),
+    }
 
 
 def test_every_key_is_needed_and_no_other_is_allowed(bodies: tuple[Body, ...]) -> None:
@@ -87,7 +92,9 @@ Damage = Callable[[Any], None]
         (0, lambda v: v.update(coordinator="ab " * 32), "lowercase"),
         (0, lambda v: v.update(run="Two Words"), "run name"),
         (0, lambda v: v.update(version="\ud800"), "Unicode"),
-        (0, lambda v: v["privacy"].update(mode="distributed"), "none of"),
+        (0, lambda v: v["privacy"].update(mode="local"), "none of"),
+        (0, lambda v: v["privacy"].update(mode="distributed"), "epsilon and delta"),
+        (0, lambda v: v["privacy"].update(epsilon="0x1.0p+3"), "hexadecimal|epsilon and delta"),
         (0, lambda v: v["privacy"].update(clip_norm="0.1"), "hexadecimal text"),
         (0, lambda v: v["privacy"].update(clip_norm="inf"), "hexadecimal text"),
         (0, lambda v: v["privacy"].update(clip_norm="0x1p99999"), "finite"),
@@ -99,7 +106,8 @@ Damage = Callable[[Any], None]
         (2, lambda v: v.update(adverts=v["adverts"] * 2), "sorted"),
         (3, lambda v: v.update(dropouts={"us": 3}), "not a string"),
         (4, lambda v: v.update(unmasked=0), "true or false"),
-        (5, lambda v: v.update(privacy_event="gaussian"), "none of"),
+        (5, lambda v: v.update(privacy_event="gaussian"), "not an object"),
+        (5, lambda v: v.update(privacy_event={"kind": "os.system"}), "lacks"),
         (5, lambda v: v.update(consistency_signatures=v["consistency_signatures"] * 2), "sorted"),
     ],
 )

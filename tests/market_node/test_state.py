@@ -7,8 +7,8 @@ from fecosr.crypto.labels import sha256
 from fecosr.crypto.signatures import SigningKey
 from fecosr.errors import ConfigError, LedgerError, ProtocolViolation, StorageError
 from fecosr.federation.effects import AttemptClaimed, CheckpointKept, ReleaseSeen, SumOpened
+from fecosr.federation.memory import Memory
 from fecosr.federation.messages import Release
-from fecosr.federation.node import Memory
 from fecosr.ids import NodeId, RunId
 from fecosr.ledger.checkpoint import sign_checkpoint
 from fecosr.ledger.log import Head

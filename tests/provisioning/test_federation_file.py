@@ -32,7 +32,7 @@ def test_the_coordinator_binds_every_interface_at_its_port_unless_told_otherwise
         ("n_min = 2", "n_min = 2\nparticipation = 0.4", "invites 1 of 2 markets: no round could open"),
         ("num_threads = 2", "num_thread = 2", "markets.1.num_thread: unknown key"),
         ("rounds = 4", "round = 4", r":7: plan.run.round: unknown key|:4: plan.run.rounds: is missing"),
-        ('mode = "none"', 'mode = "maybe"', ":14: plan.privacy.mode"),
+        ('mode = "none"', 'mode = "maybe"', ":13: plan.privacy: mode"),
         ('address = "fed.example.org:7443"', 'address = "fed.example.org"', ":2: coordinator.address"),
     ],
 )

@@ -152,7 +152,7 @@ def make_run(rounds: int = 2) -> AuditedRun:
         version="0.1.0",
         initial_model_hash=parameters_hash(model),
         num_parameters=NUM_PARAMETERS,
-        privacy=PrivacyTerms("none", "user", "add_or_remove_one", CLIP_NORM),
+        privacy=PrivacyTerms("none", "user", "add_or_remove_one", CLIP_NORM, None, None),
     )
     failed = _round_opened(opened, parameters_hash(model), 1, 1, coordinator)
     bodies: list[Body] = [
@@ -204,7 +204,7 @@ def attempt_bodies(
         model_out=model_out,
         optimiser_state=OptimiserState().hash(),
         validation=None,
-        privacy_event="non_private",
+        privacy_event=None,
     )
     survivors = SurvivorsFixed(*numbers, ended.survivors, dropouts)
     return CohortFixed(*numbers, adverts), survivors, UnmaskingBegun(*numbers), released
@@ -232,5 +232,6 @@ def _round_opened(
         n_min=N_MIN,
         max_colluding=MAX_COLLUDING,
         ring_bits=32,
+        noise=None,
     )
     return signed(RoundOpened(number, attempt, manifest, b"", MARKETS), coordinator)

@@ -4,10 +4,12 @@ from pathlib import Path
 
 from fecosr.federation.effects import CheckpointKept
 from fecosr.federation.run import FederationRun
+from fecosr.privacy.budget import Charged, TakenBack
 from fecosr.storage.checkpoint_store import CheckpointStore
 from fecosr.storage.ledger_store import LedgerStore
 from fecosr.storage.optimiser_states import OptimiserStateStore
 from fecosr.storage.parameters import ModelStore
+from fecosr.storage.spending_store import SPENDING_FILE, SpendingStore
 from fecosr.storage.sums import SumStore
 from tests.reference.small_federation import SmallFederation
 
@@ -21,6 +23,10 @@ def keep(federation: SmallFederation, run: FederationRun, folder: Path) -> None:
             for record in records:
                 if isinstance(record, CheckpointKept):
                     kept.keep(record.checkpoint)
+        with SpendingStore(folder / name / SPENDING_FILE) as account:
+            for record in records:
+                if isinstance(record, Charged | TakenBack):
+                    account.append(record)
     nodes = "\n".join(f'{name} = "{key.hex()}"' for name, key in federation.roster.nodes.items())
     text = f'coordinator = "{public.hex()}"\n[nodes]\n{nodes}\n'
     (folder / "roster.toml").write_text(text, encoding="utf-8")

@@ -123,7 +123,14 @@ def plan_text(values: Mapping[str, Any]) -> str:
             **{name: values[name] for name in aggregation},
             "server": asdict(values["server"]),
         },
-        "privacy": {"mode": "none", "validation": "released" if values["releases_validation"] else "hidden"},
+        "privacy": _privacy(values),
         "early_stopping": asdict(values["early_stopping"] or EarlyStopping(0, 2)),
     }
     return json.dumps(plan, sort_keys=True, separators=(",", ":"))
+
+
+def _privacy(values: Mapping[str, Any]) -> dict[str, object]:
+    if values.get("privacy") is None:
+        validation = "released" if values["releases_validation"] else "hidden"
+        return {"mode": "none", "validation": validation}
+    return {"mode": "distributed", **asdict(values["privacy"])}

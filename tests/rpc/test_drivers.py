@@ -16,8 +16,9 @@ from fecosr.federation.aggregation import Vector
 from fecosr.federation.contribution import LocalUpdate
 from fecosr.federation.coordinator import CoordinatorTransition, Stopped, open_run
 from fecosr.federation.effects import CheckpointKept, CoordinatorRecord, ModelStored, NodeRecord
+from fecosr.federation.memory import Memory
 from fecosr.federation.messages import Hello, RoundManifest
-from fecosr.federation.node import Done, Memory, Refused
+from fecosr.federation.node import Done, Refused
 from fecosr.ids import NodeId
 from fecosr.ledger.log import Entry
 from fecosr.ledger.records import RoundAborted, RoundReleased, RunCompleted

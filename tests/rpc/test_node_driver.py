@@ -14,6 +14,7 @@ from fecosr.crypto.labels import sha256
 from fecosr.errors import ConnectionLost, ProtocolViolation
 from fecosr.federation.aggregation import Vector
 from fecosr.federation.effects import NodeRecord
+from fecosr.federation.memory import Memory
 from fecosr.federation.messages import (
     CoordinatorMessage,
     FromClient,
@@ -23,7 +24,7 @@ from fecosr.federation.messages import (
     RoundManifest,
     RoundTask,
 )
-from fecosr.federation.node import Memory, Refused
+from fecosr.federation.node import Refused
 from fecosr.ids import COORDINATOR, NodeId
 from fecosr.rpc.node_driver import NodeDriver, Train
 from fecosr.secagg.messages import KeyAdvert, Withdrawal

@@ -23,7 +23,7 @@ def opened(key: SigningKey) -> Callable[[RunId], RunOpened]:
     """Return a function that makes the first record of a run."""
 
     def make(run: RunId) -> RunOpened:
-        terms = PrivacyTerms("none", "user", "add_or_remove_one", 1.0)
+        terms = PrivacyTerms("none", "user", "add_or_remove_one", 1.0, None, None)
         return RunOpened(run, b"\xab" * 32, "{}", {}, key.public, "0.1.0", b"\xcd" * 32, 3, terms)
 
     return make

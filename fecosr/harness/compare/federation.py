@@ -84,7 +84,7 @@ def federate(
         number = len(released) + 1
         metrics = {name: measure(name, parameters) for name in names} if measure else None
         results = {name: work(name, parameters, number) for name in names}
-        updates = {name: clip(results[name].update, aggregation.clip_norm) for name in names}
+        updates = {name: clip(results[name].update, aggregation.update_bound()) for name in names}
         weights = {name: _weight(results[name].num_users, aggregation) for name in names}
         losses = {name: results[name].loss for name in names}
         measures.append(measure_round(number, updates, weights, losses, metrics))

@@ -51,6 +51,7 @@ def check_policy(kit: Kit) -> Iterator[Finding]:
     )
     try:
         kit.config.policy.check(last, releases_validation=plan.releases_validation)
+        kit.config.policy.check_privacy(plan.privacy)
     except ProtocolViolation as violation:
         remedy = "change [policy] in node.toml if the market agrees, or have the plan changed"
         yield failure("policy", f"this market would refuse the plan: {violation.rule}", remedy)

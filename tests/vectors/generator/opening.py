@@ -17,5 +17,5 @@ def opened_run(run: RunId, coordinator: bytes) -> RunOpened:
         version="1.0",
         initial_model_hash=seeded("model"),
         num_parameters=1000,
-        privacy=PrivacyTerms("none", "user", "add_or_remove_one", 1.5),
+        privacy=PrivacyTerms("none", "user", "add_or_remove_one", 1.5, None, None),
     )

@@ -17,7 +17,7 @@ OUTCOME_RELEASED: Outcome
 OUTCOME_ABORTED: Outcome
 
 class RoundManifest(_message.Message):
-    __slots__ = ("run", "round", "attempt", "plan_hash", "model_hash", "num_parameters", "clip_norm", "num_summands", "n_min", "max_colluding", "ring_bits")
+    __slots__ = ("run", "round", "attempt", "plan_hash", "model_hash", "num_parameters", "clip_norm", "num_summands", "n_min", "max_colluding", "ring_bits", "noise")
     RUN_FIELD_NUMBER: _ClassVar[int]
     ROUND_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
@@ -29,6 +29,7 @@ class RoundManifest(_message.Message):
     N_MIN_FIELD_NUMBER: _ClassVar[int]
     MAX_COLLUDING_FIELD_NUMBER: _ClassVar[int]
     RING_BITS_FIELD_NUMBER: _ClassVar[int]
+    NOISE_FIELD_NUMBER: _ClassVar[int]
     run: str
     round: int
     attempt: int
@@ -40,7 +41,18 @@ class RoundManifest(_message.Message):
     n_min: int
     max_colluding: int
     ring_bits: int
-    def __init__(self, run: _Optional[str] = ..., round: _Optional[int] = ..., attempt: _Optional[int] = ..., plan_hash: _Optional[bytes] = ..., model_hash: _Optional[bytes] = ..., num_parameters: _Optional[int] = ..., clip_norm: _Optional[float] = ..., num_summands: _Optional[int] = ..., n_min: _Optional[int] = ..., max_colluding: _Optional[int] = ..., ring_bits: _Optional[int] = ...) -> None: ...
+    noise: NoiseTerms
+    def __init__(self, run: _Optional[str] = ..., round: _Optional[int] = ..., attempt: _Optional[int] = ..., plan_hash: _Optional[bytes] = ..., model_hash: _Optional[bytes] = ..., num_parameters: _Optional[int] = ..., clip_norm: _Optional[float] = ..., num_summands: _Optional[int] = ..., n_min: _Optional[int] = ..., max_colluding: _Optional[int] = ..., ring_bits: _Optional[int] = ..., noise: _Optional[_Union[NoiseTerms, _Mapping]] = ...) -> None: ...
+
+class NoiseTerms(_message.Message):
+    __slots__ = ("clip_units", "share_variance", "num_shares")
+    CLIP_UNITS_FIELD_NUMBER: _ClassVar[int]
+    SHARE_VARIANCE_FIELD_NUMBER: _ClassVar[int]
+    NUM_SHARES_FIELD_NUMBER: _ClassVar[int]
+    clip_units: int
+    share_variance: int
+    num_shares: int
+    def __init__(self, clip_units: _Optional[int] = ..., share_variance: _Optional[int] = ..., num_shares: _Optional[int] = ...) -> None: ...
 
 class Checkpoint(_message.Message):
     __slots__ = ("run", "size", "head", "signature")
