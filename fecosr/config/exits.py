@@ -62,7 +62,7 @@ CATALOGUE: Final = (
 )
 """Every exit code there is. A killed process has none; a shell then says 137, and the run goes on."""
 
-NODE_EXTRA: Final = frozenset({"opacus", "polars", "torch"})
+NODE_EXTRA: Final = frozenset({"jinja2", "opacus", "polars", "torch"})
 """Packages that a coordinator lives without."""
 
 TRACEBACK_VARIABLE: Final = "FECOSR_TRACEBACK"
