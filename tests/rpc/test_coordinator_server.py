@@ -218,7 +218,12 @@ async def test_a_newer_connection_waits_for_what_the_older_one_has_begun(loopbac
             await newer.send(HELLO)
             older.cancel()
             loopback.handler.may_go_on.set()
-            assert [(await loopback.handler.next()).kind for _ in range(2)] == ["went on", "connected"]
+            assert (await loopback.handler.next()).kind == "went on"
+            # The end of the older one may reach the server before the newer one does.
+            following = [(await loopback.handler.next()).kind]
+            if following == ["disconnected"]:
+                following.append((await loopback.handler.next()).kind)
+            assert following[-1] == "connected"
 
 
 async def test_a_handler_is_not_cut_short_when_the_node_hangs_up(loopback: Loopback) -> None:
