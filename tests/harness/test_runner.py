@@ -1,6 +1,5 @@
 import io
 import json
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,11 @@ from fecosr.harness.scenario import Scenario
 
 MakeScenario = Callable[..., Scenario]
 pytestmark = pytest.mark.usefixtures("stand_ins")
+
+
+def children() -> set[str]:
+    tasks = Path("/proc/self/task").iterdir()
+    return {pid for task in tasks for pid in (task / "children").read_text().split()}
 
 
 class Watching:
@@ -123,13 +127,14 @@ def test_an_interrupt_leaves_no_process_and_no_kit(
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
+    # Other tests of this process may have left it a child, such as the tracker of multiprocessing.
+    before = children()
 
     with pytest.raises(KeyboardInterrupt):
         run_scenario(scenario, tmp_path / "run", Impatient())
 
     assert list((tmp_path / "temporary").iterdir()) == []
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert children() <= before
 
 
 @pytest.mark.parametrize("terminal", [True, False])
