@@ -28,7 +28,8 @@ from fecosr.privacy.accounting import (
 )
 from fecosr.privacy.budget import Spending
 from fecosr.privacy.events import Event, NonPrivate
-from fecosr.storage.spending_store import read_spending
+from fecosr.storage.spending_store import SPENDING_FILE, read_spending
+from fecosr.training.accounting import ACCOUNTANTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +76,6 @@ def check_costs(entries: Sequence[Entry], terms: Terms, accounts: Mapping[NodeId
     privacy = terms.plan.privacy
     if privacy is None:
         return Costs({}, ())
-    # Imported here: it loads torch, which takes seconds and which most audits need not wait for.
-    from fecosr.training.accounting import ACCOUNTANTS  # noqa: PLC0415
-
     findings = list(_check_events(entries, privacy))
     costs: dict[NodeId, Cost] = {}
     known: dict[frozenset[tuple[Event, int]], Cost] = {}
@@ -86,7 +84,7 @@ def check_costs(entries: Sequence[Entry], terms: Terms, accounts: Mapping[NodeId
         if isinstance(account, Finding):
             findings.append(account)
         elif account is None and _is_in_a_sum(market, entries):
-            message = f"{market}/privacy.jsonl, what {market} charged its users, is not there."
+            message = f"{market}/{SPENDING_FILE}, what {market} charged its users, is not there."
             findings.append(missing("privacy_account", message))
         spending = account if isinstance(account, Spending) else None
         bookings = list(_bookings(market, entries, privacy, spending))
@@ -124,9 +122,9 @@ def _account(market: NodeId, data: bytes | None) -> Spending | Finding | None:
         return None
     *lines, rest = data.split(b"\n")
     if rest:
-        return Finding(None, "privacy_account", f"The last line of {market}/privacy.jsonl is not complete.")
+        return Finding(None, "privacy_account", f"The last line of {market}/{SPENDING_FILE} is not complete.")
     try:
-        return read_spending(Path(market) / "privacy.jsonl", lines)
+        return read_spending(Path(market) / SPENDING_FILE, lines)
     except StorageError as error:
         return Finding(None, "privacy_account", f"{error}.")
 

@@ -1,4 +1,4 @@
-"""Opacus' accountant of privacy loss, behind the same interface as ours; this module loads torch.
+"""Opacus' accountant of privacy loss, behind the same interface as ours; its first figure loads torch.
 
 Accountants of Gaussian differential privacy are left out for good: they under-report epsilon by up to a half.
 """
@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
-from opacus.accountants import PRVAccountant
 
 from fecosr.privacy.accounting import Accountant, EventCounts, gaussian_epsilon, pld_epsilon
 from fecosr.privacy.events import PoissonGaussian
@@ -30,6 +29,9 @@ ACCOUNTANTS: Final[Mapping[str, Accountant]] = {"pld": pld_epsilon, "prv": prv_e
 
 
 def _prv_of_gaussians(events: EventCounts, delta: float) -> float:
+    # Imported here: it takes seconds, and a party without private rounds never asks.
+    from opacus.accountants import PRVAccountant  # noqa: PLC0415
+
     accountant = PRVAccountant()
     for event, count in events.items():
         match event:
