@@ -2,6 +2,7 @@
 
 import math
 from abc import abstractmethod
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,9 @@ from fecosr.recommender.settings import AdapterSettings, EncoderSettings
 
 _INITIAL_ITEM_STDDEV = 0.05
 _INITIAL_TABLE_STDDEV = 0.02
+
+WITHOUT_REGRESSION: Final = AdapterSettings(item_regression="none")
+"""For a model of one market that is to be its logits and nothing else."""
 
 
 class SequenceModel(nn.Module):
@@ -56,6 +60,47 @@ class SequenceModel(nn.Module):
         return states.gather(1, last).squeeze(1) @ item_inputs.T  # [B, V]
 
 
+class EncoderModel(SequenceModel):
+    """Read sequences with an encoder of its own."""
+
+    encoder: SequenceEncoder
+
+    @property
+    def max_length(self) -> int:
+        """Return how many positions the encoder can tell apart."""
+        return self.encoder.settings.max_length
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        """Return the encoder's states."""
+        states: Tensor = self.encoder(inputs)
+        return states
+
+
+class RegressedModel(SequenceModel):
+    """Add to the logits what a regression of one market's items on each other says, once one is attached.
+
+    The regression is no part of training with gradients.
+    """
+
+    def __init__(self, num_items: int, settings: AdapterSettings) -> None:
+        super().__init__()
+        self.num_items = num_items
+        self.settings = settings
+        self.regression: ItemRegression | None = None
+
+    def attach_regression(self) -> ItemRegression | None:
+        """Add an unfitted regression where the settings want one, and return it."""
+        if self.settings.item_regression == "none":
+            return None
+        self.regression = ItemRegression(self.num_items, self.settings)
+        return self.regression.to(next(self.parameters()).device)
+
+    def scores(self, item_inputs: Tensor, sequences: Tensor, lengths: Tensor) -> Tensor:
+        """Return the logits of the next item and what the regression adds to them."""
+        logits = super().scores(item_inputs, sequences, lengths)
+        return logits if self.regression is None else logits + self.regression(sequences, lengths)
+
+
 class Projector(nn.Module):
     """Map semantic vectors to item inputs: g_phi, all that markets share about items."""
 
@@ -86,7 +131,7 @@ class Projector(nn.Module):
         return projected
 
 
-class SharedModel(SequenceModel):
+class SharedModel(EncoderModel):
     """Hold exactly the federated parameters: encoder theta and projector phi. It knows no catalogue."""
 
     def __init__(self, settings: EncoderSettings, semantic_dimension: int) -> None:
@@ -98,49 +143,27 @@ class SharedModel(SequenceModel):
         """Return `g_phi(z_v)` for every item."""
         return self.encoder.item_inputs(self.projector(semantics))
 
-    @property
-    def max_length(self) -> int:
-        """Return how many positions the encoder can tell apart."""
-        return self.encoder.settings.max_length
 
-    def encode(self, inputs: Tensor) -> Tensor:
-        """Return the encoder's states."""
-        states: Tensor = self.encoder(inputs)
-        return states
-
-
-class MarketModel(SequenceModel):
+class MarketModel(RegressedModel):
     """Put one market's adapter around a shared model: `x_v = g_phi(z_v) + A(z_v) + gate * e_v`.
 
     The projector's two layers may be changed by matrices of low rank as well.
-
-    A regression of the market's items on each other may be attached, which is added to the scores; it is no
-    part of training with gradients.
 
     Guarantees: before any training it computes exactly what the shared model computes.
     """
 
     def __init__(self, shared: SharedModel, num_items: int, settings: AdapterSettings) -> None:
-        super().__init__()
+        super().__init__(num_items, settings)
         self.shared = shared
         self.adapter = MarketAdapter(
             shared.projector.hidden.in_features, shared.projector.output.out_features, num_items, settings
         )
-        self.settings = settings
         projector = shared.projector
         self.low_rank = nn.ModuleList(
             LowRankChange(layer, settings.lora_rank)
             for layer in (projector.hidden, projector.output)
             if settings.lora_rank
         )
-        self.regression: ItemRegression | None = None
-
-    def attach_regression(self) -> ItemRegression | None:
-        """Add an unfitted regression where the settings want one, and return it."""
-        if self.settings.item_regression == "none":
-            return None
-        self.regression = ItemRegression(len(self.adapter.local_items), self.settings)
-        return self.regression.to(self.adapter.local_items.device)
 
     def item_inputs(self, semantics: Tensor) -> Tensor:
         """Return the shared inputs with the market's own corrections."""
@@ -160,20 +183,20 @@ class MarketModel(SequenceModel):
         """Return the shared encoder's states."""
         return self.shared.encode(inputs)
 
-    def scores(self, item_inputs: Tensor, sequences: Tensor, lengths: Tensor) -> Tensor:
-        """Return the logits of the next item and what the regression adds to them."""
-        logits = super().scores(item_inputs, sequences, lengths)
-        return logits if self.regression is None else logits + self.regression(sequences, lengths)
 
-
-class ItemTableModel(SequenceModel):
+class ItemTableModel(EncoderModel, RegressedModel):
     """Learn one vector per item and read no semantics: SASRec, for a market on its own.
 
     Such a table cannot be federated: it would show which items a market sells and who buys what.
     """
 
-    def __init__(self, settings: EncoderSettings, num_items: int) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        settings: EncoderSettings,
+        num_items: int,
+        adapter: AdapterSettings = WITHOUT_REGRESSION,
+    ) -> None:
+        super().__init__(num_items, adapter)
         self.encoder = SequenceEncoder(settings)
         self.items = nn.Parameter(torch.empty(num_items, settings.dimension))
         nn.init.normal_(self.items, std=_INITIAL_TABLE_STDDEV)
@@ -181,16 +204,6 @@ class ItemTableModel(SequenceModel):
     def item_inputs(self, semantics: Tensor) -> Tensor:
         """Return what the encoder makes of the table; `semantics` is not looked at."""
         return self.encoder.item_inputs(self.items)
-
-    @property
-    def max_length(self) -> int:
-        """Return how many positions the encoder can tell apart."""
-        return self.encoder.settings.max_length
-
-    def encode(self, inputs: Tensor) -> Tensor:
-        """Return the encoder's states."""
-        states: Tensor = self.encoder(inputs)
-        return states
 
 
 def real_positions(lengths: Tensor, padded_length: int) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 
 from fecosr.data.sequences import ItemArray
 from fecosr.recommender.metrics import RankingMetrics, metrics_of_ranks
-from fecosr.recommender.model import MarketModel
+from fecosr.recommender.model import RegressedModel
 from fecosr.training.evaluation import evaluate, model_scorer, ranks_of_each, right_padded
 from fecosr.training.prepared import PreparedMarket
 
@@ -17,7 +17,7 @@ GAINS: Final = (4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
 """Candidates besides zero: a weight of the regression is a share of one, a logit a few units."""
 
 
-def fit_regression(model: MarketModel, data: PreparedMarket) -> RankingMetrics:
+def fit_regression(model: RegressedModel, data: PreparedMarket) -> RankingMetrics:
     """Fit the regression of `model` on the training part and return the model's validation metrics with it.
 
     Guarantees:

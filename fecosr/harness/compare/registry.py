@@ -19,7 +19,7 @@ from fecosr.harness.compare.methods.fedprox import FedProxFineTuned
 from fecosr.harness.compare.methods.fedrep import FedRep
 from fecosr.harness.compare.methods.item_knn import ItemKNN
 from fecosr.harness.compare.methods.label_smoothing import LabelSmoothingFineTuned
-from fecosr.harness.compare.methods.local import LocalItemTable, LocalSemantic
+from fecosr.harness.compare.methods.local import LocalItemTable, LocalItemTableRegression, LocalSemantic
 from fecosr.harness.compare.methods.permuted import FeCoSRPermuted
 from fecosr.harness.compare.methods.popularity import Popularity
 from fecosr.harness.compare.methods.transfer import OneToOneTransfer
@@ -29,6 +29,7 @@ METHODS: Final[tuple[Method, ...]] = (
     ItemKNN(),
     EASE(),
     LocalItemTable(),
+    LocalItemTableRegression(),
     LocalSemantic(),
     OneToOneTransfer(),
     FedAvgCE(),
@@ -52,6 +53,7 @@ CORE: Final = (
     ItemKNN.name,
     EASE.name,
     LocalItemTable.name,
+    LocalItemTableRegression.name,
     LocalSemantic.name,
     FedAvgCEFineTuned.name,
     FeCoSR.name,
@@ -60,8 +62,8 @@ CORE: Final = (
 )
 """The methods without which the comparison says nothing."""
 
-LOCAL: Final = (LocalItemTable.name, LocalSemantic.name)
-"""What a market reaches alone; the better of the two on validation users is what others are compared with."""
+LOCAL: Final = (LocalItemTable.name, LocalItemTableRegression.name, LocalSemantic.name)
+"""What a market reaches alone; the best of the three on validation users is what others are compared with."""
 
 
 def methods_named(names: Sequence[str]) -> tuple[Method, ...]:

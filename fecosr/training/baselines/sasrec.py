@@ -12,10 +12,11 @@ import numpy as np
 from torch.optim import AdamW
 
 from fecosr.recommender.metrics import RankingMetrics
-from fecosr.recommender.model import ItemTableModel
-from fecosr.recommender.settings import EncoderSettings
+from fecosr.recommender.model import WITHOUT_REGRESSION, ItemTableModel
+from fecosr.recommender.settings import AdapterSettings, EncoderSettings
 from fecosr.training.epochs import Progress, ignore_progress, train_until_best
 from fecosr.training.prepared import PreparedMarket
+from fecosr.training.regression import fit_regression
 from fecosr.training.schedule import follow_schedule
 from fecosr.training.seeds import derive_seed, seeded
 from fecosr.training.settings import LocalBaselineSettings
@@ -52,17 +53,21 @@ def train_sasrec(
     settings: LocalBaselineSettings,
     *,
     seed: int,
+    adapter: AdapterSettings = WITHOUT_REGRESSION,
     progress: Progress = ignore_progress,
 ) -> TrainedSASRec:
-    """Return SASRec trained from a random start with cross-entropy and early stopping."""
+    """Return SASRec trained from a random start with cross-entropy and early stopping.
+
+    Where `adapter` wants it, the market's item regression is fitted afterwards, to the same validation users.
+    """
     names = ("sasrec", data.market)
     with seeded(seed, *names):
-        model = ItemTableModel(encoder, data.num_items).to(data.device)
+        model = ItemTableModel(encoder, data.num_items, adapter).to(data.device)
         optimiser = AdamW(
             model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         follow_schedule(optimiser, settings, data)
-        best_epoch, validation = train_until_best(
+        best_epoch, _ = train_until_best(
             model,
             data,
             optimiser,
@@ -70,4 +75,4 @@ def train_sasrec(
             generator=np.random.default_rng(derive_seed(seed, *names)),
             progress=progress,
         )
-    return TrainedSASRec(model, best_epoch, validation)
+    return TrainedSASRec(model, best_epoch, fit_regression(model, data))

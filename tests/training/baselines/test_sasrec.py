@@ -50,3 +50,17 @@ def test_test_targets_play_no_part_in_training(by_number: PreparedMarket, settin
     other = replace(by_number, split=replace(split, test_target=(split.test_target + 1) % 24))
     first, second = (flatten(trained(data, settings, seed=0).model) for data in (by_number, other))
     np.testing.assert_array_equal(first, second)
+
+
+def test_the_market_models_regression_can_be_added(
+    by_number: PreparedMarket, settings: LearningSettings
+) -> None:
+    plain = trained(by_number, settings, seed=0)
+    model = train_sasrec(
+        by_number, settings.encoder, settings.local_baseline, seed=0, adapter=settings.adapter
+    )
+    assert plain.model.regression is None
+    assert model.model.regression is not None
+    np.testing.assert_array_equal(flatten(model.model), flatten(plain.model))
+    assert model.validation == evaluate(model.model, by_number, "validation")
+    assert model.validation.ndcg_10 >= plain.validation.ndcg_10
