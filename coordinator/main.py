@@ -25,7 +25,7 @@ from fecosr.config.parties import (
 from fecosr.config.plan import load_plan
 from fecosr.errors import ConfigError
 from fecosr.federation.cohort import num_invited
-from fecosr.federation.coordinator import Stopped
+from fecosr.federation.handover import Stopped
 from fecosr.federation.progress import CoordinatorSetup
 from fecosr.rpc.coordinator_driver import CoordinatorDriver
 from fecosr.rpc.coordinator_server import CoordinatorServer

@@ -8,7 +8,8 @@ from typing import Self
 from fecosr.errors import ConfigError, StorageError
 from fecosr.federation.coordinator import CoordinatorTransition, open_run, resume_run
 from fecosr.federation.effects import CoordinatorRecord, ModelStored, OptimiserStateStored, SumStored
-from fecosr.federation.progress import CoordinatorSetup, Kept, Replayed, best_model, replay
+from fecosr.federation.progress import CoordinatorSetup
+from fecosr.federation.replay import Kept, Replayed, best_model, replay
 from fecosr.ledger.log import Entry
 from fecosr.ledger.records import RoundReleased, RunOpened
 from fecosr.storage.atomic_files import make_folder

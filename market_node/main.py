@@ -20,7 +20,7 @@ from fecosr.errors import ConfigError
 from fecosr.federation.aggregation import Vector, parameters_hash
 from fecosr.federation.cohort import Roster
 from fecosr.federation.contribution import NodeSetup
-from fecosr.federation.node import Done, Refused
+from fecosr.federation.node_states import Done, Refused
 from fecosr.ids import NodeId
 from fecosr.rpc.expiry import warn_of_expiry
 from fecosr.rpc.failpoints import failpoint_from

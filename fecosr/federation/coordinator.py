@@ -10,50 +10,28 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from fecosr.federation.admission import late, refusal
 from fecosr.federation.aggregation import Vector, parameters_hash
 from fecosr.federation.attempt import Failed
+from fecosr.federation.beginning import COORDINATOR_RESTARTED, opening, returning
 from fecosr.federation.effects import (
     CoordinatorOutgoing,
     CoordinatorRecord,
-    Disconnect,
     ModelStored,
     Observed,
-    ToNode,
 )
-from fecosr.federation.messages import Finished, Hello, NodeMessage, Rejected, RunClosed
-from fecosr.federation.progress import (
-    COORDINATOR_RESTARTED,
-    CoordinatorSetup,
-    Kept,
-    Progress,
-    Replayed,
-    opening,
-    returning,
-)
+from fecosr.federation.handover import Finishing, GivenUp, Stopped, finish, tell
+from fecosr.federation.messages import Hello, NodeMessage
+from fecosr.federation.progress import CoordinatorSetup, Progress
+from fecosr.federation.replay import Kept, Replayed
 from fecosr.federation.round import RoundRunning, RoundTransition, affordable, candidates, open_round
 from fecosr.federation.spending import BUDGET_SPENT
 from fecosr.ids import NodeId
-from fecosr.ledger.checkpoint import sign_checkpoint
 from fecosr.ledger.records import RunAborted, RunCompleted
 from fecosr.transition import Transition
 
 MISSING_FOR_RETRY: Final = "missing_for_retry"
 """Why a run is given up whose last sum may have been opened and whose nodes do not all come back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """Have nothing more to do.
-
-    Attributes:
-        completed: whether every planned round was released.
-        reason: why not; empty when completed.
-        missing: nodes that did not fetch the final model in time.
-    """
-
-    completed: bool
-    reason: str
-    missing: tuple[NodeId, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +52,9 @@ class Gathering:
 
     def connected(self, node: NodeId, hello: Hello, now: float) -> "CoordinatorTransition":
         """Let a node in, or refuse it for a named reason."""
-        refusal = _refusal(self.setup, node, hello)
-        if refusal:
-            return _prefixed(_gather(self.setup, self.progress, self.since, now), outbox=refusal)
+        refused = refusal(self.setup, node, hello)
+        if refused:
+            return _prefixed(_gather(self.setup, self.progress, self.since, now), outbox=refused)
         seen = Observed("node_connected", {"market": node})
         return _prefixed(_gather(self.setup, self.progress.joined(node), self.since, now), outbox=(seen,))
 
@@ -87,7 +65,7 @@ class Gathering:
 
     def receive(self, node: NodeId, message: NodeMessage, now: float) -> "CoordinatorTransition":
         """Refuse by name whatever arrives between two rounds: it can only be late."""
-        return _prefixed(_gather(self.setup, self.progress, self.since, now), outbox=(_late(node, message),))
+        return _prefixed(_gather(self.setup, self.progress, self.since, now), outbox=(late(node, message),))
 
     def expire(self, now: float) -> "CoordinatorTransition":
         """Open the round without the nodes that were absent for too long."""
@@ -102,9 +80,9 @@ class Running:
 
     def connected(self, node: NodeId, hello: Hello, now: float) -> "CoordinatorTransition":
         """Let a node in for the next round; a node that comes back has lost its session."""
-        refusal = _refusal(self.round.attempt.setup, node, hello)
-        if refusal:
-            return Transition(self, outbox=refusal, deadline=self.round.deadline)
+        refused = refusal(self.round.attempt.setup, node, hello)
+        if refused:
+            return Transition(self, outbox=refused, deadline=self.round.deadline)
         seen = Observed("node_connected", {"market": node})
         return _prefixed(self._after(self.round.rejoined(node, now), now), outbox=(seen,))
 
@@ -131,83 +109,6 @@ class Running:
                 return _prefixed(following, records=step.records, outbox=step.outbox)
 
 
-@dataclass(frozen=True, slots=True)
-class Finishing:
-    """Hand over the final model until every node holds it or the deadline passes."""
-
-    setup: CoordinatorSetup
-    progress: Progress
-    closed: RunClosed
-    deadline: float
-
-    def connected(self, node: NodeId, hello: Hello, now: float) -> "CoordinatorTransition":
-        """Tell a node that comes back that the run is over."""
-        refusal = _refusal(self.setup, node, hello)
-        if refusal:
-            return _stay(self, refusal)
-        state = replace(self, progress=self.progress.joined(node))
-        return _stay(state, (Observed("node_connected", {"market": node}), ToNode(node, self.closed)))
-
-    def disconnected(self, node: NodeId, now: float) -> "CoordinatorTransition":
-        """Note that a node went away."""
-        state = replace(self, progress=self.progress.left(node, now))
-        return _stay(state, (Observed("node_disconnected", {"market": node}),))
-
-    def receive(self, node: NodeId, message: NodeMessage, now: float) -> "CoordinatorTransition":
-        """Tick off a node that holds the final model."""
-        if not isinstance(message, Finished) or message.model_hash != self.closed.model_hash:
-            return _stay(self, (_late(node, message),))
-        finished = self.progress.finished | {node}
-        outbox = (Observed("node_finished", {"market": node}), Disconnect(node))
-        if finished >= self.setup.roster.nodes.keys():
-            return Transition(Stopped(True, "", ()), outbox=outbox)
-        progress = replace(self.progress, finished=finished)
-        return _stay(replace(self, progress=progress), outbox)
-
-    def expire(self, now: float) -> "CoordinatorTransition":
-        """Stop waiting for nodes that never fetched the final model."""
-        missing = tuple(sorted(self.setup.roster.nodes.keys() - self.progress.finished))
-        return Transition(
-            Stopped(True, "", missing), outbox=(Observed("final_model_not_fetched", {"markets": missing}),)
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class GivenUp:
-    """Tell every node that comes back that the run was aborted, until all know or the deadline passes.
-
-    Attributes:
-        told: the nodes that know.
-    """
-
-    setup: CoordinatorSetup
-    told: frozenset[NodeId]
-    message: Rejected
-    reason: str
-    deadline: float
-
-    def connected(self, node: NodeId, hello: Hello, now: float) -> "CoordinatorTransition":
-        """Tell a node why there is nothing left to take part in."""
-        told = self.told | {node}
-        outbox = (ToNode(node, self.message), Disconnect(node))
-        if told >= self.setup.roster.nodes.keys():
-            return Transition(Stopped(False, self.reason, ()), outbox=outbox)
-        return Transition(replace(self, told=told), outbox=outbox, deadline=self.deadline)
-
-    def disconnected(self, node: NodeId, now: float) -> "CoordinatorTransition":
-        """Go on waiting for the others."""
-        return Transition(self, deadline=self.deadline)
-
-    def receive(self, node: NodeId, message: NodeMessage, now: float) -> "CoordinatorTransition":
-        """Refuse by name whatever arrives: it can only be late."""
-        return Transition(self, outbox=(_late(node, message),), deadline=self.deadline)
-
-    def expire(self, now: float) -> "CoordinatorTransition":
-        """Stop waiting for nodes that never came back."""
-        missing = tuple(sorted(self.setup.roster.nodes.keys() - self.told))
-        return Transition(Stopped(False, self.reason, missing))
-
-
 RunningCoordinator = Gathering | Running | Finishing | GivenUp
 CoordinatorState = RunningCoordinator | Stopped
 CoordinatorTransition = Transition[CoordinatorState, CoordinatorRecord, CoordinatorOutgoing]
@@ -224,21 +125,12 @@ def resume_run(setup: CoordinatorSetup, replayed: Replayed, kept: Kept, now: flo
     """Go on with a run whose ledger was replayed; `kept` is what the hashes in `replayed` name."""
     entries, progress = returning(setup, replayed, kept, now)
     if replayed.aborted:
-        return _tell(setup, progress, replayed.aborted, now)
+        return tell(setup, progress, replayed.aborted, now)
     if replayed.ended:
-        return _finish(setup, progress.with_final_model(setup.plan.schedule), now)
+        return finish(setup, progress.with_final_model(setup.plan.schedule), now)
     reason = COORDINATOR_RESTARTED if replayed.open_attempt else replayed.last_reason
     following = _proceed(setup, progress, reason, now)
     return _prefixed(following, records=entries)
-
-
-def _stay(state: Finishing, outbox: tuple[CoordinatorOutgoing, ...]) -> CoordinatorTransition:
-    return Transition(state, outbox=outbox, deadline=state.deadline)
-
-
-def _late(node: NodeId, message: NodeMessage) -> Observed:
-    """Return the log line for a message that came when nobody waits for it."""
-    return Observed("late_message", {"market": node, "message": type(message).__name__})
 
 
 def _proceed(setup: CoordinatorSetup, progress: Progress, reason: str, now: float) -> CoordinatorTransition:
@@ -258,7 +150,7 @@ def _proceed(setup: CoordinatorSetup, progress: Progress, reason: str, now: floa
         )
         final_round = schedule.final_round(progress.history)
         seen = Observed("run_completed", {"rounds": progress.released, "final_round": final_round})
-        return _prefixed(_finish(setup, progress, now), records=(completed,), outbox=(seen,))
+        return _prefixed(finish(setup, progress, now), records=(completed,), outbox=(seen,))
     if progress.attempts < setup.plan.max_attempts:
         return _gather(setup, progress, now, now)
     return _give_up(setup, progress, reason, now)
@@ -268,18 +160,7 @@ def _give_up(setup: CoordinatorSetup, progress: Progress, reason: str, now: floa
     """Record why the run ends without all its rounds, and tell everybody."""
     aborted, progress = progress.recorded(RunAborted(progress.released, reason), setup.key)
     seen = Observed("run_aborted", {"rounds": progress.released, "reason": reason})
-    return _prefixed(_tell(setup, progress, reason, now), records=(aborted,), outbox=(seen,))
-
-
-def _tell(setup: CoordinatorSetup, progress: Progress, reason: str, now: float) -> CoordinatorTransition:
-    told = Rejected(f"the run was aborted: {reason}")
-    outbox = tuple(ToNode(node, told) for node in sorted(progress.connected))
-    if progress.connected >= setup.roster.nodes.keys():
-        return Transition(Stopped(False, reason, ()), outbox=outbox)
-    deadline = now + setup.plan.finish_seconds
-    return Transition(
-        GivenUp(setup, progress.connected, told, reason, deadline), outbox=outbox, deadline=deadline
-    )
+    return _prefixed(tell(setup, progress, reason, now), records=(aborted,), outbox=(seen,))
 
 
 def _gather(setup: CoordinatorSetup, progress: Progress, since: float, now: float) -> CoordinatorTransition:
@@ -309,36 +190,6 @@ def _gather(setup: CoordinatorSetup, progress: Progress, since: float, now: floa
     waiting = Observed("waiting_for", {"markets": missing, "connected": len(progress.connected)})
     deadline = waiting_until if ready or progress.bound_to else None
     return Transition(Gathering(setup, progress, since), outbox=(waiting,), deadline=deadline)
-
-
-def _finish(setup: CoordinatorSetup, progress: Progress, now: float) -> CoordinatorTransition:
-    unsigned = RunClosed(
-        run=setup.plan.run,
-        rounds=progress.released,
-        model_hash=progress.model_hash,
-        history=progress.history if setup.plan.early_stopping else (),
-        previous=progress.previous,
-        checkpoint=sign_checkpoint(progress.head, setup.key),
-        signature=b"",
-    )
-    closed = replace(unsigned, signature=setup.key.sign(unsigned.signed_bytes()))
-    deadline = now + setup.plan.finish_seconds
-    outbox = tuple(ToNode(node, closed) for node in sorted(progress.connected))
-    return Transition(Finishing(setup, progress, closed, deadline), outbox=outbox, deadline=deadline)
-
-
-def _refusal(setup: CoordinatorSetup, node: NodeId, hello: Hello) -> tuple[CoordinatorOutgoing, ...]:
-    """Return what to do about a node that cannot take part; nothing when it can."""
-    rules = {
-        "is not in the roster": node not in setup.roster.nodes,
-        f"was provisioned for another run than {setup.plan.run}": hello.run != setup.plan.run,
-        "holds another plan: provision it again": hello.plan_hash != setup.plan.hash(),
-    }
-    for reason, broken in rules.items():
-        if broken:
-            seen = Observed("node_rejected", {"market": node, "reason": reason})
-            return (seen, ToNode(node, Rejected(reason)), Disconnect(node))
-    return ()
 
 
 def _prefixed(

@@ -12,7 +12,6 @@ from fecosr.federation.coordinator import (
     CoordinatorState,
     CoordinatorTransition,
     RunningCoordinator,
-    Stopped,
     open_run,
     resume_run,
 )
@@ -30,10 +29,13 @@ from fecosr.federation.effects import (
     ToNode,
     TrainLocally,
 )
+from fecosr.federation.handover import Stopped
 from fecosr.federation.memory import remembered
 from fecosr.federation.messages import CoordinatorMessage, Hello, NodeMessage, RoundManifest
+from fecosr.federation.node_states import Closing, Idle, Listening, NodeState, NodeTransition, Ready, Training
 from fecosr.federation.optimisers import OptimiserState
-from fecosr.federation.progress import CoordinatorSetup, Kept, Replayed, best_model, replay
+from fecosr.federation.progress import CoordinatorSetup
+from fecosr.federation.replay import Kept, Replayed, best_model, replay
 from fecosr.ids import NodeId
 from fecosr.ledger.log import Entry
 
@@ -93,14 +95,14 @@ class FederationRun:
     log: list[tuple[str, str, Mapping[str, object]]] = field(default_factory=list)
     coordinator: CoordinatorState | None = None
     deadline: float | None = None
-    nodes: dict[NodeId, market.NodeState] = field(default_factory=dict)
+    nodes: dict[NodeId, NodeState] = field(default_factory=dict)
     to_nodes: deque[tuple[NodeId, CoordinatorMessage]] = field(default_factory=deque)
     to_coordinator: deque[tuple[NodeId, NodeMessage]] = field(default_factory=deque)
 
     def node_arrives(self, setup: NodeSetup) -> None:
         """Start a node, which remembers what it stored before, and let it connect."""
         records = self.records.setdefault(setup.me, [])
-        self.nodes[setup.me] = market.Idle(setup, remembered(records))
+        self.nodes[setup.me] = Idle(setup, remembered(records))
         self._node_does(setup.me, market.connected(self._listening(setup.me)))
 
     def node_crashes(self, node: NodeId) -> None:
@@ -117,7 +119,7 @@ class FederationRun:
         replayed = replay(self.ledger, setup.key.public)
         self.coordinator_does(resume_run(setup, replayed, self.kept(setup, replayed), self.now))
         for name, state in self.nodes.items():
-            if isinstance(state, market.Listening):
+            if isinstance(state, Listening):
                 self.nodes[name] = market.disconnected(state).state
                 self._node_does(name, market.connected(self._listening(name)))
 
@@ -141,7 +143,7 @@ class FederationRun:
         """Deliver the oldest message on its way; return whether there was one."""
         if self.to_nodes:
             node, order = self.to_nodes.popleft()
-            if node in self.nodes and isinstance(self.nodes[node], market.Listening):
+            if node in self.nodes and isinstance(self.nodes[node], Listening):
                 self._node_does(node, market.receive(self._listening(node), order))
             return True
         if self.to_coordinator:
@@ -181,19 +183,19 @@ class FederationRun:
         else:
             self.coordinator_does(running.receive(sender, message, self.now))
 
-    def _node_does(self, node: NodeId, transition: market.NodeTransition) -> None:
+    def _node_does(self, node: NodeId, transition: NodeTransition) -> None:
         self.records[node].extend(transition.records)
         self.nodes[node] = transition.state
         for item in transition.outbox:
             match item, self.nodes[node]:
                 case ToCoordinator(message=message), _:
                     self.to_coordinator.append((node, message))
-                case TrainLocally(manifest=manifest), market.Training() as training:
+                case TrainLocally(manifest=manifest), Training() as training:
                     result = self.train(node, manifest, self.models[manifest.model_hash])
                     self._node_does(node, training.trained(result))
-                case StartSession(), market.Ready() as ready:
+                case StartSession(), Ready() as ready:
                     self._node_does(node, ready.start_session(self.entropy(node)))
-                case KeepFinalModel(), market.Closing() as closing:
+                case KeepFinalModel(), Closing() as closing:
                     self._node_does(node, closing.final_model_kept())
                 case FineTune(model_hash=model_hash), _:
                     self.fine_tuning[node] = model_hash
@@ -205,8 +207,8 @@ class FederationRun:
             raise MisuseError("the coordinator is not running")
         return self.coordinator
 
-    def _listening(self, node: NodeId) -> market.Listening:
+    def _listening(self, node: NodeId) -> Listening:
         state = self.nodes[node]
-        if not isinstance(state, market.Listening):
+        if not isinstance(state, Listening):
             raise MisuseError(f"{node} has left the run")
         return state

@@ -13,6 +13,7 @@ from fecosr.federation.messages import RoundManifest
 from fecosr.federation.plan import FederationPlan
 from fecosr.federation.private_rounds import DistributedPrivacy, mechanism_of
 from fecosr.ids import COORDINATOR, NodeId
+from fecosr.ledger.records import Body, CohortFixed
 from fecosr.privacy.accounting import Accountant, pld_epsilon
 from fecosr.privacy.budget import Budget, Charged, Spending, admit, most_charges
 from fecosr.privacy.events import Charge, Event
@@ -67,6 +68,17 @@ def affordable_sums(plan: FederationPlan, num_parameters: int, num_nodes: int) -
     # The budget is alike in all markets; its name only tells refusals apart.
     budget = plan.privacy.budget(NodeId("market"), mechanism)
     return _affordable(budget, plan.privacy.event(mechanism))
+
+
+def with_cohort(charged: Mapping[NodeId, int], body: Body) -> Mapping[NodeId, int]:
+    """Return how often nodes may have handed in a vector, after one more record.
+
+    Nobody makes masks before the cohort is fixed, and that record is stored before anybody hears of it.
+    """
+    if not isinstance(body, CohortFixed):
+        return charged
+    added = {advert.client: charged.get(advert.client, 0) + 1 for advert in body.adverts}
+    return {**charged, **added}
 
 
 @cache

@@ -13,13 +13,12 @@ from fecosr.errors import ProtocolViolation
 from fecosr.federation.coordinator import (
     CoordinatorState,
     CoordinatorTransition,
-    Finishing,
     Gathering,
     Running,
     RunningCoordinator,
-    Stopped,
 )
 from fecosr.federation.effects import CoordinatorRecord, Disconnect, Observed, ToNode
+from fecosr.federation.handover import Finishing, Stopped
 from fecosr.federation.messages import CoordinatorMessage, FromClient, Hello, NodeMessage
 from fecosr.federation.progress import Progress
 from fecosr.ids import NodeId

@@ -26,6 +26,18 @@ from fecosr.federation.effects import (
 )
 from fecosr.federation.memory import Memory
 from fecosr.federation.messages import CoordinatorMessage, FromClient, NodeMessage, RoundManifest
+from fecosr.federation.node_states import (
+    ENTROPY_BYTES,
+    Closing,
+    Done,
+    Idle,
+    Listening,
+    NodeState,
+    NodeTransition,
+    Ready,
+    Refused,
+    Training,
+)
 from fecosr.rpc.failpoints import NEVER, TRAINING, Failpoint
 from fecosr.secagg.messages import (
     ClientMessage,
@@ -102,7 +114,7 @@ class NodeDriver:
         failpoint: Failpoint = NEVER,
     ) -> None:
         self._num_parameters = setup.num_parameters
-        self._state: market.NodeState = market.Idle(setup, memory)
+        self._state: NodeState = Idle(setup, memory)
         self._store = store
         self._train = train
         self._log = log
@@ -112,13 +124,13 @@ class NodeDriver:
         self._one_at_a_time = asyncio.Lock()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def run(self, connector: Connector) -> market.Refused | market.Done:
+    async def run(self, connector: Connector) -> Refused | Done:
         """Take part until the final model is here, or the coordinator refuses this node for good.
 
         Raises:
             FecosrError: a record could not be stored, or the coordinator cannot be trusted any more.
         """
-        while isinstance(self._state, market.Listening):
+        while isinstance(self._state, Listening):
             async with connector.session() as session:
                 await self._serve(session)
         return self._state
@@ -151,14 +163,14 @@ class NodeDriver:
             await self._on(market.disconnected)
 
     def _is_over(self) -> bool:
-        return not isinstance(self._state, market.Listening)
+        return not isinstance(self._state, Listening)
 
-    async def _on(self, event: Callable[[market.Listening], market.NodeTransition]) -> None:
+    async def _on(self, event: Callable[[Listening], NodeTransition]) -> None:
         async with self._one_at_a_time:
-            if isinstance(self._state, market.Listening):
+            if isinstance(self._state, Listening):
                 await self._carry_out(await asyncio.to_thread(event, self._state))
 
-    async def _carry_out(self, transition: market.NodeTransition) -> None:
+    async def _carry_out(self, transition: NodeTransition) -> None:
         for record in transition.records:
             await asyncio.to_thread(self._store.persist, record)
         self._state = transition.state
@@ -174,8 +186,8 @@ class NodeDriver:
             case TrainLocally(manifest=manifest):
                 self._start_training(manifest)
             case StartSession():
-                if isinstance(self._state, market.Ready):
-                    entropy = secrets.token_bytes(market.ENTROPY_BYTES)
+                if isinstance(self._state, Ready):
+                    entropy = secrets.token_bytes(ENTROPY_BYTES)
                     await self._carry_out(await asyncio.to_thread(self._state.start_session, entropy))
             case KeepFinalModel(model_hash=model_hash):
                 await self._keep_final_model(model_hash)
@@ -215,18 +227,16 @@ class NodeDriver:
         self._failpoint.hit(TRAINING, manifest.round)
         result = await asyncio.to_thread(self._train, manifest, parameters)
         self._log.info("training_finished", round=manifest.round, attempt=manifest.attempt)
-        await self._on_training(manifest.model_hash, partial(market.Training.trained, result=result))
+        await self._on_training(manifest.model_hash, partial(Training.trained, result=result))
 
     async def _give_up_training(self, manifest: RoundManifest, reason: str) -> None:
-        await self._on_training(manifest.model_hash, partial(market.Training.failed, reason=reason))
+        await self._on_training(manifest.model_hash, partial(Training.failed, reason=reason))
 
-    async def _on_training(
-        self, model_hash: bytes, event: Callable[[market.Training], market.NodeTransition]
-    ) -> None:
+    async def _on_training(self, model_hash: bytes, event: Callable[[Training], NodeTransition]) -> None:
         """Report on a training, unless nobody waits for this model any more."""
         async with self._one_at_a_time:
             state = self._state
-            if not isinstance(state, market.Training) or state.model_hash != model_hash:
+            if not isinstance(state, Training) or state.model_hash != model_hash:
                 return
             try:
                 await self._carry_out(await asyncio.to_thread(event, state))
@@ -247,5 +257,5 @@ class NodeDriver:
     async def _keep_final_model(self, model_hash: bytes) -> None:
         parameters = await self._fetch(model_hash)
         await asyncio.to_thread(self._store.keep_final_model, parameters)
-        if isinstance(self._state, market.Closing):
+        if isinstance(self._state, Closing):
             await self._carry_out(self._state.final_model_kept())

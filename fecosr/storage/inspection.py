@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from fecosr.errors import LedgerError, StorageError
-from fecosr.federation.progress import replay
+from fecosr.federation.replay import replay
 from fecosr.ids import NodeId
 from fecosr.ledger.checkpoint import decode_checkpoint
 from fecosr.ledger.log import Entry, decode_entry

@@ -4,9 +4,9 @@ from collections.abc import Collection
 
 import pytest
 
-from fecosr.federation import node as market
 from fecosr.federation.coordinator import Running, open_run
 from fecosr.federation.messages import FromClient
+from fecosr.federation.node_states import Aggregating
 from fecosr.federation.run import FederationRun
 from fecosr.ids import NodeId
 from fecosr.ledger.records import RoundAborted, RoundOpened, RoundReleased, UnmaskingBegun
@@ -37,7 +37,7 @@ def deal_badly(run: FederationRun, holders: Collection[str], spoil: Spoil) -> No
         ):
             continue
         state = run.nodes[node]
-        assert isinstance(state, market.Aggregating)
+        assert isinstance(state, Aggregating)
         body = forge(state.client, message.body)
         run.to_coordinator[place] = node, FromClient(message.round, message.attempt, body)
 

@@ -12,16 +12,14 @@ from fecosr.federation.contents import update_encoding
 from fecosr.federation.contribution import LocalUpdate
 from fecosr.federation.coordinator import (
     CoordinatorTransition,
-    Finishing,
     Gathering,
-    GivenUp,
     Running,
     RunningCoordinator,
-    Stopped,
     open_run,
     resume_run,
 )
 from fecosr.federation.effects import Disconnect, ModelStored, Observed, ToNode
+from fecosr.federation.handover import Finishing, GivenUp, Stopped
 from fecosr.federation.messages import (
     Finished,
     FromClient,
@@ -32,7 +30,7 @@ from fecosr.federation.messages import (
     RoundTask,
     RunClosed,
 )
-from fecosr.federation.progress import replay
+from fecosr.federation.replay import replay
 from fecosr.federation.run import FederationRun, run_federation
 from fecosr.ids import NodeId, RunId
 from fecosr.ledger.log import Entry
@@ -192,10 +190,10 @@ def test_the_end_waits_for_every_node_to_hold_the_model(federation: SmallFederat
     wrong = state.receive(NodeId("de"), Finished(sha256(b"another model")), 0.0)
     assert events(wrong) == ["late_message"]
     for name in federation.names:
-        transition = state.receive(name, Finished(closed.model_hash), 0.0)
-        if not isinstance(transition.state, Stopped):
-            state = transition.state
-    assert transition.state == Stopped(completed=True, reason="", missing=())
+        after: CoordinatorTransition = state.receive(name, Finished(closed.model_hash), 0.0)
+        if not isinstance(after.state, Stopped):
+            state = after.state
+    assert after.state == Stopped(completed=True, reason="", missing=())
 
 
 def test_a_coordinator_that_died_between_rounds_goes_on_where_its_ledger_ends(

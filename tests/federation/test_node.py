@@ -38,6 +38,17 @@ from fecosr.federation.messages import (
     RoundTask,
     RunClosed,
 )
+from fecosr.federation.node_states import (
+    Aggregating,
+    Closing,
+    Idle,
+    Listening,
+    NodeState,
+    NodeTransition,
+    Ready,
+    Refused,
+    Training,
+)
 from fecosr.federation.policy import NodePolicy
 from fecosr.federation.run import FederationRun
 from fecosr.ids import NodeId, RunId
@@ -67,8 +78,8 @@ def federation() -> SmallFederation:
 
 
 @pytest.fixture
-def idle(federation: SmallFederation) -> market.Idle:
-    return market.Idle(federation.node("fr"), Memory())
+def idle(federation: SmallFederation) -> Idle:
+    return Idle(federation.node("fr"), Memory())
 
 
 def manifest_of(federation: SmallFederation, **changes: object) -> RoundManifest:
@@ -98,43 +109,43 @@ def local_update(model_hash: bytes = MODEL) -> LocalUpdate:
     return LocalUpdate(model_hash, np.ones(NUM_PARAMETERS, dtype=np.float32), 10, 1.0)
 
 
-def messages(transition: market.NodeTransition) -> list[object]:
+def messages(transition: NodeTransition) -> list[object]:
     return [item.message for item in transition.outbox if isinstance(item, ToCoordinator)]
 
 
-def refused_rule(transition: market.NodeTransition) -> object:
+def refused_rule(transition: NodeTransition) -> object:
     events = [item for item in transition.outbox if isinstance(item, Observed) and item.event == "refused"]
     assert len(events) == 1
     return events[0].fields["rule"]
 
 
-def aggregating(federation: SmallFederation, idle: market.Idle) -> market.Aggregating:
+def aggregating(federation: SmallFederation, idle: Idle) -> Aggregating:
     training = market.receive(idle, task_of(federation)).state
-    assert isinstance(training, market.Training)
+    assert isinstance(training, Training)
     ready = training.trained(local_update()).state
-    assert isinstance(ready, market.Ready)
+    assert isinstance(ready, Ready)
     state = ready.start_session(sha256(b"entropy")).state
-    assert isinstance(state, market.Aggregating)
+    assert isinstance(state, Aggregating)
     return state
 
 
-def test_a_node_introduces_itself_with_its_plan(federation: SmallFederation, idle: market.Idle) -> None:
+def test_a_node_introduces_itself_with_its_plan(federation: SmallFederation, idle: Idle) -> None:
     assert messages(market.connected(idle)) == [Hello(federation.plan.run, federation.plan.hash(), "test")]
 
 
-def test_a_task_is_claimed_before_training_starts(federation: SmallFederation, idle: market.Idle) -> None:
+def test_a_task_is_claimed_before_training_starts(federation: SmallFederation, idle: Idle) -> None:
     task = task_of(federation)
     transition = market.receive(idle, task)
     assert transition.records == (AttemptClaimed(1, 1, MODEL),)
     assert transition.outbox == (TrainLocally(task.manifest),)
 
 
-def test_training_ends_in_an_advert_and_nothing_else(federation: SmallFederation, idle: market.Idle) -> None:
+def test_training_ends_in_an_advert_and_nothing_else(federation: SmallFederation, idle: Idle) -> None:
     training = market.receive(idle, task_of(federation)).state
-    assert isinstance(training, market.Training)
+    assert isinstance(training, Training)
     trained = training.trained(local_update())
     assert [type(item) for item in trained.outbox] == [StartSession]
-    assert isinstance(trained.state, market.Ready)
+    assert isinstance(trained.state, Ready)
     (message,) = messages(trained.state.start_session(sha256(b"entropy")))
     assert isinstance(message, FromClient)
     assert isinstance(message.body, KeyAdvert)
@@ -157,7 +168,7 @@ def test_training_ends_in_an_advert_and_nothing_else(federation: SmallFederation
     ],
 )
 def test_a_signed_task_outside_the_plan_is_refused(
-    federation: SmallFederation, idle: market.Idle, changes: dict[str, object], rule: str
+    federation: SmallFederation, idle: Idle, changes: dict[str, object], rule: str
 ) -> None:
     transition = market.receive(idle, task_of(federation, **changes))
     assert refused_rule(transition) == rule
@@ -168,33 +179,33 @@ def test_a_signed_task_outside_the_plan_is_refused(
     assert transition.records == ()
 
 
-def test_a_task_signed_by_somebody_else_is_refused(federation: SmallFederation, idle: market.Idle) -> None:
+def test_a_task_signed_by_somebody_else_is_refused(federation: SmallFederation, idle: Idle) -> None:
     manifest = manifest_of(federation)
     forged = RoundTask(manifest, SigningKey(sha256(b"somebody")).sign(manifest.signed_bytes()))
     assert "not the pinned coordinator's" in str(refused_rule(market.receive(idle, forged)))
 
 
-def test_a_task_with_a_borrowed_signature_is_refused(federation: SmallFederation, idle: market.Idle) -> None:
+def test_a_task_with_a_borrowed_signature_is_refused(federation: SmallFederation, idle: Idle) -> None:
     honest = task_of(federation)
     tampered = replace(honest, manifest=replace(honest.manifest, model_hash=sha256(b"another model")))
     assert "not the pinned coordinator's" in str(refused_rule(market.receive(idle, tampered)))
 
 
-def test_the_same_attempt_is_never_joined_twice(federation: SmallFederation, idle: market.Idle) -> None:
+def test_the_same_attempt_is_never_joined_twice(federation: SmallFederation, idle: Idle) -> None:
     remembering = replace(idle, memory=Memory(claimed=(1, 2), models={1: MODEL}))
     transition = market.receive(remembering, task_of(federation))
     assert refused_rule(transition) == "the attempt is not newer than the last"
 
 
-def test_a_repeated_task_changes_nothing(federation: SmallFederation, idle: market.Idle) -> None:
+def test_a_repeated_task_changes_nothing(federation: SmallFederation, idle: Idle) -> None:
     training = market.receive(idle, task_of(federation)).state
-    assert isinstance(training, market.Training)
+    assert isinstance(training, Training)
     again = market.receive(training, task_of(federation))
     assert again.state is training
     assert messages(again) == []
 
 
-def test_a_round_has_one_model_and_a_model_one_round(federation: SmallFederation, idle: market.Idle) -> None:
+def test_a_round_has_one_model_and_a_model_one_round(federation: SmallFederation, idle: Idle) -> None:
     """Otherwise a coordinator could open a second sum of practically the same updates over fewer nodes."""
     remembering = replace(idle, memory=Memory(claimed=(1, 1), models={1: MODEL}))
     flipped = task_of(federation, attempt=2, model_hash=sha256(b"the model, but for one bit"))
@@ -203,19 +214,19 @@ def test_a_round_has_one_model_and_a_model_one_round(federation: SmallFederation
     assert refused_rule(market.receive(remembering, again)) == "the model was that of an earlier round"
 
 
-def test_attempts_are_as_many_as_the_plan_has(federation: SmallFederation, idle: market.Idle) -> None:
+def test_attempts_are_as_many_as_the_plan_has(federation: SmallFederation, idle: Idle) -> None:
     too_many = task_of(federation, attempt=federation.plan.max_attempts + 1)
     assert refused_rule(market.receive(idle, too_many)) == "the attempt is outside the plan"
 
 
 def test_the_markets_own_policy_has_the_last_word(federation: SmallFederation) -> None:
     strict = NodePolicy(n_min=4, max_colluding=1, max_rounds=100, max_clip_norm=100.0)
-    idle = market.Idle(federation.node("fr", policy=strict), Memory())
+    idle = Idle(federation.node("fr", policy=strict), Memory())
     assert "below this market's 4" in str(refused_rule(market.receive(idle, task_of(federation))))
 
 
 def test_a_stricter_n_min_than_the_cohort_ends_the_session_at_the_adverts(
-    federation: SmallFederation, idle: market.Idle
+    federation: SmallFederation, idle: Idle
 ) -> None:
     state = aggregating(federation, idle)
     (advert,) = (state.client.advert,) if hasattr(state.client, "advert") else (None,)
@@ -225,17 +236,17 @@ def test_a_stricter_n_min_than_the_cohort_ends_the_session_at_the_adverts(
     (leave,) = messages(transition)
     assert isinstance(leave, FromClient)
     assert isinstance(leave.body, Withdrawal)
-    assert isinstance(transition.state, market.Idle)
+    assert isinstance(transition.state, Idle)
 
 
-def test_messages_of_another_attempt_change_nothing(federation: SmallFederation, idle: market.Idle) -> None:
+def test_messages_of_another_attempt_change_nothing(federation: SmallFederation, idle: Idle) -> None:
     state = aggregating(federation, idle)
     transition = market.receive(state, FromServer(1, 2, AdvertList(())))
     assert transition.state is state
     assert messages(transition) == []
 
 
-def named_in(kind: type[ServerMessage], state: market.Aggregating, names: Sequence[NodeId]) -> ServerMessage:
+def named_in(kind: type[ServerMessage], state: Aggregating, names: Sequence[NodeId]) -> ServerMessage:
     """Return a message of the server that names these nodes, this one included."""
     if kind is AdvertList:
         assert isinstance(state.client, AwaitingAdverts)
@@ -248,7 +259,7 @@ def named_in(kind: type[ServerMessage], state: market.Aggregating, names: Sequen
 
 @pytest.mark.parametrize("kind", [AdvertList, ShareDelivery, SurvivorList])
 def test_a_second_sum_over_the_same_model_must_be_over_the_same_nodes(
-    federation: SmallFederation, idle: market.Idle, kind: type[ServerMessage]
+    federation: SmallFederation, idle: Idle, kind: type[ServerMessage]
 ) -> None:
     """Else one of them is dropped on the way, and the difference of the sums shows its update."""
     remembering = replace(idle, memory=Memory(opened=SumOpened(MODEL, federation.names)))
@@ -261,7 +272,7 @@ def test_a_second_sum_over_the_same_model_must_be_over_the_same_nodes(
 
 @pytest.mark.parametrize("kind", [AdvertList, ShareDelivery, SurvivorList])
 def test_the_same_nodes_may_be_summed_again(
-    federation: SmallFederation, idle: market.Idle, kind: type[ServerMessage]
+    federation: SmallFederation, idle: Idle, kind: type[ServerMessage]
 ) -> None:
     remembering = replace(idle, memory=Memory(opened=SumOpened(MODEL, federation.names)))
     state = aggregating(federation, remembering)
@@ -270,16 +281,16 @@ def test_the_same_nodes_may_be_summed_again(
     assert all("same nodes" not in str(item) for item in transition.outbox)
 
 
-def test_a_diverged_update_is_not_contributed(federation: SmallFederation, idle: market.Idle) -> None:
+def test_a_diverged_update_is_not_contributed(federation: SmallFederation, idle: Idle) -> None:
     for update, loss in (([np.nan], 1.0), ([np.inf], 1.0), ([1.0], float("nan"))):
         training = market.receive(idle, task_of(federation)).state
-        assert isinstance(training, market.Training)
+        assert isinstance(training, Training)
         vector = np.resize(np.array(update, dtype=np.float32), NUM_PARAMETERS)
         transition = training.trained(LocalUpdate(MODEL, vector, 10, loss))
         (leave,) = messages(transition)
         assert isinstance(leave, FromClient)
         assert leave.body == Withdrawal("the update is not finite")
-        assert isinstance(transition.state, market.Idle)
+        assert isinstance(transition.state, Idle)
         assert transition.state.memory.trained is None
 
 
@@ -309,55 +320,55 @@ def test_shares_that_no_dealer_signed_are_not_taken(federation: SmallFederation)
 
 
 def test_losing_the_coordinator_ends_the_session_but_not_the_training(
-    federation: SmallFederation, idle: market.Idle
+    federation: SmallFederation, idle: Idle
 ) -> None:
     training = market.receive(idle, task_of(federation)).state
-    assert isinstance(training, market.Training)
+    assert isinstance(training, Training)
     alone = market.disconnected(training).state
-    assert isinstance(alone, market.Training)
+    assert isinstance(alone, Training)
     again = market.receive(alone, task_of(federation, attempt=2))
     assert again.outbox == (), "the training under way serves the new attempt"
-    assert isinstance(again.state, market.Training)
-    assert isinstance(again.state.trained(local_update()).state, market.Ready)
+    assert isinstance(again.state, Training)
+    assert isinstance(again.state.trained(local_update()).state, Ready)
 
 
 def test_a_training_nobody_waits_for_is_kept_for_the_next_attempt(
-    federation: SmallFederation, idle: market.Idle
+    federation: SmallFederation, idle: Idle
 ) -> None:
     training = market.receive(idle, task_of(federation)).state
-    assert isinstance(training, market.Training)
+    assert isinstance(training, Training)
     alone = market.disconnected(training).state
-    assert isinstance(alone, market.Training)
+    assert isinstance(alone, Training)
     kept = alone.trained(local_update()).state
-    assert isinstance(kept, market.Idle)
+    assert isinstance(kept, Idle)
     again = market.receive(kept, task_of(federation, attempt=2))
     assert [type(item) for item in again.outbox] == [StartSession]
 
 
 def test_a_model_that_cannot_be_fetched_leaves_the_node_ready_for_the_next_task(
-    federation: SmallFederation, idle: market.Idle
+    federation: SmallFederation, idle: Idle
 ) -> None:
     training = market.receive(idle, task_of(federation)).state
-    assert isinstance(training, market.Training)
+    assert isinstance(training, Training)
     again = market.receive(
         _listening(training.failed("the model could not be fetched").state), task_of(federation, attempt=2)
     )
     assert [type(item) for item in again.outbox] == [TrainLocally]
 
 
-def _listening(state: market.NodeState) -> market.Listening:
-    assert isinstance(state, market.Listening)
+def _listening(state: NodeState) -> Listening:
+    assert isinstance(state, Listening)
     return state
 
 
-def test_an_ending_keeps_the_coordinators_statement(federation: SmallFederation, idle: market.Idle) -> None:
+def test_an_ending_keeps_the_coordinators_statement(federation: SmallFederation, idle: Idle) -> None:
     head = Head(federation.plan.run, 5, sha256(b"head"))
     checkpoint = sign_checkpoint(head, federation.coordinator_key)
     transition = market.receive(idle, RoundClosed(1, 1, Outcome.ABORTED, "bad_sum", None, checkpoint))
     assert transition.records == (CheckpointKept(checkpoint),)
 
 
-def test_a_forged_checkpoint_is_not_kept(federation: SmallFederation, idle: market.Idle) -> None:
+def test_a_forged_checkpoint_is_not_kept(federation: SmallFederation, idle: Idle) -> None:
     head = Head(federation.plan.run, 5, sha256(b"head"))
     forged = sign_checkpoint(head, SigningKey(sha256(b"somebody")))
     transition = market.receive(idle, RoundClosed(1, 1, Outcome.ABORTED, "bad_sum", None, forged))
@@ -381,25 +392,25 @@ def ended(
 
 
 def test_the_final_model_is_fetched_only_when_the_coordinator_signed_for_it(
-    federation: SmallFederation, idle: market.Idle
+    federation: SmallFederation, idle: Idle
 ) -> None:
     honest = market.receive(idle, closed_run(federation, federation.coordinator_key))
     assert honest.outbox == (KeepFinalModel(MODEL),)
-    assert isinstance(honest.state, market.Closing)
+    assert isinstance(honest.state, Closing)
     done = honest.state.final_model_kept()
     assert done.outbox == (ToCoordinator(Finished(MODEL)), FineTune(MODEL))
 
     forged = market.receive(idle, closed_run(federation, SigningKey(sha256(b"somebody"))))
-    assert isinstance(forged.state, market.Idle)
+    assert isinstance(forged.state, Idle)
     refused_rule(forged)
 
 
-def test_a_rejected_node_stops(idle: market.Idle) -> None:
+def test_a_rejected_node_stops(idle: Idle) -> None:
     state = market.receive(idle, Rejected("is not in the roster")).state
-    assert state == market.Refused("is not in the roster")
+    assert state == Refused("is not in the roster")
 
 
-def test_nothing_private_shows_in_a_repr(federation: SmallFederation, idle: market.Idle) -> None:
+def test_nothing_private_shows_in_a_repr(federation: SmallFederation, idle: Idle) -> None:
     state = aggregating(federation, idle)
     text = repr(state) + repr(local_update())
     assert federation.keys[NodeId("fr")].seed.hex() not in text
@@ -414,7 +425,7 @@ def small_draw() -> SmallFederation:
 def test_a_market_that_is_not_invited_refuses_the_task() -> None:
     federation = small_draw()
     uninvited = min(set(federation.names) - federation.setup.invited(1))
-    idle = market.Idle(federation.node(uninvited), Memory())
+    idle = Idle(federation.node(uninvited), Memory())
     task = task_of(federation, num_summands=6)
     assert refused_rule(market.receive(idle, task)) == "this market is not invited to the round"
 
@@ -423,13 +434,13 @@ def test_a_cohort_with_a_market_that_is_not_invited_is_refused() -> None:
     federation = small_draw()
     drawn = federation.setup.invited(1)
     me, stranger = min(drawn), min(set(federation.names) - drawn)
-    idle = market.Idle(federation.node(me), Memory())
+    idle = Idle(federation.node(me), Memory())
     training = market.receive(idle, task_of(federation, num_summands=6)).state
-    assert isinstance(training, market.Training)
+    assert isinstance(training, Training)
     ready = training.trained(local_update()).state
-    assert isinstance(ready, market.Ready)
+    assert isinstance(ready, Ready)
     state = ready.start_session(sha256(b"entropy")).state
-    assert isinstance(state, market.Aggregating)
+    assert isinstance(state, Aggregating)
     cohort = named_in(AdvertList, state, sorted({*drawn, stranger}))
     rule = f"{stranger} takes part without being invited to the round"
     assert refused_rule(market.receive(state, FromServer(1, 1, cohort))) == rule
@@ -455,9 +466,9 @@ def stopping() -> SmallFederation:
     )
 
 
-def after_rounds(federation: SmallFederation, *values: float) -> market.Listening:
+def after_rounds(federation: SmallFederation, *values: float) -> Listening:
     """Return a node that was told of these rounds."""
-    state: market.Listening = market.Idle(federation.node("fr"), Memory())
+    state: Listening = Idle(federation.node("fr"), Memory())
     for number, value in enumerate(values, start=1):
         closed = round_closed(federation, number, sha256(f"model {number}".encode()), value)
         state = _listening(market.receive(state, closed).state)
@@ -480,7 +491,7 @@ def test_a_round_releases_one_thing_only(stopping: SmallFederation) -> None:
 
 
 def test_a_release_that_the_next_round_did_not_start_from_is_refused(stopping: SmallFederation) -> None:
-    idle = market.Idle(stopping.node("fr"), Memory(models={2: MODEL}))
+    idle = Idle(stopping.node("fr"), Memory(models={2: MODEL}))
     late = round_closed(stopping, 1, sha256(b"another"), 0.1)
     assert refused_rule(market.receive(idle, late)) == "the next round started from another model"
 
@@ -542,7 +553,7 @@ def signed_end(federation: SmallFederation, final: int, values: Sequence[float])
 @pytest.mark.parametrize("validation", [-0.1, 1.5, float("nan"), float("inf")])
 def test_a_metric_out_of_range_is_not_contributed(stopping: SmallFederation, validation: float) -> None:
     training = market.receive(after_rounds(stopping), task_of(stopping)).state
-    assert isinstance(training, market.Training)
+    assert isinstance(training, Training)
     transition = training.trained(replace(local_update(), validation=validation))
     (leave,) = messages(transition)
     assert isinstance(leave, FromClient)
@@ -551,6 +562,6 @@ def test_a_metric_out_of_range_is_not_contributed(stopping: SmallFederation, val
 
 def test_a_market_may_refuse_to_release_its_metric(stopping: SmallFederation) -> None:
     private = NodePolicy(n_min=3, max_colluding=1, max_rounds=100, max_clip_norm=100.0)
-    idle = market.Idle(stopping.node("fr", policy=private), Memory())
+    idle = Idle(stopping.node("fr", policy=private), Memory())
     rule = "this market does not release its validation metric"
     assert refused_rule(market.receive(idle, task_of(stopping))) == rule

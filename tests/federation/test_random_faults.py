@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from fecosr.audit.attempt import Terms
 from fecosr.audit.plan_terms import plan_terms
 from fecosr.audit.story import follow
-from fecosr.federation import node as market
-from fecosr.federation.coordinator import Stopped, open_run
+from fecosr.federation.coordinator import open_run
 from fecosr.federation.ending import EarlyStopping
+from fecosr.federation.handover import Stopped
+from fecosr.federation.node_states import Listening
 from fecosr.federation.optimisers import Adaptive
-from fecosr.federation.progress import replay
+from fecosr.federation.replay import replay
 from fecosr.federation.run import FederationRun
 from fecosr.ids import NodeId
 from fecosr.ledger.records import RoundReleased, RunCompleted, RunOpened
@@ -52,7 +53,7 @@ actions = st.one_of(
 
 
 def is_there(run: FederationRun, name: str) -> bool:
-    return isinstance(run.nodes.get(NodeId(name)), market.Listening)
+    return isinstance(run.nodes.get(NodeId(name)), Listening)
 
 
 def is_over(run: FederationRun) -> bool:

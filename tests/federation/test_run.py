@@ -7,10 +7,11 @@ import pytest
 
 from fecosr.errors import MisuseError
 from fecosr.federation.aggregation import Vector, parameters_hash, sum_hash
-from fecosr.federation.coordinator import Finishing, GivenUp, Stopped, open_run
+from fecosr.federation.coordinator import open_run
 from fecosr.federation.effects import AttemptClaimed, CheckpointKept, ReleaseSeen, SumOpened
 from fecosr.federation.ending import EarlyStopping
-from fecosr.federation.node import Refused
+from fecosr.federation.handover import Finishing, GivenUp, Stopped
+from fecosr.federation.node_states import Refused
 from fecosr.federation.optimisers import Adaptive, ServerOptimiser, Sgd
 from fecosr.federation.run import FederationRun, run_federation
 from fecosr.ids import NodeId

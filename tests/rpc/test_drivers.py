@@ -14,11 +14,12 @@ from structlog.testing import capture_logs
 from fecosr.errors import LedgerError, StorageError
 from fecosr.federation.aggregation import Vector
 from fecosr.federation.contribution import LocalUpdate
-from fecosr.federation.coordinator import CoordinatorTransition, Stopped, open_run
+from fecosr.federation.coordinator import CoordinatorTransition, open_run
 from fecosr.federation.effects import CheckpointKept, CoordinatorRecord, ModelStored, NodeRecord
+from fecosr.federation.handover import Stopped
 from fecosr.federation.memory import Memory
 from fecosr.federation.messages import Hello, RoundManifest
-from fecosr.federation.node import Done, Refused
+from fecosr.federation.node_states import Done, Refused
 from fecosr.ids import NodeId
 from fecosr.ledger.log import Entry
 from fecosr.ledger.records import RoundAborted, RoundReleased, RunCompleted

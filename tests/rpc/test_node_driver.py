@@ -24,7 +24,7 @@ from fecosr.federation.messages import (
     RoundManifest,
     RoundTask,
 )
-from fecosr.federation.node import Refused
+from fecosr.federation.node_states import Refused
 from fecosr.ids import COORDINATOR, NodeId
 from fecosr.rpc.node_driver import NodeDriver, Train
 from fecosr.secagg.messages import KeyAdvert, Withdrawal
