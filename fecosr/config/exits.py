@@ -9,7 +9,6 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from fecosr.errors import ConfigError, FecosrError
@@ -106,17 +105,20 @@ def end_on_signals(log: "structlog.typing.FilteringBoundLogger", event: str) -> 
         log: where the end is announced.
         event: under which name.
     """
-    # A handler runs in the middle of whatever the main thread does, perhaps while it writes to this very log;
-    # putting into a SimpleQueue is safe even there.
-    arrived: SimpleQueue[int] = SimpleQueue()
+    # Python calls handlers between two instructions of the main thread, so one that is inside a long call, or
+    # just about to wait, would not hear. The number of a signal is in this pipe when the signal is.
+    arrived, arriving = os.pipe()
+    os.set_blocking(arriving, False)
 
     def end() -> None:
-        number = arrived.get()
+        while (number := os.read(arrived, 1)[0]) not in _BY_SIGNAL:
+            pass
         try:
             log.info(event, exit_code=_BY_SIGNAL[number])
         finally:
             os._exit(_BY_SIGNAL[number])
 
     threading.Thread(target=end, name="signals", daemon=True).start()
+    signal.set_wakeup_fd(arriving, warn_on_full_buffer=False)
     for number in _BY_SIGNAL:
-        signal.signal(number, lambda number, _: arrived.put(number))
+        signal.signal(number, lambda *_: None)

@@ -86,7 +86,7 @@ def test_the_process_ends_with_the_code() -> None:
 
 
 BUSY = """
-import asyncio, sys, threading
+import asyncio, hashlib, sys, threading
 from fecosr.config.exits import end_on_signals
 from fecosr.config.logs import configure_logs
 
@@ -97,12 +97,15 @@ def work():
 end_on_signals(configure_logs(run="spring"), "stopped")
 if sys.argv[1] == "on a thread":
     asyncio.run(asyncio.to_thread(work))
+elif sys.argv[1] == "in a call that hears nothing":
+    print("busy", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
 else:
     work()
 """
 
 
-@pytest.mark.parametrize("where", ["on a thread", "in the main thread"])
+@pytest.mark.parametrize("where", ["on a thread", "in the main thread", "in a call that hears nothing"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, TERMINATED), (signal.SIGINT, INTERRUPTED)])
 def test_a_signal_ends_work_that_cannot_be_interrupted(where: str, number: signal.Signals, code: int) -> None:
     process = subprocess.Popen(
