@@ -32,8 +32,8 @@ would be far too high, and there the distributions are narrow, so that the fine 
 _FINE_BELOW: Final = 0.25
 _ABSOLUTE_TOLERANCE: Final = 0.02
 _RELATIVE_TOLERANCE: Final = 0.01
-_RESERVES: Final = (0.0, 1e-6, 1e-3, 0.1, 0.5)
-"""Parts of delta that may be set aside for the discreteness of the noise."""
+_RESERVES: Final = (1e-6, 1e-3, 0.1, 0.5)
+"""Parts of delta that may be set aside for the discreteness of the noise, where there is any."""
 
 
 def count_events(charges: Iterable[Charge]) -> dict[Event, int]:
@@ -55,10 +55,14 @@ def gaussian_epsilon(events: EventCounts, delta: float, accountant: Accountant) 
     continuous = Counter[Event]()
     for event, count in events.items():
         continuous[_continuous(event)] += count
+    if distance == 0.0:
+        return accountant(continuous, delta)
     for reserve in _RESERVES:
         epsilon = accountant(continuous, delta * (1.0 - reserve))
-        if epsilon > 700 or (1.0 + math.exp(epsilon)) * distance <= reserve * delta:
-            return epsilon if distance == 0.0 or epsilon <= 700 else math.inf
+        if epsilon > 700:
+            return math.inf
+        if (1.0 + math.exp(epsilon)) * distance <= reserve * delta:
+            return epsilon
     return math.inf
 
 

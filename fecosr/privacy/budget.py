@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from fecosr.errors import BudgetExhausted, MisuseError
-from fecosr.privacy.accounting import Accountant, check_delta, count_events, epsilons, larger_epsilon
+from fecosr.privacy.accounting import Accountant, check_delta, count_events, epsilons
+from fecosr.privacy.bounds import Bounds
 from fecosr.privacy.events import Charge, Event
 
 MOST_CHARGES: Final = 1 << 20
@@ -157,8 +158,10 @@ def admit(
     if charge.event not in budget.planned:
         raise BudgetExhausted(f"{budget.market}: {charge.name} is not what the plan foresees")
     record = Charged(charge)
-    epsilon = larger_epsilon(spending.after(record).epsilons(budget.delta, accountants))
-    if not epsilon <= budget.epsilon:
+    counts = count_events(spending.after(record).charges.values())
+    bounds = Bounds.of(budget.epsilon, budget.delta, accountants)
+    if not bounds.allow(counts):
+        epsilon = bounds.epsilon(counts)
         raise BudgetExhausted(
             f"{budget.market}: {charge.name} would bring epsilon to {epsilon:.4g} at delta {budget.delta:g}; "
             f"the budget is {budget.epsilon:.4g}"
@@ -168,9 +171,10 @@ def admit(
 
 def most_charges(budget: Budget, event: Event, accountants: Mapping[str, Accountant]) -> int:
     """Return how often one event may happen, when nothing else does, before it would pass the budget."""
+    bounds = Bounds.of(budget.epsilon, budget.delta, accountants)
 
     def is_within(count: int) -> bool:
-        return larger_epsilon(epsilons({event: count}, budget.delta, accountants)) <= budget.epsilon
+        return bounds.epsilon({event: count}) <= budget.epsilon
 
     if not is_within(1):
         return 0
