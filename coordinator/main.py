@@ -14,7 +14,7 @@ from fecosr import __version__
 from fecosr.config.clock import utc_now
 from fecosr.config.exits import DONE, FAILED, TERMINATED, exit_code_of
 from fecosr.config.heap import share_one_heap
-from fecosr.config.logs import configure_logs
+from fecosr.config.logs import LOG_FORMAT_OPTION, LogFormat, configure_logs
 from fecosr.config.parties import (
     CoordinatorConfig,
     address_option,
@@ -27,6 +27,7 @@ from fecosr.errors import ConfigError
 from fecosr.federation.cohort import num_invited
 from fecosr.federation.handover import Stopped
 from fecosr.federation.progress import CoordinatorSetup
+from fecosr.ids import COORDINATOR
 from fecosr.rpc.coordinator_driver import CoordinatorDriver
 from fecosr.rpc.coordinator_server import CoordinatorServer
 from fecosr.rpc.expiry import warn_of_expiry
@@ -45,13 +46,14 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def coordinator(
     config: Annotated[Path, typer.Option("--config", help="coordinator.toml of the startup kit.")],
     listen: Annotated[str, typer.Option("--listen", help="HOST:PORT instead of the configured one.")] = "",
+    log_format: Annotated[LogFormat, LOG_FORMAT_OPTION] = "json",
 ) -> None:
     """Coordinate one federated run: open rounds, add masked updates, release sums, keep the ledger.
 
-    Log lines (JSON) go to standard error. Exit codes: 0 the run is complete, 1 it failed, 2 unusable
+    Log lines go to standard error. Exit codes: 0 the run is complete, 1 it failed, 2 unusable
     configuration, 130 or 143 stopped by a signal (start it again to go on).
     """
-    raise typer.Exit(exit_code_of(lambda: _run(config, listen)))
+    raise typer.Exit(exit_code_of(lambda: _run(config, listen, log_format)))
 
 
 def main() -> NoReturn:
@@ -61,12 +63,12 @@ def main() -> NoReturn:
     raise AssertionError("typer exits")
 
 
-def _run(path: Path, listen: str) -> int:
+def _run(path: Path, listen: str, log_format: LogFormat) -> int:
     config = load_coordinator(path)
     if listen:
         config = config.model_copy(update={"listen": address_option("--listen", listen)})
     setup = _setup(config)
-    log = configure_logs(run=setup.plan.run)
+    log = configure_logs(log_format, run=setup.plan.run, party=COORDINATOR)
     code = asyncio.run(_serve(config, setup, log))
     log.info("coordinator_stopped", exit_code=code)
     return code

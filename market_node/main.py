@@ -12,7 +12,7 @@ import typer
 from fecosr import __version__
 from fecosr.config.clock import utc_now
 from fecosr.config.exits import DONE, FAILED, end_on_signals, exit_code_of
-from fecosr.config.logs import configure_logs
+from fecosr.config.logs import LOG_FORMAT_OPTION, LogFormat, configure_logs
 from fecosr.config.parties import NodeConfig, address_option, load_identity, load_node, load_roster
 from fecosr.config.plan import DistributedPrivacySection, Plan, load_plan
 from fecosr.data.sequences import load_market
@@ -55,14 +55,15 @@ def market_node(
     coordinator: Annotated[
         str, typer.Option("--coordinator", help="HOST:PORT instead of the configured one.")
     ] = "",
+    log_format: Annotated[LogFormat, LOG_FORMAT_OPTION] = "json",
 ) -> None:
     """Take part in a federated run for one market, then fine-tune and measure its own model.
 
-    Interactions, item tables and adapters never leave this process. Log lines (JSON) go to standard error.
+    Interactions, item tables and adapters never leave this process. Log lines go to standard error.
     Exit codes: 0 done, 1 failed or refused, 2 unusable configuration or data, 130 or 143 stopped by a signal
     (start it again to go on).
     """
-    raise typer.Exit(exit_code_of(lambda: _run(config, coordinator)))
+    raise typer.Exit(exit_code_of(lambda: _run(config, coordinator, log_format)))
 
 
 def main() -> NoReturn:
@@ -81,12 +82,12 @@ class _Kit:
     log: Log = field(repr=False)
 
 
-def _run(path: Path, coordinator: str) -> int:
+def _run(path: Path, coordinator: str, log_format: LogFormat) -> int:
     config = load_node(path)
     if coordinator:
         config = config.model_copy(update={"coordinator": address_option("--coordinator", coordinator)})
     plan = load_plan(config.plan)
-    log = configure_logs(run=plan.run.name, market=config.market)
+    log = configure_logs(log_format, run=plan.run.name, party=config.market, market=config.market)
     end_on_signals(log, STOPPED)
     kit = _Kit(config, plan, load_roster(config.roster), log)
     code = _take_part(kit)

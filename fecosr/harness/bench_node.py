@@ -90,7 +90,7 @@ async def _take_part(path: Path, coordinator: str, num_parameters: int) -> None:
         CheckpointStore(config.storage / "checkpoints.jsonl", plan.run, roster.coordinator) as checkpoints,
     ):
         store = _Store(claims, checkpoints)
-        log = configure_logs(run=plan.run, market=me)
+        log = configure_logs(run=plan.run, party=me, market=me)
         async with NodeClient(coordinator, files, clock=utc_now) as client:
             await NodeDriver(setup, Memory(), store, update.train, log=log).run(client)
 

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from fecosr.observability import lines
+
 
 @dataclass(frozen=True, slots=True)
 class Started:
@@ -29,23 +31,19 @@ class Logged:
 
     def text(self, key: str) -> str:
         """Return a field as text, "" when it is missing."""
-        value = self.fields.get(key, "")
-        return value if isinstance(value, str) else json.dumps(value)
+        return lines.text(self.fields, key)
 
     def number(self, key: str) -> float | None:
         """Return a numeric field, None when it is missing or no number."""
-        value = self.fields.get(key)
-        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        return lines.number(self.fields, key)
 
     def whole(self, key: str) -> int | None:
         """Return an integer field, None when it is missing or no integer."""
-        value = self.fields.get(key)
-        return value if isinstance(value, int) and not isinstance(value, bool) else None
+        return lines.whole(self.fields, key)
 
     def names(self, key: str) -> tuple[str, ...]:
         """Return a field that lists names (or maps names to something), sorted."""
-        value = self.fields.get(key, ())
-        return tuple(sorted(str(name) for name in value)) if isinstance(value, list | dict) else ()
+        return lines.names(self.fields, key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,7 @@ class NodeClient:
         if metadata.get(service.READY) is not None:
             self._failures = 0
             self._was_let_in = True
+            _log.info("coordinator_reached", address=self._address)
             return call
         code, detail = await call.code(), await call.details()
         raise_refusal(code, detail, CONNECT)
