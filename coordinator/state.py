@@ -7,12 +7,19 @@ from typing import Self
 
 from fecosr.errors import ConfigError, StorageError
 from fecosr.federation.coordinator import CoordinatorTransition, open_run, resume_run
-from fecosr.federation.effects import CoordinatorRecord, ModelStored, OptimiserStateStored, SumStored
+from fecosr.federation.effects import (
+    CoordinatorRecord,
+    EvidenceStored,
+    ModelStored,
+    OptimiserStateStored,
+    SumStored,
+)
 from fecosr.federation.progress import CoordinatorSetup
 from fecosr.federation.replay import Kept, Replayed, best_model, replay
 from fecosr.ledger.log import Entry
 from fecosr.ledger.records import RoundReleased, RunOpened
 from fecosr.storage.atomic_files import make_folder
+from fecosr.storage.evidence import EVIDENCE_FOLDER, EvidenceStore
 from fecosr.storage.ledger_store import LedgerStore
 from fecosr.storage.optimiser_states import OptimiserStateStore
 from fecosr.storage.parameters import ModelStore, Parameters, read_parameters
@@ -46,6 +53,7 @@ class CoordinatorState:
         self._models = ModelStore(folder / MODELS_FOLDER)
         self._optimiser_states = OptimiserStateStore(folder / OPTIMISER_FOLDER)
         self._sums = SumStore(folder / SUMS_FOLDER)
+        self._evidence = EvidenceStore(folder / EVIDENCE_FOLDER)
         self.uploads = UploadSpool(folder / UPLOADS_FOLDER)
 
     def begin(self, initial_model: Path) -> Callable[[float], CoordinatorTransition]:
@@ -77,6 +85,8 @@ class CoordinatorState:
                 _require_same(named, self._optimiser_states.save(state))
             case SumStored(sum_hash=named, total=total):
                 self._sums.save(named, total)
+            case EvidenceStored(evidence_hash=named, content=content):
+                self._evidence.save(named, content)
             case entry:
                 self._append(entry)
 

@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
+from fecosr.audit.convictions import ProvedConviction
 from fecosr.audit.costs import Cost
 from fecosr.audit.findings import Finding, Status, status_of
 from fecosr.audit.plan_terms import PlanTerms
 from fecosr.ids import NodeId
 from fecosr.ledger.records import RunOpened
+from fecosr.secagg.evidence import Fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class RunFacts:
         sums: for every market, in how many sums that were opened its update is.
         vouched: for every market, of how many records it kept a checkpoint.
         costs: for every market what its users were charged; empty in mode "none".
+        convictions: who was convicted of wrong shares, by evidence that verified.
     """
 
     opened: RunOpened
@@ -38,6 +41,7 @@ class RunFacts:
     sums: Mapping[NodeId, int]
     vouched: Mapping[NodeId, int]
     costs: Mapping[NodeId, Cost] = field(default_factory=dict)
+    convictions: tuple[ProvedConviction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ class AuditReport:
             ],
             "privacy": privacy_figures(self.facts) if self.facts else [],
             "rounds": self.facts.rounds if self.facts else 0,
+            "convictions": [asdict(proved) for proved in self.facts.convictions] if self.facts else [],
         }
 
 
@@ -140,6 +145,22 @@ def _happened(facts: RunFacts) -> Iterator[str]:
         epsilon = _epsilon(facts, market)
         shown = "unbounded" if epsilon is None else f"{epsilon:.4f}"
         yield f"| {market} | {facts.sums.get(market, 0)} | {facts.vouched.get(market, 0)} | {shown} |"
+    if facts.convictions:
+        yield from ("", *(f"- {_convicted(proved)}" for proved in facts.convictions))
+
+
+def _convicted(proved: ProvedConviction) -> str:
+    return (
+        f"**{proved.market} {_FAULTS[proved.fault]}** in round {proved.round} attempt {proved.attempt}; "
+        f"evidence/{proved.evidence} proves it to everybody who knows the roster (record {proved.record})."
+    )
+
+
+_FAULTS = {
+    Fault.CHANGED_SHARE: "revealed another share than it had accepted",
+    Fault.MISDEALT_SHARES: "dealt shares that do not fit together",
+    Fault.UNUSABLE_SHARES: "dealt unusable shares, as more markets signed than are assumed to lie,",
+}
 
 
 def _protected(facts: RunFacts) -> Iterator[str]:
@@ -269,4 +290,8 @@ def _blind_spots(facts: RunFacts) -> Iterator[str]:
             f"Whether the models of {facts.rounds - facts.redone} rounds were made from their sums: sums, "
             "models or optimiser states of these rounds are not in the folder."
         )
+    yield (
+        "Misconduct of a market that the coordinator kept to itself, and whether a market that was not asked "
+        "for a round was really away."
+    )
     yield "Anything about a market whose checkpoints are absent, beyond what the other markets vouch for."

@@ -12,6 +12,7 @@ from fecosr.ledger.log import Entry
 from fecosr.ledger.records import (
     CohortFixed,
     CoordinatorRestarted,
+    NodeConvicted,
     RoundAborted,
     RoundOpened,
     RoundReleased,
@@ -22,7 +23,9 @@ from fecosr.ledger.records import (
     UnmaskingBegun,
 )
 
-AttemptBody = RoundOpened | CohortFixed | SurvivorsFixed | UnmaskingBegun | RoundReleased | RoundAborted
+AttemptBody = (
+    RoundOpened | CohortFixed | SurvivorsFixed | UnmaskingBegun | NodeConvicted | RoundReleased | RoundAborted
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Story:
         sums: every sum that was opened, or may have been.
         releases: positions of the records that released a sum.
         history: what they released.
+        convicted: the markets convicted so far.
         ended: the position of the record that ended the run.
     """
 
@@ -73,6 +77,7 @@ class Story:
     sums: list[OpenedSum] = field(default_factory=list)
     releases: list[int] = field(default_factory=list)
     history: list[Release] = field(default_factory=list)
+    convicted: set[NodeId] = field(default_factory=set)
     ended: int | None = None
     is_completed: bool = False
 
@@ -101,6 +106,8 @@ class Story:
                 yield from self._fix_survivors(record, body)
             case UnmaskingBegun():
                 yield from self._begin_unmasking(record, body)
+            case NodeConvicted():
+                yield from self._convict(record, body)
             case RoundReleased():
                 yield from self._release(record, body)
             case RoundAborted():
@@ -122,8 +129,19 @@ class Story:
             message = f"{where} was opened although the plan's rule ended the run after round {over}."
             yield Finding(record, "early_stopping", message)
         yield from check_manifest(opened, self.terms, record=record)
+        yield from self._check_left_out(record, opened)
         self.attempts += 1
         self.current = Attempt(opened)
+
+    def _check_left_out(self, record: int, opened: RoundOpened) -> Iterator[Finding]:
+        """Check that convicted markets are asked only where the sum needs them."""
+        is_bound = any(opened.manifest.model_hash == earlier.model_hash for earlier in self.sums)
+        trusted = set(opened.expected) - self.convicted
+        if is_bound or len(trusted) < self.terms.plan.n_min:
+            return
+        for market in sorted(set(opened.expected) & self.convicted):
+            where = f"Round {opened.round} attempt {opened.attempt}"
+            yield Finding(record, "convicted", f"{where}: {market} was asked although it is convicted.")
 
     def _fix_cohort(self, record: int, fixed: CohortFixed) -> Iterator[Finding]:
         attempt = self._attempt(fixed.round, fixed.attempt)
@@ -150,6 +168,13 @@ class Story:
             where = f"Round {begun.round} attempt {begun.attempt}"
             yield Finding(record, "session", f"{where}: what was unmasked is another session.")
         self.current = replace(attempt, unmasking=begun)
+
+    def _convict(self, record: int, convicted: NodeConvicted) -> Iterator[Finding]:
+        attempt = self._attempt(convicted.round, convicted.attempt)
+        if attempt is None or attempt.is_dead or attempt.cohort is None:
+            yield _out_of_order(record, "A conviction", convicted)
+            return
+        self.convicted.add(convicted.market)
 
     def _release(self, record: int, released: RoundReleased) -> Iterator[Finding]:
         attempt = self._attempt(released.round, released.attempt)
@@ -245,9 +270,7 @@ def follow(entries: Sequence[Entry], terms: Terms, *, is_whole: bool) -> tuple[S
     return story, tuple(findings)
 
 
-def _out_of_order(
-    record: int, what: str, body: CohortFixed | SurvivorsFixed | UnmaskingBegun | RoundReleased | RoundAborted
-) -> Finding:
+def _out_of_order(record: int, what: str, body: AttemptBody) -> Finding:
     message = (
         f"{what} of round {body.round} attempt {body.attempt} does not follow from the records before it."
     )

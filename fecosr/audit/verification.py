@@ -4,6 +4,7 @@ RUN_DIR/roster.toml                  the pinned identities (better: the auditor'
 RUN_DIR/coordinator/ledger.jsonl     the ledger
 RUN_DIR/coordinator/models/          the released models
 RUN_DIR/coordinator/sums/            the opened sums they were made from
+RUN_DIR/coordinator/evidence/        what convicts markets of wrong shares, where any was convicted
 RUN_DIR/coordinator/optimiser/       what the server optimiser remembers after the last round
 RUN_DIR/<market>/checkpoints.jsonl   what each market kept of what the coordinator signed to it
 RUN_DIR/<market>/privacy.jsonl       what each market charged its users, where the run is private
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from fecosr.audit.attempt import Terms
 from fecosr.audit.chain import read_chain
+from fecosr.audit.convictions import check_convictions
 from fecosr.audit.costs import check_costs
 from fecosr.audit.findings import Finding, missing
 from fecosr.audit.models import check_models
@@ -28,6 +30,7 @@ from fecosr.config.parties import load_roster
 from fecosr.errors import ConfigError, LedgerError
 from fecosr.federation.cohort import Roster
 from fecosr.ledger.records import RunOpened
+from fecosr.storage.evidence import EVIDENCE_FOLDER
 from fecosr.storage.spending_store import SPENDING_FILE
 
 
@@ -64,6 +67,7 @@ def _audit(run_dir: Path, roster: Roster, data: bytes) -> AuditReport:
     witnesses = check_witnesses(evidence, chain, story)
     models = run_dir / "coordinator" / "models"
     steps = check_server_steps(run_dir / "coordinator", chain.entries, terms)
+    convictions = check_convictions(run_dir / "coordinator" / EVIDENCE_FOLDER, chain.entries, terms)
     final = story.model_hash if chain.is_whole else None
     accounts = {node: _read(run_dir / node / SPENDING_FILE) for node in roster.nodes}
     costs = check_costs(chain.entries, terms, accounts)
@@ -78,6 +82,7 @@ def _audit(run_dir: Path, roster: Roster, data: bytes) -> AuditReport:
         costs=costs.by_market,
         sums={node: sum(node in opened.survivors for opened in story.sums) for node in roster.nodes},
         vouched=witnesses.sizes,
+        convictions=convictions.proved,
     )
     stated = _read(run_dir / "privacy_report.json")
     last_release = story.releases[-1] if story.releases else None
@@ -88,6 +93,7 @@ def _audit(run_dir: Path, roster: Roster, data: bytes) -> AuditReport:
             *findings,
             *check_models(models, chain.entries, opened.num_parameters, final),
             *steps.findings,
+            *convictions.findings,
             *witnesses.findings,
             *costs.findings,
             *check_stated(stated, privacy_figures(facts), last_release),

@@ -1,7 +1,7 @@
 """What one attempt at a round consists of on the coordinator, and the two ways it can end."""
 
 import math
-from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from fecosr.errors import CryptoError
@@ -10,22 +10,31 @@ from fecosr.federation.contents import OpenedSum, contents_length, open_sum, upd
 from fecosr.federation.effects import (
     CoordinatorOutgoing,
     CoordinatorRecord,
+    EvidenceStored,
     ModelStored,
     Observed,
     OptimiserStateStored,
     SumStored,
     ToNode,
 )
+from fecosr.federation.evidence import evidence_bytes, evidence_hash
 from fecosr.federation.messages import Outcome, Release, RoundClosed, RoundManifest
 from fecosr.federation.private_rounds import mechanism_of
 from fecosr.federation.progress import CoordinatorSetup, Progress
 from fecosr.federation.recorded import recorded_event
 from fecosr.ids import NodeId
 from fecosr.ledger.checkpoint import sign_checkpoint
-from fecosr.ledger.records import RecordedEvent, RecordedSignature, RoundAborted, RoundReleased
+from fecosr.ledger.records import (
+    NodeConvicted,
+    RecordedEvent,
+    RecordedSignature,
+    RoundAborted,
+    RoundReleased,
+)
 from fecosr.privacy.clipping import l2_norm
 from fecosr.secagg import server as secagg
 from fecosr.secagg.encoding import NORM_SLACK
+from fecosr.secagg.evidence import Conviction
 from fecosr.secagg.parameters import SecAggParameters
 from fecosr.transition import Transition
 
@@ -37,18 +46,16 @@ class Attempt:
     Attributes:
         manifest: what every node was told.
         started: when it was opened, in driver seconds.
+        session: the secure aggregation's, once its cohort is fixed; empty before.
         survivors: whose masked vectors are in the sum, once that is fixed.
-        accusations: who withdrew because of whom, or got unusable shares of whom.
-        convicted: who is convicted by evidence.
     """
 
     setup: CoordinatorSetup
     progress: Progress
     manifest: RoundManifest
     started: float
+    session: bytes = b""
     survivors: tuple[NodeId, ...] = ()
-    accusations: frozenset[tuple[NodeId, NodeId]] = frozenset()
-    convicted: frozenset[NodeId] = frozenset()
 
     def observed(self, event: str, **fields: object) -> Observed:
         """Return a log event that names this attempt."""
@@ -109,7 +116,6 @@ def release(attempt: Attempt, completed: secagg.Completed, now: float) -> Ending
     body = _released_body(attempt, completed, released, step.state.hash())
     entry, progress = before.recorded(body, attempt.setup.key)
     progress = progress.with_release(released, step, attempt.setup.plan.schedule)
-    progress = replace(progress, excluded=progress.excluded | _convicted(attempt))
     outbox: tuple[CoordinatorOutgoing, ...] = (
         _released_event(attempt, completed, opened, now),
         *_closed(attempt, progress, Outcome.RELEASED, "", released),
@@ -137,7 +143,6 @@ def abort(attempt: Attempt, reason: str, detail: str, *, unmasked: bool) -> Endi
     entry, progress = attempt.progress.recorded(body, attempt.setup.key)
     if unmasked:
         progress = replace(progress, bound_to=frozenset(attempt.survivors))
-    progress = replace(progress, excluded=progress.excluded | _convicted(attempt))
     outbox: tuple[CoordinatorOutgoing, ...] = (
         attempt.observed("round_aborted", reason=reason, detail=detail),
         *_closed(attempt, progress, Outcome.ABORTED, reason),
@@ -145,14 +150,33 @@ def abort(attempt: Attempt, reason: str, detail: str, *, unmasked: bool) -> Endi
     return Transition(Failed(progress, reason), (entry,), outbox)
 
 
-def _convicted(attempt: Attempt) -> frozenset[NodeId]:
-    """Return whom evidence convicts, and whom more nodes accuse than are assumed to collude.
+def convict(
+    attempt: Attempt, convictions: Iterable[Conviction]
+) -> tuple[Attempt, tuple[CoordinatorRecord, ...], tuple[Observed, ...]]:
+    """Return the attempt with everybody left out of later ones whom evidence convicts, and what to store.
 
-    Fewer accusers could be framing somebody.
+    The evidence may hold shares, so it is stored and stays out of the log.
     """
-    counts = Counter(accused for _, accused in attempt.accusations)
-    most = attempt.setup.plan.max_colluding
-    return attempt.convicted | {node for node, count in counts.items() if count > most}
+    manifest, progress = attempt.manifest, attempt.progress
+    records: list[CoordinatorRecord] = []
+    faults: dict[tuple[NodeId, str], None] = {}
+    for conviction in convictions:
+        content = evidence_bytes(attempt.session, conviction)
+        digest = evidence_hash(content)
+        body = NodeConvicted(
+            manifest.round,
+            manifest.attempt,
+            attempt.session,
+            conviction.culprit,
+            conviction.fault.value,
+            digest,
+        )
+        entry, progress = progress.recorded(body, attempt.setup.key)
+        records += [EvidenceStored(digest, content), entry]
+        faults[conviction.culprit, conviction.fault.value] = None
+    progress = replace(progress, excluded=progress.excluded | {node for node, _ in faults})
+    seen = tuple(attempt.observed("node_convicted", market=node, fault=fault) for node, fault in faults)
+    return replace(attempt, progress=progress), tuple(records), seen
 
 
 def _check_mean(attempt: Attempt, mean: Vector, num_survivors: int, weight: float) -> None:

@@ -62,6 +62,7 @@ def returning(
         history=replayed.history,
         previous=replayed.previous,
         charged=replayed.charged,
+        excluded=replayed.convicted,
         bound_to=frozenset(replayed.survivors if replayed.unmasking else replayed.bound_to),
     )
     if replayed.ended:

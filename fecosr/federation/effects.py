@@ -45,6 +45,14 @@ class SumStored:
     total: RingVector = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class EvidenceStored:
+    """Keep the evidence of a conviction under its hash, so that an auditor can verify it."""
+
+    evidence_hash: bytes
+    content: bytes = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class ToNode:
     """Send a message to one node, if it is still connected."""
@@ -60,8 +68,11 @@ class Disconnect:
     node: NodeId
 
 
-CoordinatorRecord = ModelStored | OptimiserStateStored | SumStored | Entry
-"""The entry that names model, state and sum is the release; what is stored before it is not yet released."""
+CoordinatorRecord = ModelStored | OptimiserStateStored | SumStored | EvidenceStored | Entry
+"""The entry that names model, state and sum is the release; what is stored before it is not yet released.
+
+A conviction counts from the entry that names its evidence.
+"""
 CoordinatorOutgoing = ToNode | Disconnect | Observed
 
 

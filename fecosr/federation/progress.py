@@ -49,7 +49,7 @@ class Progress:
         finished: nodes that hold the final model.
         absent_since: when each node that is not connected was last seen, in driver seconds.
         bound_to: the nodes a retry must be over, as their sum on this model may have been opened; empty: any.
-        excluded: nodes convicted of breaking an attempt, by evidence or by more than max_colluding accusers.
+        excluded: nodes that recorded evidence convicts.
         charged: in how many attempts each node may have handed in a masked vector, for whatever came of it.
     """
 

@@ -13,6 +13,7 @@ from fecosr.ids import NodeId
 from fecosr.ledger.log import Entry, Head, verify_chain
 from fecosr.ledger.records import (
     Body,
+    NodeConvicted,
     RoundAborted,
     RoundOpened,
     RoundReleased,
@@ -44,6 +45,7 @@ class Replayed:
         ended: whether the run was completed or given up.
         aborted: why it was given up; empty otherwise.
         charged: in how many attempts each node may have handed in a masked vector.
+        convicted: nodes that recorded evidence convicts.
     """
 
     head: Head
@@ -61,6 +63,7 @@ class Replayed:
     ended: bool
     aborted: str
     charged: Mapping[NodeId, int] = field(default_factory=dict)
+    convicted: frozenset[NodeId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,7 +104,14 @@ def replay(entries: Iterable[Entry], coordinator_public: bytes) -> Replayed:
         for entry in entries
         if isinstance(entry.body, RoundReleased)
     )
-    return replace(replayed, history=history, previous=entries[-1].previous, charged=charged)
+    convicted = frozenset(entry.body.market for entry in entries if isinstance(entry.body, NodeConvicted))
+    return replace(
+        replayed,
+        history=history,
+        previous=entries[-1].previous,
+        charged=charged,
+        convicted=convicted,
+    )
 
 
 def _nothing_yet(head: Head) -> Replayed:

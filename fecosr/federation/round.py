@@ -1,10 +1,9 @@
 """The course of one attempt on the coordinator: a secure aggregation, each step in the ledger first."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from fecosr.errors import ProtocolViolation
-from fecosr.federation.attempt import Attempt, Ending, abort, release
+from fecosr.federation.attempt import Attempt, Ending, abort, convict, release
 from fecosr.federation.effects import CoordinatorOutgoing, CoordinatorRecord, Observed, ToNode
 from fecosr.federation.messages import FromClient, FromServer, NodeMessage, RoundManifest, RoundTask
 from fecosr.federation.private_rounds import noise_terms
@@ -20,7 +19,6 @@ from fecosr.ledger.records import (
     UnmaskingBegun,
 )
 from fecosr.secagg import server as secagg
-from fecosr.secagg.evidence import Conviction
 from fecosr.secagg.messages import ClientMessage, MaskedInput, Withdrawal
 from fecosr.secagg.rules import Rule
 from fecosr.transition import Transition
@@ -50,8 +48,7 @@ class RoundRunning:
             return Transition(self, outbox=(_late(self, node, message),), deadline=self.deadline)
         try:
             step = self.server.receive(node, message.body, now)
-            running, seen_first = _noted(self, node, message.body)
-            return _after(running, step, now, *seen_first)
+            return _after(self, step, now, *_noted(self, node, message.body))
         except ProtocolViolation as violation:
             if violation.rule == Rule.LATE:
                 # What the network repeats or delays is nobody's fault.
@@ -112,23 +109,16 @@ def open_round(
     return Transition(state, (entry,), (seen, phase, *tasks), step.deadline)
 
 
-def _noted(
-    running: RoundRunning, node: NodeId, body: ClientMessage
-) -> tuple[RoundRunning, tuple[Observed, ...]]:
-    """Take down why a node withdraws and whom it accuses; a single accusation convicts nobody."""
-    attempt = running.attempt
+def _noted(running: RoundRunning, node: NodeId, body: ClientMessage) -> tuple[Observed, ...]:
+    """Log why a node withdraws and whom it accuses, which by itself convicts nobody."""
     match body:
         case Withdrawal(reason=reason, accused=accused):
-            seen = attempt.observed("node_withdrew", market=node, reason=reason, accused=accused)
-            known = attempt.setup.roster.nodes.keys() - {node}
-            accusations = {(node, accused)} if accused in known and accused is not None else set()
+            fields: dict[str, object] = {"reason": reason, "accused": accused}
+            return (running.attempt.observed("node_withdrew", market=node, **fields),)
         case MaskedInput(unusable=unusable) if unusable:
-            seen = attempt.observed("unusable_shares", market=node, accused=unusable)
-            accusations = {(node, dealer) for dealer in unusable}
+            return (running.attempt.observed("unusable_shares", market=node, accused=unusable),)
         case _:
-            return running, ()
-    attempt = replace(attempt, accusations=attempt.accusations | accusations)
-    return replace(running, attempt=attempt), (seen,)
+            return ()
 
 
 def _late(running: RoundRunning, node: NodeId, message: NodeMessage) -> Observed:
@@ -182,6 +172,7 @@ def _after(running: RoundRunning, step: SecAggStep, now: float, *seen: Observed)
     for record in step.records:
         entry, progress = attempt.progress.recorded(_body(attempt, record), attempt.setup.key)
         attempt = replace(attempt, progress=progress)
+        attempt = replace(attempt, session=record.session)
         if isinstance(record, secagg.SurvivorsFixed):
             attempt = replace(attempt, survivors=record.survivors)
         records = (*records, entry)
@@ -192,26 +183,19 @@ def _after(running: RoundRunning, step: SecAggStep, now: float, *seen: Observed)
     )
     match step.state:
         case secagg.Completed() as completed:
-            attempt, seen_guilty = _convicted(attempt, completed.convictions)
-            outbox = (*outbox, *seen_guilty)
+            attempt, evidence, guilty = convict(attempt, completed.convictions)
             ending = release(attempt, completed, now)
         case secagg.Aborted(reason=reason, detail=detail, unmasked=unmasked, convictions=convictions):
-            attempt, seen_guilty = _convicted(attempt, convictions)
-            outbox = (*outbox, *seen_guilty)
+            attempt, evidence, guilty = convict(attempt, convictions)
             ending = abort(attempt, reason.value, detail, unmasked=unmasked)
         case server:
             if server.phase != running.server.phase:
                 outbox = (*outbox, attempt.observed("phase_started", phase=server.phase.value))
             state = RoundRunning(attempt, server, step.deadline)
             return Transition(state, records, outbox, step.deadline)
-    return replace(ending, records=(*records, *ending.records), outbox=(*outbox, *ending.outbox))
-
-
-def _convicted(attempt: Attempt, convictions: Sequence[Conviction]) -> tuple[Attempt, tuple[Observed, ...]]:
-    """Take down whom the evidence convicts; the evidence itself holds shares, and stays out of the log."""
-    faults = sorted({(conviction.culprit, conviction.fault.value) for conviction in convictions})
-    outbox = tuple(attempt.observed("node_convicted", market=node, fault=fault) for node, fault in faults)
-    return replace(attempt, convicted=attempt.convicted | {node for node, _ in faults}), outbox
+    return replace(
+        ending, records=(*records, *evidence, *ending.records), outbox=(*outbox, *guilty, *ending.outbox)
+    )
 
 
 def _lost_for_retry(running: RoundRunning, after: secagg.ServerState) -> tuple[NodeId, ...]:

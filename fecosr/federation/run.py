@@ -17,6 +17,7 @@ from fecosr.federation.coordinator import (
 )
 from fecosr.federation.effects import (
     Disconnect,
+    EvidenceStored,
     FineTune,
     KeepFinalModel,
     ModelStored,
@@ -90,6 +91,7 @@ class FederationRun:
     models: dict[bytes, Vector] = field(default_factory=dict)
     optimiser_states: dict[bytes, OptimiserState] = field(default_factory=dict)
     sums: dict[bytes, RingVector] = field(default_factory=dict)
+    evidence: dict[bytes, bytes] = field(default_factory=dict)
     records: dict[NodeId, list[NodeRecord]] = field(default_factory=dict)
     fine_tuning: dict[NodeId, bytes] = field(default_factory=dict)
     log: list[tuple[str, str, Mapping[str, object]]] = field(default_factory=list)
@@ -162,6 +164,8 @@ class FederationRun:
                     self.optimiser_states[digest] = state
                 case SumStored(sum_hash=digest, total=total):
                     self.sums[digest] = total
+                case EvidenceStored(evidence_hash=digest, content=content):
+                    self.evidence[digest] = content
                 case entry:
                     self.ledger.append(entry)
         self.coordinator, self.deadline = transition.state, transition.deadline

@@ -1,8 +1,8 @@
 """The record bodies: one frozen dataclass per kind of event in the life of a run.
 
 Order in a ledger: `RunOpened`; then, for each attempt at a round, `RoundOpened`, `CohortFixed`,
-`SurvivorsFixed`, `UnmaskingBegun` and `RoundReleased` (or `RoundAborted` any time after `RoundOpened`); last,
-`RunCompleted` or `RunAborted`.
+`SurvivorsFixed`, `UnmaskingBegun` and `RoundReleased` (or `RoundAborted` any time after `RoundOpened`), and
+before the last of these a `NodeConvicted` for each conviction; last, `RunCompleted` or `RunAborted`.
 A coordinator that comes back appends `CoordinatorRestarted` before anything else.
 """
 
@@ -184,6 +184,25 @@ class UnmaskingBegun:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeConvicted:
+    """Convict a market of wrong shares: it is left out of later attempts while enough others are there.
+
+    Attributes:
+        session: the session it happened in.
+        market: who is convicted.
+        fault: of what (see `fecosr.secagg.evidence.Fault`).
+        evidence: SHA-256 of the file that proves it to everybody who knows the roster.
+    """
+
+    round: int
+    attempt: int
+    session: Digest
+    market: NodeId
+    fault: Literal["changed_share", "misdealt_shares", "unusable_shares"]
+    evidence: Digest
+
+
+@dataclass(frozen=True, slots=True)
 class RoundReleased:
     """Release the sum of one round and the model made from it.
 
@@ -269,6 +288,7 @@ Body = (
     | CohortFixed
     | SurvivorsFixed
     | UnmaskingBegun
+    | NodeConvicted
     | RoundReleased
     | RoundAborted
     | RunCompleted
@@ -282,6 +302,7 @@ KINDS: Final[Mapping[str, type[Body]]] = {
     "cohort_fixed": CohortFixed,
     "survivors_fixed": SurvivorsFixed,
     "unmasking_begun": UnmaskingBegun,
+    "node_convicted": NodeConvicted,
     "round_released": RoundReleased,
     "round_aborted": RoundAborted,
     "run_completed": RunCompleted,

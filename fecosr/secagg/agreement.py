@@ -16,6 +16,7 @@ from fecosr.secagg.dealing import (
     revealed_statement,
     usable_holders,
 )
+from fecosr.secagg.evidence import Conviction, complained_of
 from fecosr.secagg.masking import Vector
 from fecosr.secagg.messages import (
     ClientMessage,
@@ -73,6 +74,9 @@ class CollectingSignatures(Collecting):
         except CryptoError:
             raise ProtocolViolation(sender, self.phase, Rule.BAD_SURVIVORS_SIGNATURE) from None
         return replace(self, signatures={**self.signatures, sender: message})
+
+    def _complained_of(self) -> tuple[Conviction, ...]:
+        return complained_of(self.cohort, self.deals, self.receipts)
 
     def _close(self, now: float) -> ServerTransition:
         proof = ConsistencyProof(tuple(self.signatures[client] for client in sorted(self.signatures)))
@@ -139,12 +143,18 @@ class CollectingUnmaskShares(Collecting):
             raise ProtocolViolation(sender, self.phase, Rule.BAD_REVEAL_SIGNATURE) from None
         return replace(self, reveals={**self.reveals, sender: message})
 
+    def _complained_of(self) -> tuple[Conviction, ...]:
+        return complained_of(self.cohort, self.deals, self.receipts)
+
     def _close(self, now: float) -> ServerTransition:
         stuck = [owner for owner in sorted(self.deals) if not self._can_open(owner)]
         if stuck:
             detail = f"{self.phase}: too few hold shares of the secrets of {', '.join(stuck)}"
-            return Transition(Aborted(self.too_few, detail, self.gone, unmasked=True))
+            return Transition(
+                Aborted(self.too_few, detail, self.gone, unmasked=True, convictions=self._complained_of())
+            )
         opened = open_secrets(Answers(self.cohort, self.deals, self.receipts, self.reveals))
+        convictions = (*self._complained_of(), *opened.convictions)
         if opened.closed:
             detail = f"{self.phase}: no quorum of shares opens the secret of {', '.join(opened.closed)}"
             return Transition(
@@ -153,7 +163,7 @@ class CollectingUnmaskShares(Collecting):
                     detail,
                     self.gone,
                     unmasked=True,
-                    convictions=opened.convictions,
+                    convictions=convictions,
                 )
             )
         unmask(self.total, self.cohort, opened)
@@ -166,7 +176,7 @@ class CollectingUnmaskShares(Collecting):
             session=self.cohort.session,
             proof=self.proof,
             adverts=tuple(self.cohort.adverts.values()),
-            convictions=opened.convictions,
+            convictions=convictions,
         )
         return Transition(completed)
 

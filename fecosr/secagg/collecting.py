@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from fecosr.errors import ProtocolViolation
 from fecosr.ids import NodeId
+from fecosr.secagg.evidence import Conviction
 from fecosr.secagg.messages import ClientMessage, Phase, Withdrawal
 from fecosr.secagg.outcomes import Aborted, AbortReason, Completed, DropoutReason, Envelope, ServerRecord
 from fecosr.secagg.parameters import SecAggParameters
@@ -143,7 +144,14 @@ class Collecting(ABC):
 
     def _abort(self, reachable: int) -> Aborted:
         detail = f"{self.phase}: {reachable} of {len(self.asked)} clients are left, {self._needed} are needed"
-        return Aborted(self.too_few, detail, self.gone, unmasked=self.phase is Phase.UNMASK)
+        is_unmasked = self.phase is Phase.UNMASK
+        return Aborted(
+            self.too_few, detail, self.gone, unmasked=is_unmasked, convictions=self._complained_of()
+        )
+
+    def _complained_of(self) -> tuple[Conviction, ...]:
+        """Return whom the holders' complaints convict, in the phases that know of complaints."""
+        return ()
 
 
 RunningState = Collecting

@@ -1,7 +1,8 @@
 """Convict whoever dealt or revealed wrong shares, by evidence that needs no trust in the server.
 
 A check needs the cohort, which the ledger records, and the pinned identities. Evidence against a holder holds
-no share. Evidence against a dealer holds shares of the one secret of its own that they fail to open.
+no share, and neither do complaints. Evidence that shares do not fit holds shares of the one secret of their
+dealer's that they fail to open.
 """
 
 from collections.abc import Mapping
@@ -15,9 +16,11 @@ from fecosr.errors import CryptoError
 from fecosr.ids import NodeId
 from fecosr.secagg.cohort import Cohort
 from fecosr.secagg.dealing import (
+    Deal,
     Receipt,
     RevealedCommitments,
     committed,
+    delivered_leaves,
     receipt_hash,
     revealed_statement,
     share_commitment,
@@ -33,6 +36,7 @@ class Fault(StrEnum):
 
     CHANGED_SHARE = "changed_share"
     MISDEALT_SHARES = "misdealt_shares"
+    UNUSABLE_SHARES = "unusable_shares"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,54 @@ class MisdealtShares:
     fault = Fault.MISDEALT_SHARES
 
 
-Conviction = ChangedShare | MisdealtShares
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """Hold what a holder signed when it called a dealer's shares unusable.
+
+    Attributes:
+        leaves: everything that was delivered to the holder, by dealer.
+        receipt: what it signed about that.
+    """
+
+    leaves: Mapping[NodeId, bytes]
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class UnusableShares:
+    """Show that more holders complain of a dealer than are assumed to lie, so that one of them is honest.
+
+    Attributes:
+        culprit: the dealer.
+        complaints: by holder.
+    """
+
+    culprit: NodeId
+    complaints: Mapping[NodeId, Complaint]
+
+    fault = Fault.UNUSABLE_SHARES
+
+
+Conviction = ChangedShare | MisdealtShares | UnusableShares
+
+
+def complained_of(
+    cohort: Cohort, deals: Mapping[NodeId, Deal], receipts: Mapping[NodeId, Receipt]
+) -> tuple[UnusableShares, ...]:
+    """Return evidence against every dealer of whom more holders complain than may collude.
+
+    Args:
+        cohort: the session.
+        deals: what each client dealt, as far as it was delivered.
+        receipts: what each holder signed about what it was dealt.
+    """
+    convictions = []
+    for dealer in sorted({name for receipt in receipts.values() for name in receipt.unusable}):
+        holders = [holder for holder, receipt in sorted(receipts.items()) if dealer in receipt.unusable]
+        if len(holders) > cohort.parameters.max_colluding:
+            complaints = {it: Complaint(delivered_leaves(deals, it), receipts[it]) for it in holders}
+            convictions.append(UnusableShares(dealer, complaints))
+    return tuple(convictions)
 
 
 def verify_conviction(cohort: Cohort, roster: Mapping[NodeId, bytes], conviction: Conviction) -> None:
@@ -101,14 +152,21 @@ def verify_conviction(cohort: Cohort, roster: Mapping[NodeId, bytes], conviction
     Raises:
         CryptoError: it does not; whoever brought it forward has nothing against the culprit.
     """
-    if isinstance(conviction, ChangedShare):
-        _verify_changed(cohort, roster, conviction)
-    else:
-        _verify_misdealt(cohort, roster, conviction)
+    if conviction.culprit not in cohort.adverts:
+        raise CryptoError("the culprit took no part in the session")
+    match conviction:
+        case ChangedShare():
+            _verify_changed(cohort, roster, conviction)
+        case MisdealtShares():
+            _verify_misdealt(cohort, roster, conviction)
+        case UnusableShares():
+            _verify_complaints(cohort, roster, conviction)
 
 
 def _verify_changed(cohort: Cohort, roster: Mapping[NodeId, bytes], claim: ChangedShare) -> None:
     holder, owner, identity = claim.culprit, claim.owner, roster[claim.culprit]
+    if owner not in cohort.adverts:
+        raise CryptoError("the owner took no part in the session")
     leaf = verified_leaf(cohort, owner, roster[owner], holder, claim.dealt)
     if holder != owner:
         _verify_accepted(cohort, identity, claim, leaf)
@@ -122,9 +180,26 @@ def _verify_accepted(cohort: Cohort, identity: bytes, claim: ChangedShare, leaf:
     receipt = claim.receipt
     if receipt is None or claim.leaves.get(claim.owner) != leaf or claim.owner in receipt.unusable:
         raise CryptoError("the holder never accepted these shares")
-    accepted = receipt_hash(cohort.session, claim.culprit, claim.leaves, receipt.unusable)
-    statement = masked_input_statement(cohort.session, claim.culprit, receipt.digest, accepted)
-    verify(identity, receipt.signature, statement)
+    _verify_receipt(cohort, claim.culprit, identity, claim.leaves, receipt)
+
+
+def _verify_receipt(
+    cohort: Cohort, holder: NodeId, identity: bytes, leaves: Mapping[NodeId, bytes], receipt: Receipt
+) -> None:
+    said = receipt_hash(cohort.session, holder, leaves, receipt.unusable)
+    verify(identity, receipt.signature, masked_input_statement(cohort.session, holder, receipt.digest, said))
+
+
+def _verify_complaints(cohort: Cohort, roster: Mapping[NodeId, bytes], claim: UnusableShares) -> None:
+    dealer = claim.culprit
+    for holder, complaint in claim.complaints.items():
+        if holder == dealer or holder not in cohort.graph.holders(dealer):
+            raise CryptoError("somebody complains who holds no shares of the dealer's")
+        if dealer not in complaint.leaves or dealer not in complaint.receipt.unusable:
+            raise CryptoError("a receipt does not complain of the dealer")
+        _verify_receipt(cohort, holder, roster[holder], complaint.leaves, complaint.receipt)
+    if len(claim.complaints) <= cohort.parameters.max_colluding:
+        raise CryptoError("as many as complain may all be lying")
 
 
 def _verify_misdealt(cohort: Cohort, roster: Mapping[NodeId, bytes], claim: MisdealtShares) -> None:

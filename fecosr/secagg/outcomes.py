@@ -88,7 +88,7 @@ class Completed:
         session: the session's id.
         proof: the signatures on the survivor list.
         adverts: the adverts of the cohort, sorted by client.
-        convictions: who dealt or revealed wrong shares, which were done without, and the evidence.
+        convictions: who dealt or revealed wrong shares, or is complained of by too many, and the evidence.
     """
 
     total: npt.NDArray[np.uint32] = field(repr=False)
@@ -110,7 +110,7 @@ class Aborted:
         detail: the same in a sentence with the numbers; names clients, never payload.
         dropouts: everybody who left, and why.
         unmasked: whether shares were asked for, so that a lying server could have opened the sum anyway.
-        convictions: who dealt or revealed wrong shares, and the evidence.
+        convictions: who dealt or revealed wrong shares, or is complained of by too many, and the evidence.
     """
 
     reason: AbortReason

@@ -32,6 +32,7 @@ from fecosr.secagg.dealing import (
     usable_holders,
     verified_deal,
 )
+from fecosr.secagg.evidence import Conviction, complained_of
 from fecosr.secagg.masking import Vector
 from fecosr.secagg.messages import (
     AdvertList,
@@ -266,16 +267,19 @@ class CollectingInputs(Collecting):
         if not is_sorted or not leaves.keys() >= set(unusable) or len(unusable) > most:
             raise ProtocolViolation(sender, self.phase, Rule.BAD_COMPLAINT)
 
+    def _complained_of(self) -> tuple[Conviction, ...]:
+        return complained_of(self.cohort, self.deals, self.receipts)
+
     def _close(self, now: float) -> ServerTransition:
         survivors = tuple(sorted(self.receipts))
         if self.cohort.graph.has_gap(self.receipts.keys()):
             detail = f"{self.phase}: the survivors leave a gap in the mask graph"
-            return Transition(Aborted(self.too_few, detail, self.gone, unmasked=False))
+            return Transition(self._end(self.too_few, detail))
         closed = self._closed_by_complaints()
         if closed:
             # Masks made with them are in the sum already, so that it could not be opened: ask for nothing.
             detail = f"{self.phase}: too few hold usable shares of the secrets of {', '.join(closed)}"
-            return Transition(Aborted(AbortReason.UNUSABLE_SHARES, detail, self.gone, unmasked=False))
+            return Transition(self._end(AbortReason.UNUSABLE_SHARES, detail))
         state = CollectingSignatures(
             self.terms,
             frozenset(survivors) - self.gone.keys(),
@@ -291,6 +295,9 @@ class CollectingInputs(Collecting):
         record = SurvivorsFixed(self.cohort.session, survivors, without(survivors, self.gone))
         outbox = tuple(Envelope(client, SurvivorList(survivors)) for client in sorted(state.asked))
         return self._enter(state, (record,), outbox, now)
+
+    def _end(self, reason: AbortReason, detail: str) -> Aborted:
+        return Aborted(reason, detail, self.gone, unmasked=False, convictions=self._complained_of())
 
     def _closed_by_complaints(self) -> list[NodeId]:
         """Return whose secrets too few hold usable shares of, because some complain or have left."""

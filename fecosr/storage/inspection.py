@@ -22,6 +22,7 @@ from fecosr.ledger.records import (
     Body,
     CohortFixed,
     CoordinatorRestarted,
+    NodeConvicted,
     RoundOpened,
     RoundReleased,
     RunOpened,
@@ -71,6 +72,7 @@ class CoordinatorStatus:
         released: the last release; None before the first.
         restarts: how often the coordinator came back.
         last_reason: why the last attempt or the run was aborted; empty otherwise.
+        convicted: markets that recorded evidence convicts, and of what; `fecosr audit` verifies it.
     """
 
     run: str
@@ -87,6 +89,7 @@ class CoordinatorStatus:
     released: LastRelease | None
     restarts: int
     last_reason: str
+    convicted: Mapping[NodeId, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,7 @@ def inspect_coordinator(folder: Path) -> CoordinatorStatus | None:
         released=_last_release(entries),
         restarts=sum(isinstance(entry.body, CoordinatorRestarted) for entry in entries),
         last_reason=replayed.aborted or replayed.last_reason,
+        convicted=_convicted(entries),
     )
 
 
@@ -209,6 +213,17 @@ def _markets(opened: RunOpened, entries: list[Entry], *, is_open: bool) -> dict[
             case SurvivorsFixed(survivors=survivors, dropouts=dropouts):
                 found |= dict.fromkeys(survivors, "in the sum" if is_open else "was in the last sum")
                 found |= {name: f"dropped out: {reason}" for name, reason in dropouts.items()}
+            case _:
+                pass
+    return found
+
+
+def _convicted(entries: list[Entry]) -> dict[NodeId, tuple[str, ...]]:
+    found: dict[NodeId, tuple[str, ...]] = {}
+    for entry in entries:
+        match entry.body:
+            case NodeConvicted(market=market, fault=fault) if fault not in found.get(market, ()):
+                found[market] = (*found.get(market, ()), fault)
             case _:
                 pass
     return found

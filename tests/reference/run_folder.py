@@ -6,6 +6,7 @@ from fecosr.federation.effects import CheckpointKept
 from fecosr.federation.run import FederationRun
 from fecosr.privacy.budget import Charged, TakenBack
 from fecosr.storage.checkpoint_store import CheckpointStore
+from fecosr.storage.evidence import EVIDENCE_FOLDER, EvidenceStore
 from fecosr.storage.ledger_store import LedgerStore
 from fecosr.storage.optimiser_states import OptimiserStateStore
 from fecosr.storage.parameters import ModelStore
@@ -41,6 +42,9 @@ def _keep_coordinator(federation: SmallFederation, run: FederationRun, folder: P
         states.save(state)
     for digest, total in run.sums.items():
         sums.save(digest, total)
+    evidence = EvidenceStore(folder / EVIDENCE_FOLDER)
+    for digest, content in run.evidence.items():
+        evidence.save(digest, content)
     with LedgerStore(folder / "ledger.jsonl", federation.plan.run, federation.setup.key.public) as ledger:
         for entry in run.ledger:
             ledger.append(entry)

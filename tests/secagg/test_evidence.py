@@ -10,8 +10,15 @@ from fecosr.errors import CryptoError, ProtocolViolation
 from fecosr.ids import NodeId
 from fecosr.secagg.client import ClientState
 from fecosr.secagg.cohort import Cohort
-from fecosr.secagg.dealing import delivered_leaves, receipt_hash
-from fecosr.secagg.evidence import ChangedShare, Conviction, Fault, MisdealtShares, verify_conviction
+from fecosr.secagg.dealing import Receipt, delivered_leaves, receipt_hash
+from fecosr.secagg.evidence import (
+    ChangedShare,
+    Conviction,
+    Fault,
+    MisdealtShares,
+    UnusableShares,
+    verify_conviction,
+)
 from fecosr.secagg.messages import ClientMessage, EncryptedShares, MaskedInput, Phase, UnmaskShares
 from fecosr.secagg.rules import Rule
 from fecosr.secagg.server import (
@@ -49,8 +56,8 @@ WRONG = b"\0" + b"\x77" * 32
 
 
 def cohort_of(play: Rehearsal) -> Cohort:
-    state = play.servers[Phase.UNMASK]
-    assert isinstance(state, CollectingUnmaskShares)
+    state = play.servers[Phase.MASKED_INPUT]
+    assert isinstance(state, CollectingInputs)
     return state.cohort
 
 
@@ -104,11 +111,24 @@ def test_unusable_shares_to_too_many_end_the_attempt_by_name_and_nothing_is_reve
     assert (play.outcome.reason, play.outcome.unmasked) == (AbortReason.UNUSABLE_SHARES, False)
     assert "secrets of cz" in play.outcome.detail
     assert Phase.CONSISTENCY not in play.said
+    assert verified_faults(play) == {(CZ, Fault.UNUSABLE_SHARES)}
 
 
 def test_the_bound_of_unusable_shares_is_the_threshold() -> None:
     play = rehearse(6, forge=misdealing({CZ: to_each([AT, BE], garbage)}))
     assert_opened(play)
+    assert verified_faults(play) == {(CZ, Fault.UNUSABLE_SHARES)}
+
+
+@pytest.mark.parametrize("phase", [Phase.MASKED_INPUT, Phase.CONSISTENCY, Phase.UNMASK])
+def test_complaints_convict_in_whatever_phase_the_session_ends(phase: Phase) -> None:
+    play = rehearse(
+        6,
+        leaves=lambda client, at: at is phase and client not in {AT, BE},
+        forge=misdealing({CZ: to_each([AT, BE], garbage)}),
+    )
+    assert isinstance(play.outcome, Aborted)
+    assert verified_faults(play) == {(CZ, Fault.UNUSABLE_SHARES)}
 
 
 @pytest.mark.parametrize("holders", [[AT], [AT, ES], [FR]])
@@ -264,7 +284,9 @@ def test_nobody_is_convicted_by_forged_evidence_against_a_holder() -> None:
     assert isinstance(honest, UnmaskShares)
     forgeries: list[Conviction] = [
         replace(claim, culprit=BE),
+        replace(claim, culprit=NodeId("nobody")),
         replace(claim, owner=DE),
+        replace(claim, owner=NodeId("nobody")),
         replace(claim, receipt=None),
         replace(claim, receipt=replace(claim.receipt, unusable=(CZ,))),
         replace(claim, receipt=replace(claim.receipt, digest=bytes(32))),
@@ -299,6 +321,50 @@ def test_nobody_is_convicted_by_forged_evidence_against_a_dealer() -> None:
         verify_conviction(cohort_of(play), play.roster, replace(claim, culprit=DE))
 
 
+def test_nobody_is_convicted_by_forged_complaints() -> None:
+    play = rehearse(6, forge=misdealing({CZ: to_each([AT, BE], garbage)}))
+    (claim,) = convictions_of(play)
+    assert isinstance(claim, UnusableShares)
+    first, second = claim.complaints[AT], claim.complaints[BE]
+    content = play.said[Phase.MASKED_INPUT][DE]
+    assert isinstance(content, MaskedInput)
+    signed_by_de = Receipt(vector_digest(content.vector), (), content.signature)
+    unsigned = replace(second, receipt=replace(signed_by_de, unusable=(CZ,)))
+    forgeries: list[Conviction] = [
+        replace(claim, culprit=DE),
+        replace(claim, culprit=NodeId("nobody")),
+        replace(claim, complaints={AT: first}),
+        replace(claim, complaints={AT: first, DE: second}),
+        replace(claim, complaints={AT: first, CZ: second}),
+        replace(claim, complaints={AT: first, NodeId("nobody"): second}),
+        replace(claim, complaints={AT: first, DE: replace(second, receipt=signed_by_de)}),
+        replace(claim, complaints={AT: first, DE: unsigned}),
+        replace(claim, complaints={AT: first, BE: replace(second, leaves={})}),
+        replace(claim, complaints={AT: first, BE: replace(second, leaves={CZ: bytes(32)})}),
+    ]
+    for forged in forgeries:
+        with pytest.raises(CryptoError):
+            verify_conviction(cohort_of(play), play.roster, forged)
+    with pytest.raises(CryptoError):
+        verify_conviction(cohort_of(rehearse(6, context=b"\x01" * 32)), play.roster, claim)
+
+
+def test_as_many_complaints_as_may_collude_convict_nobody() -> None:
+    play = rehearse(7, n_min=4, max_colluding=2, forge=misdealing({CZ: to_each([AT, BE], garbage)}))
+    assert_opened(play)
+    assert verified_faults(play) == set()
+    many = rehearse(7, n_min=4, max_colluding=2, forge=misdealing({CZ: to_each([AT, BE, DE], garbage)}))
+    assert verified_faults(many) == {(CZ, Fault.UNUSABLE_SHARES)}
+
+
+def test_a_complaint_says_nothing_of_any_share() -> None:
+    play = rehearse(6, forge=misdealing({CZ: to_each([AT, BE], garbage)}))
+    shown = repr(convictions_of(play))
+    for said in play.said[Phase.UNMASK].values():
+        assert isinstance(said, UnmaskShares)
+        assert all(repr(share) not in shown for share in said.seed_shares.values())
+
+
 def test_shares_that_fit_convict_nobody(play: Rehearsal) -> None:
     state = play.servers[Phase.UNMASK]
     assert isinstance(state, CollectingUnmaskShares)
@@ -328,8 +394,10 @@ def test_only_the_dealer_is_ever_convicted_of_its_deals_and_an_opened_sum_is_rig
     assert all(accused == (dealer,) for accused in complaints(play).values())
     if isinstance(play.outcome, Completed):
         assert_opened(play)
-    if Phase.UNMASK in play.servers:
-        assert verified_faults(play) <= {(dealer, Fault.MISDEALT_SHARES)}
+    if Phase.MASKED_INPUT in play.servers:
+        faults = verified_faults(play)
+        assert faults <= {(dealer, Fault.MISDEALT_SHARES), (dealer, Fault.UNUSABLE_SHARES)}
+        assert len(complaints(play)) <= 1 or (dealer, Fault.UNUSABLE_SHARES) in faults
     assert isinstance(play.outcome, Completed | Aborted)
     left = set(play.outcome.dropouts)
     assert left <= {leaver}
