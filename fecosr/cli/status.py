@@ -135,6 +135,8 @@ def _coordinator_table(found: CoordinatorStatus) -> Table:
         rows["restarts"] = str(found.restarts)
     if found.last_reason and found.state != "aborted":
         rows["last abort"] = found.last_reason
+    for market, faults in found.convicted.items():
+        rows[f"convicted: {market}"] = f"{', '.join(faults)}; left out while enough others are there"
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, value in rows.items():
         table.add_row(f"[bold]{name}[/]", value)

@@ -6,6 +6,7 @@ from typing import ClassVar
 from fecosr.errors import ProtocolViolation
 from fecosr.federation.messages import RoundManifest
 from fecosr.federation.private_rounds import DistributedPrivacy
+from fecosr.secagg.packing import RING_BITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class NodePolicy:
         max_colluding: how many colluding nodes the federation must at least withstand.
         max_rounds: rounds this market will ever train.
         max_clip_norm: largest clip norm it accepts; a huge one is no bound at all.
+        min_ring_bits: narrowest ring it accepts, 16, 24 or 32: in a narrow one updates are rounded coarsely.
         release_validation: whether its validation metric may be part of a released mean.
         max_epsilon: the most a run may cost any of its users; None accepts runs that promise nothing.
         max_delta: at a delta of at most this; None leaves it to the plan.
@@ -28,6 +30,7 @@ class NodePolicy:
     max_colluding: int
     max_rounds: int
     max_clip_norm: float
+    min_ring_bits: int = min(RING_BITS)
     release_validation: bool = False
     max_epsilon: float | None = None
     max_delta: float | None = None
@@ -39,6 +42,8 @@ class NodePolicy:
             raise ValueError("max_rounds must be at least 1")
         if not 0 < self.max_clip_norm < float("inf"):
             raise ValueError("max_clip_norm must be positive and finite")
+        if self.min_ring_bits not in RING_BITS:
+            raise ValueError("min_ring_bits must be one of " + ", ".join(map(str, sorted(RING_BITS))))
         if self.max_epsilon is not None and not 0 < self.max_epsilon < float("inf"):
             raise ValueError("max_epsilon must be positive and finite")
         if self.max_delta is not None and not 0 < self.max_delta < 1:
@@ -60,6 +65,9 @@ class NodePolicy:
             ),
             f"clip_norm {manifest.clip_norm} is above this market's {self.max_clip_norm}": (
                 manifest.clip_norm > self.max_clip_norm
+            ),
+            f"ring_bits {manifest.ring_bits} is below this market's {self.min_ring_bits}": (
+                manifest.ring_bits < self.min_ring_bits
             ),
             "this market does not release its validation metric": (
                 releases_validation and not self.release_validation

@@ -87,6 +87,7 @@ def policy_of(plan: Plan) -> NodePolicy:
         max_colluding=plan.cohort.max_colluding,
         max_rounds=plan.run.rounds,
         max_clip_norm=plan.clip_norm,
+        min_ring_bits=plan.aggregation.ring_bits,
         release_validation=plan.releases_validation,
         max_epsilon=privacy.epsilon if privacy else None,
         max_delta=privacy.delta if privacy else None,

@@ -13,7 +13,8 @@ def report(run_dir: Path) -> AuditReport:
 
 def test_the_json_is_the_one_that_was_promised(report: AuditReport) -> None:
     printed = report.as_json()
-    assert list(printed) == ["verified", "findings", "privacy", "rounds"]
+    assert list(printed) == ["verified", "findings", "privacy", "rounds", "convictions"]
+    assert printed["convictions"] == []
     assert (printed["verified"], printed["findings"], printed["rounds"]) == (True, [], 2)
     assert printed["privacy"] == [
         {
@@ -76,6 +77,7 @@ def test_a_report_without_facts_still_says_why(tmp_path: Path) -> None:
         "findings": [{"record": None, "rule": "roster", "message": report.findings[0].message}],
         "privacy": [],
         "rounds": 0,
+        "convictions": [],
     }
 
 

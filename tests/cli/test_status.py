@@ -7,6 +7,7 @@ import pytest
 
 from fecosr.cli import app as cli
 from fecosr.ids import RunId
+from fecosr.ledger.records import NodeConvicted
 from fecosr.storage.run_store import RunStore
 from tests.reference.audited_run import MARKETS, make_run
 
@@ -45,6 +46,16 @@ def test_a_run_folder_shows_coordinator_and_markets(status: Status, run_folder: 
     assert "round 2, the sum of de, fr, jp, us; model " in words
     assert "restarts 1" in words
     assert "fr not running round 2 attempt 1" in words
+
+
+def test_a_convicted_market_is_shown(status: Status, tmp_path: Path) -> None:
+    run = make_run()
+    convicted = NodeConvicted(1, 2, bytes(32), MARKETS[3], "misdealt_shares", bytes(32))
+    run.write(tmp_path / "run", (*run.bodies[:8], convicted, *run.bodies[8:]))
+    words = " ".join(status(str(tmp_path / "run"))[1].split())
+    assert "convicted: us misdealt_shares; left out while enough others are there" in words
+    found = json.loads(status(str(tmp_path / "run"), "--json")[1])
+    assert found["coordinator"]["convicted"] == {"us": ["misdealt_shares"]}
 
 
 def test_programs_get_the_same_as_json(status: Status, run_folder: Path) -> None:

@@ -64,6 +64,7 @@ def test_data_is_looked_for_beside_the_file_that_names_it(tmp_path: Path) -> Non
         ("n_min = 3", "n_min = 2", "hides nobody"),
         ("max_rounds = 10", "max_rounds = 0", "max_rounds"),
         ("max_clip_norm = 10.0", "max_clip_norm = inf", "max_clip_norm"),
+        ("max_rounds = 10", "max_rounds = 10\nmin_ring_bits = 20", "min_ring_bits must be one of 16, 24, 32"),
         ("[policy]", "[polcy]", "polcy|policy"),
     ],
 )

@@ -8,12 +8,13 @@ from coordinator.state import LEDGER_FILE, MODELS_FOLDER, OPTIMISER_FOLDER, Coor
 from fecosr.errors import ConfigError, StorageError
 from fecosr.federation.aggregation import parameters_hash
 from fecosr.federation.coordinator import Gathering, open_run
-from fecosr.federation.effects import CoordinatorRecord, ModelStored, OptimiserStateStored
+from fecosr.federation.effects import CoordinatorRecord, EvidenceStored, ModelStored, OptimiserStateStored
 from fecosr.federation.optimisers import Adaptive
 from fecosr.federation.progress import CoordinatorSetup
 from fecosr.federation.run import FederationRun
 from fecosr.ledger.log import Entry
 from fecosr.ledger.records import CoordinatorRestarted, RoundReleased
+from fecosr.storage.evidence import EVIDENCE_FOLDER, evidence_path
 from fecosr.storage.parameters import write_parameters
 from tests.reference.small_federation import SmallFederation
 
@@ -48,6 +49,12 @@ def test_a_new_run_starts_from_the_initial_model(
     assert isinstance(entry, Entry)
     assert stored.model_hash == parameters_hash(federation.initial)
     assert (tmp_path / "state" / LEDGER_FILE).read_bytes().count(b"\n") == 1
+
+
+def test_evidence_is_kept_beside_the_ledger(tmp_path: Path, federation: SmallFederation) -> None:
+    with CoordinatorState(tmp_path / "state", federation.setup) as state:
+        state.persist(EvidenceStored(bytes(32), b"{}"))
+    assert evidence_path(tmp_path / "state" / EVIDENCE_FOLDER, bytes(32)).read_bytes() == b"{}"
 
 
 def test_a_second_start_goes_on_without_the_initial_model(

@@ -1,52 +1,19 @@
 """What becomes of nodes that deal bad shares, and of those that complain of others, over several attempts."""
 
-from collections.abc import Collection
-
 import pytest
 
-from fecosr.federation.coordinator import Running, open_run
+from fecosr.federation.coordinator import CoordinatorTransition, Running
+from fecosr.federation.effects import EvidenceStored
+from fecosr.federation.evidence import evidence_from, evidence_hash
 from fecosr.federation.messages import FromClient
-from fecosr.federation.node_states import Aggregating
 from fecosr.federation.run import FederationRun
 from fecosr.ids import NodeId
-from fecosr.ledger.records import RoundAborted, RoundOpened, RoundReleased, UnmaskingBegun
-from fecosr.secagg.messages import EncryptedShares, UnmaskShares
-from tests.reference.misdealing import Spoil, another_polynomial, garbage, misdealing, to_each
+from fecosr.ledger.log import Entry
+from fecosr.ledger.records import NodeConvicted, RoundAborted, RoundOpened, RoundReleased, UnmaskingBegun
+from fecosr.secagg.messages import UnmaskShares
+from tests.reference.misdealing import Spoil, another_polynomial, garbage
+from tests.reference.misdealt_run import LIAR, NAMES, deal_badly, play, started
 from tests.reference.small_federation import SmallFederation
-
-NAMES = ["de", "es", "fr", "it", "jp", "uk", "us"]
-LIAR = NodeId("us")
-
-
-def started(federation: SmallFederation) -> FederationRun:
-    run = FederationRun(federation.train, federation.entropy)
-    run.coordinator_does(open_run(federation.setup, federation.initial, 0.0))
-    for node in federation.nodes():
-        run.node_arrives(node)
-    return run
-
-
-def deal_badly(run: FederationRun, holders: Collection[str], spoil: Spoil) -> None:
-    """Replace the deals of the liar that are on their way, or have been sent, by bad ones it signed."""
-    forge = misdealing({LIAR: to_each([NodeId(name) for name in holders], spoil)})
-    for place, (node, message) in enumerate(run.to_coordinator):
-        if (
-            node != LIAR
-            or not isinstance(message, FromClient)
-            or not isinstance(message.body, EncryptedShares)
-        ):
-            continue
-        state = run.nodes[node]
-        assert isinstance(state, Aggregating)
-        body = forge(state.client, message.body)
-        run.to_coordinator[place] = node, FromClient(message.round, message.attempt, body)
-
-
-def play(run: FederationRun, holders: Collection[str], spoil: Spoil, until: type) -> None:
-    """Let the liar deal badly in every attempt until the ledger has a record of a kind."""
-    while not any(isinstance(entry.body, until) for entry in run.ledger):
-        deal_badly(run, holders, spoil)
-        assert run.deliver_next()
 
 
 def asked(run: FederationRun) -> list[tuple[NodeId, ...]]:
@@ -107,6 +74,59 @@ def test_a_dealer_whose_shares_fit_nowhere_is_convicted_though_the_retry_is_boun
     assert seen["market"] == LIAR
     # The sum may be open to a coordinator that lies: another one without the dealer would show its update.
     assert asked(run)[-1] == tuple(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("holders", "spoil", "fault"),
+    [(["de"], another_polynomial, "misdealt_shares"), (["de", "es"], garbage, "unusable_shares")],
+)
+def test_a_conviction_is_recorded_with_its_evidence_before_the_attempt_ends(
+    holders: list[str], spoil: Spoil, fault: str
+) -> None:
+    run = started(SmallFederation(NAMES, max_colluding=1))
+    play(run, holders, spoil, RoundReleased)
+    bodies = [entry.body for entry in run.ledger]
+    (place,) = [number for number, body in enumerate(bodies) if isinstance(body, NodeConvicted)]
+    convicted = bodies[place]
+    assert isinstance(convicted, NodeConvicted)
+    assert isinstance(bodies[place + 1], RoundReleased)
+    assert (convicted.market, convicted.fault, convicted.attempt) == (LIAR, fault, 1)
+    content = run.evidence[convicted.evidence]
+    assert evidence_hash(content) == convicted.evidence
+    session, conviction = evidence_from(content)
+    assert (session, conviction.culprit, conviction.fault) == (convicted.session, LIAR, fault)
+
+
+def test_the_evidence_is_stored_before_the_record_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = list[object]()
+    does = FederationRun.coordinator_does
+
+    def watched(run: FederationRun, transition: CoordinatorTransition) -> None:
+        stored.extend(record.body if isinstance(record, Entry) else record for record in transition.records)
+        does(run, transition)
+
+    monkeypatch.setattr(FederationRun, "coordinator_does", watched)
+    play(started(SmallFederation(NAMES, max_colluding=1)), ["de"], another_polynomial, RoundReleased)
+    first, second = [record for record in stored if isinstance(record, EvidenceStored | NodeConvicted)]
+    assert isinstance(first, EvidenceStored)
+    assert isinstance(second, NodeConvicted)
+    assert second.evidence == first.evidence_hash
+
+
+@pytest.mark.parametrize(("holders", "spoil"), [(["de"], another_polynomial), (["de", "es", "fr"], garbage)])
+def test_a_conviction_survives_a_restart_of_the_coordinator(holders: list[str], spoil: Spoil) -> None:
+    federation = SmallFederation(NAMES, max_colluding=1)
+    run = started(federation)
+    play(run, holders, spoil, NodeConvicted)
+    num_asked = len(asked(run))
+    run.coordinator_restarts(federation.setup)
+    while len(asked(run)) == num_asked:
+        if not run.deliver_next():
+            run.time_passes()
+    assert asked(run)[-1] == tuple(name for name in NAMES if name != LIAR)
+    while run.deliver_next():
+        pass
+    assert all(LIAR not in names for names in asked(run)[num_asked:])
 
 
 def test_no_share_of_the_evidence_reaches_the_log() -> None:

@@ -10,6 +10,7 @@ from fecosr.ledger.records import (
     CohortFixed,
     CoordinatorRestarted,
     ManifestFields,
+    NodeConvicted,
     PrivacyTerms,
     RecordedAdvert,
     RecordedSignature,
@@ -67,6 +68,7 @@ def bodies(key: SigningKey) -> tuple[Body, ...]:
         RunAborted(1, "bad_sum"),
         RunCompleted(1, digest),
         UnmaskingBegun(1, 1, digest),
+        NodeConvicted(1, 1, digest, US, "misdealt_shares", digest),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from tests.reference.mask_graph import Graph
 from tests.reference.protocol import (
     Json,
     Refused,
@@ -87,14 +88,15 @@ class Client:
         self._check_adverts(adverts)
         self.adverts = {advert["client"]: advert for advert in adverts}
         self.session = session_id(self.context, adverts)
-        self.threshold = threshold_of(len(adverts), self.max_colluding)
-        names, secrets = list(self.adverts), self.secrets
+        self.quorum = threshold_of(len(adverts), self.max_colluding)
+        self.graph = Graph(self.session, list(self.adverts), self.max_colluding)
+        names, secrets = self.graph.holders(self.me), self.secrets
         shares = {}
         for what, sharing in (("seed", "seed_sharing"), ("mask_private", "mask_key_sharing")):
-            values = shares_of(secrets[what], self.threshold, len(names), secrets[sharing])
+            values = shares_of(secrets[what], self.graph.threshold, len(names), secrets[sharing])
             shares[what] = dict(zip(names, values, strict=True))
         both = {name: shares["seed"][name] + shares["mask_private"][name] for name in names}
-        self.pairs[self.me] = both[self.me]
+        self.pairs = {name: pair for name, pair in both.items() if name == self.me}
         self.waits_for = "share_delivery"
         private = secrets["channel_private"]
         entries = {
@@ -128,12 +130,14 @@ class Client:
         require(len(set(keys)) == len(keys), "key_reused", SERVER)
 
     def _hand_in(self, told: dict[str, Json]) -> Json:
-        known = self.adverts.keys() - {self.me}
+        known = set(self.graph.neighbours(self.me))
         require(told.keys() <= known, "unknown_source", SERVER)
-        require(len(told) + 1 >= self._fewest(), "cohort_too_small", SERVER)
-        holders = list(self.adverts)
+        fewest = self.graph.threshold if self.graph.is_sparse else self._fewest() - 1
+        require(len(told) >= fewest, "cohort_too_small", SERVER)
         leaves = {
-            dealer: leaf_in_deal(self.session, (dealer, self.me), holders, entry, self.roster[dealer])
+            dealer: leaf_in_deal(
+                self.session, (dealer, self.me), self.graph.holders(dealer), entry, self.roster[dealer]
+            )
             for dealer, entry in sorted(told.items())
         }
         private = self.secrets["channel_private"]
@@ -162,8 +166,11 @@ class Client:
     def _agree(self, survivors: list[str]) -> Json:
         require(survivors == sorted(set(survivors)), "survivors_unsorted", SERVER)
         require(self.me in survivors, "not_a_survivor", SERVER)
-        require(set(survivors) <= self.sharers, "unknown_survivor", SERVER)
+        require(set(survivors) <= self.adverts.keys(), "unknown_survivor", SERVER)
+        silent = set(self.graph.neighbours(self.me)) - self.sharers
+        require(not silent & set(survivors), "unknown_survivor", SERVER)
         require(len(survivors) >= self._fewest(), "too_few_survivors", SERVER)
+        require(not self.graph.has_gap(survivors), "survivors_apart", SERVER)
         self.survivors = survivors
         self.waits_for = "consistency_proof"
         signature = signed(self.identity, survivors_statement(self.session, survivors))
@@ -173,7 +180,7 @@ class Client:
         signers = [entry["client"] for entry in signatures]
         require(signers == sorted(set(signers)), "proof_unsorted", SERVER)
         require(set(signers) <= set(self.survivors), "unknown_signer", SERVER)
-        require(len(signers) >= self.threshold, "proof_too_small", SERVER)
+        require(len(signers) >= self.quorum, "proof_too_small", SERVER)
         statement = survivors_statement(self.session, self.survivors)
         for entry in signatures:
             genuine = verified(self.roster[entry["client"]], bytes.fromhex(entry["signature"]), statement)
@@ -188,7 +195,7 @@ class Client:
         return {"unmask_shares": {**revealed, "signature": signature.hex()}}
 
     def _fewest(self) -> int:
-        return max(self.n_min, self.threshold)
+        return max(self.n_min, self.quorum)
 
 
 def begin(vector: Json, me: str) -> tuple[Any, Json]:

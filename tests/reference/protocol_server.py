@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from tests.reference.mask_graph import Graph
 from tests.reference.protocol import (
     Json,
     Refused,
@@ -62,6 +63,7 @@ class Server:
         self.phase = 0
         self.needed = self.n_min
         self.answers: dict[str, Json] = {}
+        self.unusable: dict[str, set[str]] = {}
         self.outcome: Json | None = None
 
     def receive(self, sender: str, body: Json) -> Sent:
@@ -110,11 +112,16 @@ class Server:
     def _fix_cohort(self, names: list[str]) -> Sent:
         self.adverts = {name: self.answers[name] for name in names}
         self.session = session_id(self.context, list(self.adverts.values()))
-        self.threshold = threshold_of(len(names), self.max_colluding)
+        self.quorum = threshold_of(len(names), self.max_colluding)
+        self.graph = Graph(self.session, names, self.max_colluding)
         body = {"advert_list": list(self.adverts.values())}
-        return self._enter(names, max(self.n_min, self.threshold), [(name, body) for name in names])
+        return self._enter(names, max(self.n_min, self.quorum), [(name, body) for name in names])
 
     def _deliver(self, names: list[str]) -> Sent:
+        isolated = self.graph.isolated(names)
+        if isolated:
+            self.gone |= isolated
+            return self._advance()
         self.deals = {name: self.answers[name] for name in names}
         sent: Sent = [
             (
@@ -123,7 +130,7 @@ class Server:
                     "share_delivery": {
                         dealer: delivered(self.session, dealer, self.deals[dealer], name)
                         for dealer in names
-                        if dealer != name
+                        if dealer in self.graph.neighbours(name)
                     }
                 },
             )
@@ -134,6 +141,8 @@ class Server:
         return self._enter(names, self.needed, sent)
 
     def _list(self, names: list[str]) -> Sent:
+        if self.graph.has_gap(names):
+            return self._end("too_few_inputs")
         self.survivors = names
         for name in names:
             elements = unpacked(bytes.fromhex(self.answers[name]["vector"]), self.ring_bits)
@@ -141,24 +150,38 @@ class Server:
         left = sorted(set(names) - self.gone)
         self.unusable = {name: set(self.answers[name]["unusable"]) for name in names}
         for owner in set().union(*self.unusable.values()):
-            if sum(owner not in self.unusable[holder] for holder in left) < self.threshold:
+            if self._num_usable(owner, left) < self.graph.threshold:
                 return self._end("unusable_shares")
-        return self._enter(left, self.threshold, [(name, {"survivor_list": names}) for name in left])
+        return self._enter(left, self.quorum, [(name, {"survivor_list": names}) for name in left])
+
+    def _num_usable(self, owner: str, present: Iterable[str]) -> int:
+        holders = set(self.graph.holders(owner)) & set(present)
+        return sum(owner not in self.unusable[holder] for holder in holders)
 
     def _end(self, reason: str, convicted: Iterable[tuple[str, str, str]] = ()) -> Sent:
-        self.outcome = {"aborted": reason, "convicted": sorted(map(list, set(convicted)))}
+        everybody = {*convicted, *self._complained_of()}
+        self.outcome = {"aborted": reason, "convicted": sorted(map(list, everybody))}
         return []
+
+    def _complained_of(self) -> set[tuple[str, str, str]]:
+        said = {name: set(it["unusable"]) for name, it in self.answers.items()} if self.phase == 2 else {}
+        complaints = [dealer for dealers in (said or self.unusable).values() for dealer in dealers]
+        return {
+            (dealer, "unusable_shares", dealer)
+            for dealer in complaints
+            if complaints.count(dealer) > self.max_colluding
+        }
 
     def _prove(self, names: list[str]) -> Sent:
         body = {"consistency_proof": [self.answers[name] for name in names]}
         left = sorted(set(names) - self.gone)
-        return self._enter(left, self.threshold, [(name, body) for name in left])
+        return self._enter(left, self.graph.threshold, [(name, body) for name in left])
 
     def _open(self, holders: list[str]) -> Sent:
         convicted: set[tuple[str, str, str]] = set()
         dropouts = sorted(set(self.sharers) - set(self.survivors))
         for owner in self.sharers:
-            if sum(owner not in self.unusable[holder] for holder in holders) < self.threshold:
+            if self._num_usable(owner, holders) < self.graph.threshold:
                 return self._end("too_few_unmask_shares")
         seeds = {owner: self._secret(owner, "seed", convicted) for owner in self.survivors}
         privates = {owner: self._secret(owner, "mask_key", convicted) for owner in dropouts}
@@ -169,13 +192,13 @@ class Server:
         for owner, private in privates.items():
             if private is None:
                 return self._end("bad_shares", convicted)
-            for survivor in self.survivors:
+            for survivor in sorted(set(self.survivors) & set(self.graph.neighbours(owner))):
                 public = bytes.fromhex(self.adverts[survivor]["mask_public"])
                 self._take_out(pair_mask(private, public, self.session, (owner, survivor), self.length), 1)
         self.outcome = {
             "survivors": self.survivors,
             "total": unpacked(packed(self.total, self.ring_bits), self.ring_bits),
-            "convicted": sorted(map(list, convicted)),
+            "convicted": sorted(map(list, convicted | self._complained_of())),
         }
         return []
 
@@ -183,10 +206,10 @@ class Server:
         self.total = [element + sign * part for element, part in zip(self.total, mask, strict=True)]
 
     def _secret(self, owner: str, kind: str, convicted: set[tuple[str, str, str]]) -> bytes | None:
-        names = list(self.adverts)
+        names = self.graph.holders(owner)
         shares: dict[int, bytes] = {}
         for holder, told in self.answers.items():
-            if owner in self.unusable[holder]:
+            if holder not in names or owner in self.unusable[holder]:
                 continue
             share = bytes.fromhex(told[f"{kind}_shares"][owner])
             accepted = self.deals[owner]["dealt"][holder][f"{kind}_share_commitment"]
@@ -201,9 +224,9 @@ class Server:
                 return bytes.fromhex(advert["seed_commitment"]) == commitment(self.context, owner, secret)
             return bytes.fromhex(advert["mask_public"]) == public_of(secret)
 
-        found = agreeing_quorum(shares, self.threshold, is_right)
+        found = agreeing_quorum(shares, self.graph.threshold, is_right)
         if found is None:
-            if len(shares) >= self.threshold:
+            if len(shares) >= self.graph.threshold:
                 convicted.add((owner, "misdealt_shares", owner))
             return None
         secret, quorum = found
@@ -228,7 +251,7 @@ class Server:
 
     def _check_shares(self, sender: str, deal: Json) -> None:
         entries = deal["dealt"]
-        require(entries.keys() == self.adverts.keys(), "wrong_destinations", sender)
+        require(entries.keys() == set(self.graph.holders(sender)), "wrong_destinations", sender)
         sizes = {"ciphertext": 82, "seed_share_commitment": 32, "mask_key_share_commitment": 32}
         whole = all(
             len(entry[part]) == 2 * size for entry in entries.values() for part, size in sizes.items()
@@ -243,12 +266,13 @@ class Server:
         fits = len(octets) == self.length * self.ring_bits // 8
         require(fits, "wrong_vector", sender)
         unusable = message["unusable"]
-        fair = set(unusable) <= set(self.sharers) - {sender} and len(unusable) <= max(1, self.max_colluding)
+        dealers = set(self.sharers) & set(self.graph.neighbours(sender))
+        fair = set(unusable) <= dealers and len(unusable) <= max(1, self.max_colluding)
         require(fair and unusable == sorted(set(unusable)), "bad_complaint", sender)
         leaves = {
             dealer: leaf_of(self.session, dealer, sender, deal["dealt"][sender])
             for dealer, deal in self.deals.items()
-            if dealer != sender
+            if dealer in dealers
         }
         receipt = receipt_of(self.session, sender, leaves, unusable)
         statement = input_statement(self.session, sender, octets, receipt)
@@ -262,7 +286,7 @@ class Server:
         require(genuine, "bad_survivors_signature", sender)
 
     def _check_reveal(self, sender: str, message: Json) -> None:
-        usable = set(self.sharers) - self.unusable[sender]
+        usable = set(self.sharers) & set(self.graph.holders(sender)) - self.unusable[sender]
         survivors, dropouts = usable & set(self.survivors), usable - set(self.survivors)
         seeds, keys = message["seed_shares"], message["mask_key_shares"]
         right = seeds.keys() == survivors and keys.keys() == dropouts

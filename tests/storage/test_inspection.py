@@ -1,11 +1,12 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fecosr.errors import LedgerError, StorageError
 from fecosr.ids import RunId
-from fecosr.ledger.records import Body, RunAborted
+from fecosr.ledger.records import Body, NodeConvicted, RunAborted
 from fecosr.storage.checkpoint_store import CheckpointStore
 from fecosr.storage.inspection import inspect_coordinator, inspect_node, is_held, node_run
 from fecosr.storage.ledger_store import LedgerStore
@@ -30,6 +31,17 @@ def test_a_run_that_is_over(tmp_path: Path) -> None:
     assert found.released is not None
     assert (found.released.round, found.released.survivors) == (2, MARKETS)
     assert set(found.markets.values()) == {"was in the last sum"}
+
+
+def test_who_was_convicted_of_what(tmp_path: Path) -> None:
+    convicted = NodeConvicted(1, 2, bytes(32), JP, "misdealt_shares", bytes(32))
+    again = replace(convicted, evidence=bytes([1]) * 32)
+    other = replace(convicted, fault="unusable_shares")
+    found = inspect_coordinator(
+        coordinator_folder(tmp_path, (*RUN.bodies[:8], convicted, again, other, *RUN.bodies[8:]))
+    )
+    assert found is not None
+    assert found.convicted == {JP: ("misdealt_shares", "unusable_shares")}
 
 
 # The first attempt of the recorded run is records 1 to 3, the second begins with record 4.

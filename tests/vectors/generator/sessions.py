@@ -15,21 +15,24 @@ PHASES: Final = ("key_advert", "encrypted_shares", "masked_input", "consistency_
 Tamper = Callable[[Json], None]
 
 
-def inputs(num_clients: int = 4, *, ring_bits: int = 32, salt: str = "", context: str = "context") -> Json:
-    """Return what a session of the first clients starts from."""
-    names = NAMES[:num_clients]
+def inputs(
+    num_clients: int = 4, *, ring_bits: int = 32, salt: str = "", context: str = "context", length: int = 4
+) -> Json:
+    """Return what a session of so many clients starts from."""
+    pinned = NAMES if num_clients <= len(NAMES) else tuple(f"m{number:02}" for number in range(num_clients))
+    names = pinned[:num_clients]
     clients = {
         name: {
             "identity_seed": seeded(f"identity of {name}").hex(),
             "entropy": seeded(f"entropy of {name}{salt}").hex(),
-            "vector": _elements(name, ring_bits),
+            "vector": _elements(name, ring_bits)[:length],
         }
         for name in names
     }
-    roster = {name: SigningKey(seeded(f"identity of {name}")).public.hex() for name in NAMES}
+    roster = {name: SigningKey(seeded(f"identity of {name}")).public.hex() for name in pinned}
     rules = {
         "context": seeded(context).hex(),
-        "length": 4,
+        "length": length,
         "n_min": 3,
         "max_colluding": 1,
         "ring_bits": ring_bits,
