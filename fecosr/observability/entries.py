@@ -9,6 +9,7 @@ from fecosr.ledger.records import (
     Body,
     CohortFixed,
     CoordinatorRestarted,
+    NodeConvicted,
     RoundAborted,
     RoundOpened,
     RoundReleased,
@@ -51,6 +52,8 @@ def _after(view: RunView, body: Body, now: float | None) -> RunView:
             return replace(view.in_phase("", now), state="aborted", last_abort=reason)
         case CoordinatorRestarted():
             return replace(view, restarts=view.restarts + 1)
+        case NodeConvicted(market=market, fault=fault):
+            return view.of_market(market, partial(_convicted, fault=fault))
         case UnmaskingBegun():
             return view
 
@@ -91,6 +94,10 @@ def _opened(view: RunView, body: RunOpened) -> RunView:
 
 def _asked(name: str, market: MarketView, expected: frozenset[str]) -> MarketView:
     return replace(market, part="asked" if name in expected else "not asked", dropout="")
+
+
+def _convicted(market: MarketView, fault: str) -> MarketView:
+    return replace(market, convicted=fault)
 
 
 def _in_sum(market: MarketView) -> MarketView:

@@ -35,8 +35,6 @@ def _market(market: MarketView, line: LogLine) -> MarketView:
             return replace(market, connected=line.event == "node_connected", changed=line.at)
         case "node_finished":
             return replace(market, finished=True)
-        case "node_convicted":
-            return replace(market, convicted=line.text("fault"))
         case "node_violation" | "protocol_violation":
             return replace(market, violations=market.violations + 1)
         case "node_dropped":

@@ -85,7 +85,7 @@ def _paths(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[st
 def _changed(value: Any, path: tuple[str | int, ...], change: Callable[[Any], Any]) -> Any:
     if not path:
         return change(value)
-    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy: Any = dict(value) if isinstance(value, dict) else list(value)
     copy[path[0]] = _changed(value[path[0]], path[1:], change)
     return copy
 

@@ -4,7 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from fecosr.ids import NodeId
+from fecosr.crypto.signatures import SigningKey
+from fecosr.ids import NodeId, RunId
+from fecosr.ledger.log import append, genesis
+from fecosr.ledger.records import NodeConvicted
 from fecosr.observability.entries import after_entry
 from fecosr.observability.view import MOST_ROUNDS, RoundView, RunView
 from tests.reference.small_federation import SmallFederation
@@ -43,6 +46,15 @@ def test_a_ledger_read_again_counts_what_the_process_counted_that_wrote_it(begun
     )
     assert {seen.at for seen in again.rounds} == {None}, "nobody knows any more when that was"
     assert again.phase_seconds == {}
+
+
+def test_a_conviction_is_the_markets_own_and_remembered(begun: WatchedRun) -> None:
+    convicted = NodeConvicted(1, 1, bytes(32), NodeId("uk"), "misdealt_shares", bytes(32))
+    entry, _ = append(genesis(RunId("test")), convicted, SigningKey(bytes(32)))
+    view = after_entry(begun.view, entry, None)
+    assert {name: it.convicted for name, it in view.markets.items() if it.convicted} == {
+        "uk": "misdealt_shares"
+    }
 
 
 def test_parts_follow_the_attempt(begun: WatchedRun) -> None:

@@ -44,17 +44,15 @@ def test_only_a_process_that_ended_well_completes_a_run(begun: WatchedRun) -> No
     assert after_line(view, line("coordinator_stopped", exit_code=0)).state == "completed"
 
 
-def test_violations_and_convictions_are_the_markets_own(begun: WatchedRun) -> None:
+def test_violations_are_the_markets_own(begun: WatchedRun) -> None:
     view = after_line(begun.view, line("node_violation", market="fr", rule="late"))
     view = after_line(view, line("protocol_violation", level="warning", market="fr", rule="x"))
-    view = after_line(view, line("node_convicted", market="uk", fault="dealt_wrong_shares"))
     assert {name: market.violations for name, market in view.markets.items()} == {
         "de": 0,
         "fr": 2,
         "jp": 0,
         "uk": 0,
     }
-    assert view.markets["uk"].convicted == "dealt_wrong_shares"
 
 
 def test_the_event_log_is_bounded_and_counted() -> None:

@@ -56,7 +56,7 @@ def test_kinds_of_events_count_together() -> None:
     bounds = Bounds(1.0, DELTA, {"renyi": renyi_bound})
     for metrics in (0, 1, 3):
         for count in range(1, 60):
-            events = {ROUND: count, METRICS: metrics} if metrics else _rounds(count)
+            events: dict[Event, int] = {ROUND: count, METRICS: metrics} if metrics else _rounds(count)
             assert bounds.allow(events) == (renyi_bound(events, DELTA) <= 1.0)
 
 

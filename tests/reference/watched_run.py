@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from fecosr.federation.contribution import NodeSetup
-from fecosr.federation.coordinator import CoordinatorTransition, Stopped, open_run
+from fecosr.federation.coordinator import CoordinatorTransition, open_run
 from fecosr.federation.effects import Observed
+from fecosr.federation.handover import Stopped
 from fecosr.federation.run import FederationRun
 from fecosr.ledger.log import Entry
 from fecosr.observability.entries import after_entry
