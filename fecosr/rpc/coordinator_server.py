@@ -1,23 +1,27 @@
 """The coordinator's end of the service: authenticate, bound, decode, and hand everything to one handler."""
 
 import asyncio
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime
 from typing import Final, Never
 
 import grpc
 import grpc.aio
 import structlog
 
+from fecosr.config.clock import utc_now
 from fecosr.errors import ProtocolViolation, StorageError
 from fecosr.federation.messages import CoordinatorMessage, Hello
 from fecosr.ids import NodeId
+from fecosr.rpc.allowance import CALLS_PER_SECOND, MESSAGES_PER_SECOND, Allowance
 from fecosr.rpc.connection import NodeConnection
 from fecosr.rpc.download_call import send_model
 from fecosr.rpc.handler import CoordinatorHandler, ModelSource, UploadSink
 from fecosr.rpc.incoming import Context, IncomingStream, NewestStreams, uninterrupted
 from fecosr.rpc.listener import Listener
 from fecosr.rpc.revocation import Revocations
-from fecosr.rpc.tls import PeerNameError, peer_node
+from fecosr.rpc.tls import PeerNameError, peer_certificate, peer_node
 from fecosr.rpc.upload_call import receive_upload
 from fecosr.wire.control import decode_node_message, encode_coordinator_message
 from fecosr.wire.service import CONNECT, FETCH_MODEL, READY, SERVICE, UPLOAD_MASKED_INPUT
@@ -28,6 +32,8 @@ from fecosr.wire.transfers import (
 )
 
 HELLO_SECONDS: Final = 30.0
+RECHECK_SECONDS: Final = 2.0
+"""How long a node whose certificate was revoked can go on at most."""
 REPLACED: Final = "replaced by a newer connection of this node"
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -43,6 +49,7 @@ class CoordinatorServer:
         models: holds what they may fetch.
         uploads: receives what they upload.
         revocations: refuses those whose certificate is good no longer.
+        clock: returns the aware time, to notice that a certificate has expired.
     """
 
     def __init__(
@@ -54,6 +61,7 @@ class CoordinatorServer:
         models: ModelSource,
         uploads: UploadSink,
         revocations: Revocations | None = None,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self.port = listener.port
         self._roster = frozenset(roster)
@@ -65,6 +73,10 @@ class CoordinatorServer:
         self._arriving: NewestStreams[IncomingStream] = NewestStreams()
         self._fetching: NewestStreams[IncomingStream] = NewestStreams()
         self._announced: set[NodeId] = set()
+        self._clock = clock
+        self._messages = {node: Allowance(MESSAGES_PER_SECOND) for node in self._roster}
+        self._calls = {node: Allowance(CALLS_PER_SECOND) for node in self._roster}
+        self._watch: asyncio.Task[None] | None = None
         self._server = listener.server
 
     async def start(self) -> None:
@@ -76,9 +88,12 @@ class CoordinatorServer:
         }
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, calls),))
         await self._server.start()
+        self._watch = asyncio.create_task(self._watch_certificates())
 
     async def stop(self, grace_seconds: float = 5.0) -> None:
         """Send what is queued, end every connection, and stop listening; after `grace_seconds` by force."""
+        if self._watch is not None:
+            self._watch.cancel()
         for connection in self._connections:
             connection.close()
         await self._server.stop(grace_seconds)
@@ -111,6 +126,8 @@ class CoordinatorServer:
             await _refuse(context, violation)
         except TimeoutError:
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "no hello")
+        if connection.expelled:
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, connection.expelled)
         if connection.replaced:
             await context.abort(grpc.StatusCode.ABORTED, REPLACED)
 
@@ -121,7 +138,7 @@ class CoordinatorServer:
             await uninterrupted(self._handler.connected(connection.node, hello))
             connection.start_sending()
             await self._listen(connection)
-            if not connection.replaced:
+            if not connection.replaced and not connection.expelled:
                 await connection.flush()
         finally:
             await uninterrupted(self._leave(connection))
@@ -129,6 +146,8 @@ class CoordinatorServer:
     async def _listen(self, connection: NodeConnection) -> None:
         node = connection.node
         while (data := await connection.read()) is not None:
+            if not self._messages[node].take(time.monotonic()):
+                raise ProtocolViolation(node, "connect", "said too much in too short a time")
             message = decode_node_message(data, node)
             if isinstance(message, Hello):
                 raise ProtocolViolation(node, "connect", "said hello twice")
@@ -187,14 +206,38 @@ class CoordinatorServer:
     async def _authenticated(self, context: Context) -> NodeId:
         try:
             node = peer_node(context.auth_context())
-            if self._revocations is not None:
-                self._revocations.check(context.auth_context())
+            self._check_certificate(context.auth_context())
         except PeerNameError as error:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
         if node not in self._roster:
             _log.warning("node_not_in_roster", market=node)
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, f"{node} is not in the roster")
+        if not self._calls[node].take(time.monotonic()):
+            _log.warning("too_many_calls", market=node)
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many calls in too short a time")
         return node
+
+    def _check_certificate(self, auth_context: Mapping[str, Iterable[bytes]]) -> None:
+        """Check again what TLS checks once for each connection, which may last for weeks.
+
+        Raises:
+            PeerNameError: the certificate is good no longer.
+        """
+        if peer_certificate(auth_context).not_valid_after_utc < self._clock():
+            raise PeerNameError("this certificate has expired")
+        if self._revocations is not None:
+            self._revocations.check(auth_context)
+
+    async def _watch_certificates(self) -> None:
+        """End whatever is open of a node, a few seconds after its certificate ceased to be good."""
+        while True:
+            await asyncio.sleep(RECHECK_SECONDS)
+            for stream in (*self._connections, *self._arriving, *self._fetching):
+                try:
+                    self._check_certificate(stream.auth_context())
+                except PeerNameError as error:
+                    _log.warning("node_expelled", market=stream.node, reason=str(error))
+                    stream.expel(str(error))
 
 
 async def _hello(connection: NodeConnection) -> Hello | None:

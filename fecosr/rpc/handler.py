@@ -60,6 +60,13 @@ class ReceivedVector(Protocol):
 class Upload(Protocol):
     """Receive one upload; `receive` and `finish` may block on the disk and are called on a thread."""
 
+    @property
+    def received_bytes(self) -> int:
+        """Return how much has arrived."""
+
+    def suspend(self, sha256: bytes) -> None:
+        """Keep what arrived for an upload of the same bytes to go on with."""
+
     def receive(self, chunk: memoryview) -> None:
         """Append `chunk`; raises ProtocolViolation when that is more than was announced."""
 
@@ -74,4 +81,9 @@ class UploadSink(Protocol):
     """Receive uploads outside of memory."""
 
     def open(self, round_number: int, attempt: int, node: NodeId, size_bytes: int) -> Upload:
-        """Begin to receive so many bytes."""
+        """Begin to receive so many bytes; whatever the node sent before is forgotten."""
+
+    def resume(
+        self, round_number: int, attempt: int, node: NodeId, size_bytes: int, sha256: bytes
+    ) -> Upload | None:
+        """Return the suspended upload of this attempt that such bytes complete, if there is one."""

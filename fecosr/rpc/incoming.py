@@ -1,7 +1,7 @@
 """One call of one node, as the coordinator reads it, and the rule that a newer call replaces an older one."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 import grpc.aio
@@ -18,12 +18,14 @@ class IncomingStream:
     Attributes:
         node: whose call it is.
         replaced: whether it ended because the node opened a newer one.
+        expelled: why the node is not let in any more, "" while it is.
         ended: set when nothing of this call is going on any more.
     """
 
     def __init__(self, node: NodeId, context: Context) -> None:
         self.node = node
         self.replaced = False
+        self.expelled = ""
         self.ended = asyncio.Event()
         self._context = context
         self._closing = asyncio.Event()
@@ -36,6 +38,19 @@ class IncomingStream:
         """Close in favour of a newer call of the same node."""
         self.replaced = True
         self.close()
+
+    def expel(self, reason: str) -> None:
+        """Close because the node's certificate is good no longer."""
+        self.expelled = reason
+        self.close()
+
+    def auth_context(self) -> Mapping[str, Iterable[bytes]]:
+        """Return what TLS found out about the caller."""
+        return self._context.auth_context()
+
+    async def send_metadata(self, key: str, value: str) -> None:
+        """Send the initial metadata, which can be done once."""
+        await self._context.send_initial_metadata(((key, value),))
 
     async def read(self) -> bytes | None:
         """Return the next message, or None when there will be none."""

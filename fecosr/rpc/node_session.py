@@ -71,7 +71,8 @@ class NodeSession:
         match message:
             case FromClient(body=MaskedInput() as masked):
                 verdict = await self._persistently(
-                    lambda: transfers.upload(self._channel, message, masked), Phase.MASKED_INPUT
+                    lambda failures: transfers.upload(self._channel, message, masked, resume=failures > 0),
+                    Phase.MASKED_INPUT,
                 )
                 if verdict is UploadVerdict.NOT_EXPECTED:
                     _log.info("upload_not_expected", round=message.round, attempt=message.attempt)
@@ -87,7 +88,8 @@ class NodeSession:
             ProtocolViolation: the coordinator does not offer this model, or what it sent is another.
         """
         return await self._persistently(
-            lambda: transfers.fetch_model(self._channel, model_hash, num_parameters), transfers.FETCH
+            lambda _failures: transfers.fetch_model(self._channel, model_hash, num_parameters),
+            transfers.FETCH,
         )
 
     async def close(self) -> None:
@@ -114,15 +116,20 @@ class NodeSession:
             except asyncio.InvalidStateError:
                 raise ConnectionLost("the connection has ended") from None
 
-    async def _persistently(self, attempt: Callable[[], Awaitable[Result]], phase: str) -> Result:
-        """Try a transfer several times, always with the same bytes, so that repeating reveals nothing."""
+    async def _persistently(self, attempt: Callable[[int], Awaitable[Result]], phase: str) -> Result:
+        """Try a transfer several times, always with the same bytes, so that repeating reveals nothing.
+
+        Args:
+            attempt: told how often it failed before.
+            phase: what the transfer is for.
+        """
         for failures in range(1, TRANSFER_TRIES):
             try:
-                return await attempt()
+                return await attempt(failures - 1)
             except grpc.aio.AioRpcError as error:
                 _log.info("transfer_failed", reason=str(lost(error, phase)), failures=failures)
             await self._patience.wait(failures)
         try:
-            return await attempt()
+            return await attempt(TRANSFER_TRIES - 1)
         except grpc.aio.AioRpcError as error:
             raise lost(error, phase) from None

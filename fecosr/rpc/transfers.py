@@ -12,9 +12,10 @@ import numpy.typing as npt
 from fecosr.errors import ProtocolViolation
 from fecosr.federation.messages import FromClient
 from fecosr.ids import COORDINATOR
-from fecosr.secagg.messages import MaskedInput
+from fecosr.secagg.messages import MaskedInput, Phase
 from fecosr.secagg.statements import vector_digest
 from fecosr.wire import service
+from fecosr.wire.service import RECEIVED
 from fecosr.wire.transfers import (
     CHUNK_BYTES,
     ModelHeader,
@@ -37,8 +38,12 @@ def transfer_seconds(size_bytes: int) -> float:
     return SETUP_SECONDS + size_bytes / SLOWEST_BYTES_PER_SECOND
 
 
-async def upload(channel: grpc.aio.Channel, message: FromClient, masked: MaskedInput) -> UploadVerdict:
+async def upload(
+    channel: grpc.aio.Channel, message: FromClient, masked: MaskedInput, *, resume: bool = False
+) -> UploadVerdict:
     """Return the coordinator's verdict on `masked`, the body of `message`.
+
+    With `resume`, which costs a round trip, only what the coordinator has not got yet is sent.
 
     Raises:
         AioRpcError: the transfer failed.
@@ -49,13 +54,44 @@ async def upload(channel: grpc.aio.Channel, message: FromClient, masked: MaskedI
     if digest is None:
         digest = await asyncio.to_thread(vector_digest, masked.vector)
     header = UploadHeader(
-        message.round, message.attempt, octets.nbytes, digest, masked.signature, masked.unusable
+        message.round, message.attempt, octets.nbytes, digest, masked.signature, masked.unusable, resume
     )
     start: grpc.aio.StreamUnaryMultiCallable[bytes, bytes] = channel.stream_unary(
         service.path(service.UPLOAD_MASKED_INPUT)
     )
-    receipt = await start(_chunks(header, octets), timeout=transfer_seconds(octets.nbytes))
-    return decode_receipt(receipt, COORDINATOR)
+    timeout = transfer_seconds(octets.nbytes)
+    if resume:
+        return decode_receipt(await _rest(start(timeout=timeout), header, octets), COORDINATOR)
+    return decode_receipt(await start(_chunks(header, octets), timeout=timeout), COORDINATOR)
+
+
+async def _rest(
+    call: grpc.aio.StreamUnaryCall[bytes, bytes], header: UploadHeader, octets: memoryview
+) -> bytes:
+    """Send what the coordinator lacks of `octets`, and return its answer."""
+    try:
+        await call.write(encode_upload_chunk(header))
+        received = (await call.initial_metadata()).get(RECEIVED)
+        # Without it the coordinator has answered already: it does not wait for this vector.
+        if received is not None:
+            start = _place(received, len(octets))
+            async for chunk in _chunks_from(octets, start):
+                await call.write(chunk)
+            await call.done_writing()
+    except (asyncio.InvalidStateError, grpc.aio.UsageError):
+        # The call has ended; why, its answer says.
+        pass
+    return await call
+
+
+def _place(text: str | bytes, most: int) -> int:
+    try:
+        place = int(text)
+    except ValueError:
+        place = -1
+    if not 0 <= place <= most:
+        raise ProtocolViolation(COORDINATOR, Phase.MASKED_INPUT, "it has more of the upload than there is")
+    return place
 
 
 async def fetch_model(
@@ -100,5 +136,10 @@ def _placed(chunk: ModelHeader | memoryview, room: memoryview, expected_bytes: i
 
 async def _chunks(header: UploadHeader, octets: memoryview) -> AsyncIterator[bytes]:
     yield encode_upload_chunk(header)
-    for start in range(0, len(octets), CHUNK_BYTES):
+    async for chunk in _chunks_from(octets, 0):
+        yield chunk
+
+
+async def _chunks_from(octets: memoryview, begin: int) -> AsyncIterator[bytes]:
+    for start in range(begin, len(octets), CHUNK_BYTES):
         yield encode_upload_chunk(octets[start : start + CHUNK_BYTES])

@@ -3,12 +3,13 @@
 import asyncio
 from typing import Final
 
-from fecosr.errors import ProtocolViolation
+from fecosr.errors import ProtocolViolation, StorageError
 from fecosr.ids import NodeId
-from fecosr.rpc.handler import CoordinatorHandler, ReceivedVector, UploadSink
+from fecosr.rpc.handler import CoordinatorHandler, ReceivedVector, Upload, UploadSink
 from fecosr.rpc.incoming import IncomingStream, uninterrupted
 from fecosr.rpc.transfers import transfer_seconds
 from fecosr.secagg.messages import Phase
+from fecosr.wire.service import RECEIVED
 from fecosr.wire.transfers import UploadHeader, UploadVerdict, decode_upload_chunk
 
 HEADER_SECONDS: Final = 30.0
@@ -26,7 +27,8 @@ async def receive_upload(
         TimeoutError: it takes longer than a transfer may.
 
     Guarantees:
-        At most one chunk is in memory, and the sink never sees more bytes than the handler expects.
+        At most one chunk is in memory, and the sink never sees more bytes than the handler expects. What
+        broke off is kept, one of each node at most, and a later one of the same bytes may go on with it.
     """
     header = await _header(stream)
     expected = handler.expected_upload_bytes(stream.node, header.round, header.attempt)
@@ -52,18 +54,42 @@ async def _header(stream: IncomingStream) -> UploadHeader:
 
 
 async def _body(stream: IncomingStream, header: UploadHeader, sink: UploadSink) -> ReceivedVector:
-    upload = sink.open(header.round, header.attempt, stream.node, header.size_bytes)
+    upload = await _opened(stream, header, sink)
     try:
-        while (data := await stream.read()) is not None:
-            chunk = decode_upload_chunk(data, stream.node)
-            if isinstance(chunk, UploadHeader):
-                raise _violation(stream.node, "an upload has one header")
-            await uninterrupted(asyncio.to_thread(upload.receive, chunk))
-        if stream.replaced:
-            raise _violation(stream.node, "replaced by a newer upload")
-        return await uninterrupted(asyncio.to_thread(upload.finish))
-    finally:
-        upload.discard()
+        received = await _whole(stream, upload)
+    except (ProtocolViolation, StorageError):
+        if not stream.replaced:
+            upload.discard()
+            raise
+        upload.suspend(header.sha256)
+        raise
+    except BaseException:
+        # What broke off because of the network is good as far as it goes.
+        upload.suspend(header.sha256)
+        raise
+    upload.discard()
+    return received
+
+
+async def _whole(stream: IncomingStream, upload: Upload) -> ReceivedVector:
+    while (data := await stream.read()) is not None:
+        chunk = decode_upload_chunk(data, stream.node)
+        if isinstance(chunk, UploadHeader):
+            raise _violation(stream.node, "an upload has one header")
+        await uninterrupted(asyncio.to_thread(upload.receive, chunk))
+    if stream.replaced:
+        raise _violation(stream.node, "replaced by a newer upload")
+    return await uninterrupted(asyncio.to_thread(upload.finish))
+
+
+async def _opened(stream: IncomingStream, header: UploadHeader, sink: UploadSink) -> Upload:
+    """Return what receives the data, having told a node that goes on where they begin."""
+    attempt = (header.round, header.attempt, stream.node)
+    if not header.resume:
+        return sink.open(*attempt, header.size_bytes)
+    upload = sink.resume(*attempt, header.size_bytes, header.sha256) or sink.open(*attempt, header.size_bytes)
+    await stream.send_metadata(RECEIVED, str(upload.received_bytes))
+    return upload
 
 
 def _violation(node: NodeId, rule: str) -> ProtocolViolation:

@@ -54,11 +54,27 @@ class Upload:
         self._expected_bytes = size_bytes
         self._when_over = when_over
         self._received_bytes = 0
+        self._suspended_for = b""
         self._hash = hashlib.sha256()
         try:
             self._file = path.open("wb")
         except OSError as error:
             raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
+
+    @property
+    def received_bytes(self) -> int:
+        """Return how much has arrived."""
+        return self._received_bytes
+
+    def suspend(self, sha256: bytes) -> None:
+        """Keep what arrived for an upload of the same bytes, which have this SHA-256, to go on with."""
+        if not self._file.closed:
+            self._suspended_for = sha256
+
+    def goes_on_with(self, size_bytes: int, sha256: bytes) -> bool:
+        """Return whether this upload was suspended, and bytes of this size and SHA-256 complete it."""
+        is_same = (size_bytes, sha256) == (self._expected_bytes, self._suspended_for)
+        return is_same and not self._file.closed
 
     def receive(self, chunk: bytes | memoryview) -> None:
         """Append `chunk`.
@@ -123,7 +139,7 @@ class Upload:
 
 
 class UploadSpool:
-    """Keep the vectors that are arriving in `folder`, one for each (round, attempt, node).
+    """Keep the vectors that are arriving in `folder`, at most one of each node.
 
     Raises:
         ConfigError: there cannot be such a folder.
@@ -132,31 +148,38 @@ class UploadSpool:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._serial = count()
-        self._open: dict[str, Upload] = {}
+        self._open: dict[NodeId, tuple[int, int, Upload]] = {}
         make_folder(folder)
         for stale in folder.glob("*.upload"):
             stale.unlink()
 
     def open(self, round_number: int, attempt: int, node: NodeId, size_bytes: int) -> Upload:
-        """Begin to receive a vector of so many bytes, discarding what `node` sent before in this attempt.
+        """Begin to receive a vector of so many bytes, discarding what `node` sent before.
 
         Raises:
             StorageError: the disk refused.
         """
-        name = f"{round_number}-{attempt}-{node}"
-        earlier = self._open.pop(name, None)
-        if earlier is not None:
-            earlier.discard()
-        path = self._folder / f"{name}-{next(self._serial)}.upload"
-        upload = Upload(path, node, size_bytes, partial(self._forget, name))
-        self._open[name] = upload
+        if node in self._open:
+            self._open[node][2].discard()
+        path = self._folder / f"{round_number}-{attempt}-{node}-{next(self._serial)}.upload"
+        upload = Upload(path, node, size_bytes, partial(self._forget, node))
+        self._open[node] = (round_number, attempt, upload)
         return upload
+
+    def resume(
+        self, round_number: int, attempt: int, node: NodeId, size_bytes: int, sha256: bytes
+    ) -> Upload | None:
+        """Return the suspended upload of this attempt that these bytes complete, if there is one."""
+        *attempted, upload = self._open.get(node, (0, 0, None))
+        if upload is None or attempted != [round_number, attempt]:
+            return None
+        return upload if upload.goes_on_with(size_bytes, sha256) else None
 
     def discard_all(self) -> None:
         """Discard every unfinished upload, because their attempt is over."""
-        for upload in tuple(self._open.values()):
+        for _, _, upload in tuple(self._open.values()):
             upload.discard()
 
-    def _forget(self, name: str, upload: Upload) -> None:
-        if self._open.get(name) is upload:
-            del self._open[name]
+    def _forget(self, node: NodeId, upload: Upload) -> None:
+        if node in self._open and self._open[node][2] is upload:
+            del self._open[node]

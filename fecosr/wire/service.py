@@ -14,6 +14,9 @@ UPLOAD_MASKED_INPUT: Final = _SERVICE.methods_by_name["UploadMaskedInput"].name
 READY: Final = "fecosr-ready"
 """Key of the initial metadata with which the coordinator says that it takes a node's hello."""
 
+RECEIVED: Final = "fecosr-received"
+"""Key of the initial metadata that says how many bytes of an upload the coordinator has already."""
+
 MAX_MESSAGE_BYTES: Final = 2 << 20
 """No message is larger; a transport refuses to read one that is."""
 

@@ -44,6 +44,7 @@ class UploadHeader:
         signature: the node's Ed25519 identity over the session, `sha256` and a receipt for the shares it got,
             64 bytes.
         unusable: the dealers whose shares are unusable, as the receipt says, sorted.
+        resume: whether the data begin where an earlier upload of the same bytes broke off.
     """
 
     round: int
@@ -52,6 +53,7 @@ class UploadHeader:
     sha256: bytes
     signature: bytes
     unusable: tuple[NodeId, ...] = ()
+    resume: bool = False
 
 
 class UploadVerdict(StrEnum):
@@ -112,6 +114,7 @@ def encode_upload_chunk(chunk: UploadHeader | memoryview) -> bytes:
             sha256=chunk.sha256,
             signature=chunk.signature,
             unusable=chunk.unusable,
+            resume=chunk.resume,
         )
         return pb.UploadChunk(header=header).SerializeToString()
     return _message_of(chunk)
@@ -133,6 +136,7 @@ def decode_upload_chunk(data: bytes, peer: str) -> UploadHeader | memoryview:
             sha256=exactly(HASH_BYTES, header.sha256, "sha256"),
             signature=exactly(SIGNATURE_BYTES, header.signature, "signature"),
             unusable=_accused(header.unusable),
+            resume=header.resume,
         )
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -130,6 +130,18 @@ class MemoryUpload:
     largest_chunk: int = 0
     content: bytearray = field(default_factory=bytearray)
     discarded: asyncio.Event = field(default_factory=asyncio.Event)
+    suspended: asyncio.Event = field(default_factory=asyncio.Event)
+    sha256: bytes = b""
+
+    @property
+    def received_bytes(self) -> int:
+        """Return how much has arrived."""
+        return len(self.content)
+
+    def suspend(self, sha256: bytes) -> None:
+        """Remember that it may go on."""
+        self.sha256 = sha256
+        self.suspended.set()
 
     def receive(self, chunk: memoryview) -> None:
         """Append."""
@@ -171,6 +183,13 @@ class MemorySink:
         self.opened.set()
         return self.uploads[-1]
 
+    def resume(
+        self, round_number: int, attempt: int, node: NodeId, size_bytes: int, sha256: bytes
+    ) -> MemoryUpload | None:
+        """Return the last upload if these bytes complete it."""
+        last = self.uploads[-1] if self.uploads else None
+        return last if last is not None and last.sha256 == sha256 else None
+
 
 @dataclass
 class OneModel:
@@ -204,10 +223,11 @@ class Loopback:
         roster: Collection[NodeId] = ROSTER,
         tls: TlsFiles | None = None,
         models: ModelSource | None = None,
+        clock: Callable[[], datetime] = clock,
     ) -> AsyncIterator[CoordinatorServer]:
         """Serve inside the block."""
         listener = listen(f"127.0.0.1:{port}", tls or self.kits.coordinator(), NOW)
-        server = self.serving(listener, roster, models)
+        server = self.serving(listener, roster, models, clock)
         await server.start()
         try:
             yield server
@@ -219,10 +239,16 @@ class Loopback:
         listener: Listener,
         roster: Collection[NodeId] = ROSTER,
         models: ModelSource | None = None,
+        clock: Callable[[], datetime] = clock,
     ) -> CoordinatorServer:
         """Return a server that is not started yet."""
         return CoordinatorServer(
-            listener, roster=roster, handler=self.handler, models=models or self.models, uploads=self.sink
+            listener,
+            roster=roster,
+            handler=self.handler,
+            models=models or self.models,
+            uploads=self.sink,
+            clock=clock,
         )
 
     def client(self, port: int, node: NodeId = DE, patience: Patience | None = None) -> NodeClient:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import socket
+from datetime import timedelta
 from pathlib import Path
 
 import grpc.aio
@@ -11,10 +12,12 @@ import pytest
 
 from fecosr.federation.messages import Finished, Rejected
 from fecosr.ids import NodeId
+from fecosr.rpc.allowance import BURST_SECONDS, MESSAGES_PER_SECOND
 from fecosr.rpc.certificates import issue_node
 from fecosr.rpc.connection import MAX_QUEUED_MESSAGES
 from fecosr.wire import service
 from fecosr.wire.control import encode_node_message
+from fecosr.wire.transfers import encode_fetch_model
 from tests.reference.loopback import DE, FR, HELLO, NOW, Event, Kits, Loopback
 
 FINISHED = Finished(bytes(32))
@@ -178,6 +181,63 @@ async def test_a_message_above_the_limit_is_refused(loopback: Loopback) -> None:
         await call.write(bytes(service.MAX_MESSAGE_BYTES + 1))
         assert (await status(call))[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert await loopback.handler.next() == Event("disconnected", DE)
+
+
+async def test_a_node_that_says_too_much_loses_its_connection_and_nobody_else_does(
+    loopback: Loopback,
+) -> None:
+    async with (
+        loopback.server() as server,
+        loopback.channel(server.port) as channel,
+        loopback.client(server.port, FR) as quiet,
+        quiet.session() as other,
+    ):
+        await other.send(HELLO)
+        assert await loopback.handler.next() == Event("connected", FR, HELLO)
+        most = round(MESSAGES_PER_SECOND * BURST_SECONDS)
+        call = await converse(channel, encode_node_message(HELLO))
+        with contextlib.suppress(asyncio.InvalidStateError, grpc.aio.AioRpcError):
+            for _ in range(3 * most):
+                await call.write(encode_node_message(FINISHED))
+        # A caller that is still writing when it is refused is told less.
+        assert await call.code() in {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.INTERNAL}
+        await other.send(FINISHED)
+        while await loopback.handler.next() != Event("received", FR, FINISHED):
+            pass
+
+
+async def test_a_node_that_calls_too_often_is_told_to_wait(
+    loopback: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fecosr.rpc.coordinator_server.CALLS_PER_SECOND", 0.4)
+    async with loopback.server() as server, loopback.channel(server.port) as channel:
+        fetch: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(
+            service.path(service.FETCH_MODEL)
+        )
+        codes = [await fetch(encode_fetch_model(bytes(32))).code() for _ in range(3)]
+    assert codes == [
+        grpc.StatusCode.NOT_FOUND,
+        grpc.StatusCode.NOT_FOUND,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+    ]
+
+
+async def test_a_certificate_that_expires_ends_what_is_open_and_lets_nothing_new_in(
+    loopback: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fecosr.rpc.coordinator_server.RECHECK_SECONDS", 0.01)
+    days = [0]
+    async with (
+        loopback.server(clock=lambda: NOW + timedelta(days=days[0])) as server,
+        loopback.channel(server.port) as channel,
+    ):
+        call = await converse(channel, encode_node_message(HELLO))
+        assert await loopback.handler.next() == Event("connected", DE, HELLO)
+        days[0] = 31
+        assert await status(call) == (grpc.StatusCode.UNAUTHENTICATED, "this certificate has expired")
+        assert await loopback.handler.next() == Event("disconnected", DE)
+        again = await converse(channel)
+        assert await status(again) == (grpc.StatusCode.UNAUTHENTICATED, "this certificate has expired")
 
 
 async def test_hostile_bytes_on_the_port_leave_the_server_running(loopback: Loopback) -> None:

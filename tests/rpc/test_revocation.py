@@ -7,6 +7,7 @@ import pytest
 from cryptography import x509
 
 from fecosr.errors import ConfigError, CryptoError
+from fecosr.federation.messages import Finished
 from fecosr.rpc.certificates import create_authority
 from fecosr.rpc.coordinator_server import CoordinatorServer
 from fecosr.rpc.listener import listen
@@ -15,6 +16,7 @@ from fecosr.rpc.revocation import LIST_DAYS, Revocations, sign_revocations, veri
 from fecosr.rpc.tls import PeerNameError, TlsFiles
 from tests.reference.loopback import DE, FR, HELLO, NOW, ROSTER, Kits, Loopback, clock
 
+FINISHED = Finished(bytes(32))
 AUTHORITY = create_authority("test", NOW, 10)
 ROOT = x509.load_pem_x509_certificate(AUTHORITY.certificate)
 
@@ -122,5 +124,41 @@ async def test_a_revoked_node_is_turned_away_and_told_why_while_the_others_stay(
         ):
             await session.send(HELLO)
             assert (await loopback.handler.next()).node == FR
+    finally:
+        await server.stop(grace_seconds=1.0)
+
+
+async def test_a_connection_that_is_open_already_ends_when_its_certificate_is_revoked(
+    loopback: Loopback, kits: Kits, revoked_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fecosr.rpc.coordinator_server.RECHECK_SECONDS", 0.01)
+    de, fr = kits.node(DE), kits.node(FR)
+    files = kits.coordinator()
+    server = CoordinatorServer(
+        listen("127.0.0.1:0", files, NOW),
+        roster=ROSTER,
+        handler=loopback.handler,
+        models=loopback.models,
+        uploads=loopback.sink,
+        revocations=Revocations(revoked_file, files.authority),
+    )
+    await server.start()
+    try:
+        async with (
+            NodeClient(f"127.0.0.1:{server.port}", fr, clock=clock) as stays,
+            stays.session() as other,
+            NodeClient(f"127.0.0.1:{server.port}", de, clock=clock) as client,
+            client.session() as session,
+        ):
+            await other.send(HELLO)
+            await session.send(HELLO)
+            assert {(await loopback.handler.next()).node for _ in range(2)} == {DE, FR}
+            replace(revoked_file, listing(kits, 1, de))
+            with pytest.raises(ConfigError, match="certificate is revoked"):
+                await anext(session.messages())
+            gone = await loopback.handler.next()
+            assert (gone.kind, gone.node) == ("disconnected", DE)
+            await other.send(FINISHED)
+            assert (await loopback.handler.next()).kind == "received"
     finally:
         await server.stop(grace_seconds=1.0)

@@ -19,7 +19,7 @@ from fecosr.wire.transfers import (
     decode_receipt,
     encode_upload_chunk,
 )
-from tests.reference.loopback import DE, Loopback
+from tests.reference.loopback import DE, Loopback, MemoryUpload
 
 SIGNATURE = bytes(range(64))
 VECTOR = np.arange(3, dtype="<u4")
@@ -147,7 +147,7 @@ async def test_a_newer_upload_replaces_the_older(loopback: Loopback) -> None:
     assert loopback.handler.events.empty()
 
 
-async def test_an_upload_that_breaks_off_is_forgotten(loopback: Loopback) -> None:
+async def test_an_upload_that_breaks_off_is_kept_to_go_on_with(loopback: Loopback) -> None:
     loopback.handler.expected_bytes[DE] = VECTOR.nbytes
     async with loopback.server() as server:
         async with loopback.channel(server.port) as channel:
@@ -156,7 +156,8 @@ async def test_an_upload_that_breaks_off_is_forgotten(loopback: Loopback) -> Non
             await call.write(data(DATA[:4]))
             await loopback.sink.opened.wait()
             call.cancel()
-        await loopback.sink.uploads[0].discarded.wait()
+        await loopback.sink.uploads[0].suspended.wait()
+    assert not loopback.sink.uploads[0].discarded.is_set()
     assert loopback.handler.events.empty()
 
 
@@ -168,5 +169,82 @@ async def test_an_upload_that_stalls_is_given_up(loopback: Loopback, monkeypatch
         await call.write(header())
         await call.write(data(DATA[:4]))
         assert await call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    assert loopback.sink.uploads[0].discarded.is_set()
+    assert loopback.sink.uploads[0].suspended.is_set()
     assert loopback.handler.events.empty()
+
+
+async def test_a_node_sends_only_what_the_coordinator_lacks(loopback: Loopback) -> None:
+    loopback.handler.expected_bytes[DE] = VECTOR.nbytes
+    async with loopback.server() as server, loopback.channel(server.port) as channel:
+        call = uploads(channel)()
+        await call.write(header())
+        await call.write(data(DATA[:4]))
+        await loopback.sink.opened.wait()
+        call.cancel()
+        first = loopback.sink.uploads[0]
+        await first.suspended.wait()
+        message = FromClient(1, 1, MaskedInput(VECTOR, SIGNATURE))
+        verdict = await transfers.upload(channel, message, MaskedInput(VECTOR, SIGNATURE), resume=True)
+    assert verdict is UploadVerdict.ACCEPTED
+    assert loopback.sink.uploads == [first]
+    assert first.largest_chunk == 8
+    assert first.content == DATA
+    assert (await loopback.handler.next()).kind == "masked_input"
+
+
+async def test_a_replaced_upload_can_be_gone_on_with(loopback: Loopback) -> None:
+    """A node notices a dead connection before the coordinator does."""
+    loopback.handler.expected_bytes[DE] = VECTOR.nbytes
+    async with loopback.server() as server, loopback.channel(server.port) as channel:
+        older = uploads(channel)()
+        await older.write(header())
+        await older.write(data(DATA[:4]))
+        await loopback.sink.opened.wait()
+        message = FromClient(1, 1, MaskedInput(VECTOR, SIGNATURE))
+        verdict = await transfers.upload(channel, message, MaskedInput(VECTOR, SIGNATURE), resume=True)
+    assert verdict is UploadVerdict.ACCEPTED
+    assert len(loopback.sink.uploads) == 1
+
+
+async def test_with_nothing_to_go_on_with_everything_is_sent(loopback: Loopback) -> None:
+    loopback.handler.expected_bytes[DE] = VECTOR.nbytes
+    async with loopback.server() as server, loopback.channel(server.port) as channel:
+        message = FromClient(1, 1, MaskedInput(VECTOR, SIGNATURE))
+        verdict = await transfers.upload(channel, message, MaskedInput(VECTOR, SIGNATURE), resume=True)
+    assert verdict is UploadVerdict.ACCEPTED
+    assert loopback.sink.uploads[0].content == DATA
+
+
+async def test_going_on_with_what_nobody_waits_for_is_answered(loopback: Loopback) -> None:
+    async with loopback.server() as server, loopback.channel(server.port) as channel:
+        message = FromClient(1, 1, MaskedInput(VECTOR, SIGNATURE))
+        verdict = await transfers.upload(channel, message, MaskedInput(VECTOR, SIGNATURE), resume=True)
+    assert verdict is UploadVerdict.NOT_EXPECTED
+
+
+async def test_other_bytes_do_not_complete_an_upload(loopback: Loopback) -> None:
+    loopback.handler.expected_bytes[DE] = VECTOR.nbytes
+    other = VECTOR + np.uint32(1)
+    async with loopback.server() as server, loopback.channel(server.port) as channel:
+        call = uploads(channel)()
+        await call.write(header())
+        await call.write(data(DATA[:4]))
+        await loopback.sink.opened.wait()
+        call.cancel()
+        await loopback.sink.uploads[0].suspended.wait()
+        message = FromClient(1, 1, MaskedInput(other, SIGNATURE))
+        verdict = await transfers.upload(channel, message, MaskedInput(other, SIGNATURE), resume=True)
+    assert verdict is UploadVerdict.ACCEPTED
+    assert loopback.sink.uploads[1].content == other.data.cast("B")
+
+
+@pytest.mark.parametrize("claimed", ["13", "-1", "much"])
+async def test_a_coordinator_that_claims_to_have_more_than_there_is_lies(
+    loopback: Loopback, monkeypatch: pytest.MonkeyPatch, claimed: str
+) -> None:
+    loopback.handler.expected_bytes[DE] = VECTOR.nbytes
+    monkeypatch.setattr(MemoryUpload, "received_bytes", claimed)
+    async with loopback.server() as server, loopback.channel(server.port) as channel:
+        message = FromClient(1, 1, MaskedInput(VECTOR, SIGNATURE))
+        with pytest.raises(ProtocolViolation, match="more of the upload than there is"):
+            await transfers.upload(channel, message, MaskedInput(VECTOR, SIGNATURE), resume=True)

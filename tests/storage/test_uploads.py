@@ -146,3 +146,46 @@ def test_a_full_disk_discards_the_upload(
     with pytest.raises(StorageError, match="No space left"):
         upload.receive(BYTES)
     assert _names(tmp_path) == []
+
+
+def test_a_suspended_upload_goes_on_where_it_broke_off(spool: UploadSpool, tmp_path: Path) -> None:
+    digest = hashlib.sha256(b"abcdefgh").digest()
+    broken = spool.open(1, 1, DE, 8)
+    broken.receive(b"abcd")
+    broken.suspend(digest)
+    resumed = spool.resume(1, 1, DE, 8, digest)
+    assert resumed is broken
+    assert resumed.received_bytes == 4
+    resumed.receive(b"efgh")
+    assert resumed.finish().digest == digest
+    assert list(tmp_path.rglob("*.upload")) == []
+    assert spool.resume(1, 1, DE, 8, digest) is None
+
+
+@pytest.mark.parametrize(
+    ("round_number", "attempt", "size_bytes", "sha256"),
+    [(2, 1, 8, bytes(32)), (1, 2, 8, bytes(32)), (1, 1, 12, bytes(32)), (1, 1, 8, bytes([1]) * 32)],
+)
+def test_nothing_else_goes_on_with_a_suspended_upload(
+    spool: UploadSpool, round_number: int, attempt: int, size_bytes: int, sha256: bytes
+) -> None:
+    upload = spool.open(1, 1, DE, 8)
+    upload.suspend(bytes(32))
+    assert spool.resume(round_number, attempt, DE, size_bytes, sha256) is None
+    assert spool.resume(1, 1, US, 8, bytes(32)) is None
+    assert spool.resume(1, 1, DE, 8, bytes(32)) is upload
+
+
+def test_an_upload_that_is_not_suspended_is_not_gone_on_with(spool: UploadSpool) -> None:
+    spool.open(1, 1, DE, 8)
+    assert spool.resume(1, 1, DE, 8, bytes(32)) is None
+
+
+def test_at_most_one_unfinished_upload_of_a_node_is_kept(spool: UploadSpool, tmp_path: Path) -> None:
+    for number in range(1, 4):
+        upload = spool.open(number, 1, DE, 8)
+        upload.receive(b"abcd")
+        upload.suspend(bytes(32))
+    assert len(list(tmp_path.rglob("*.upload"))) == 1
+    spool.discard_all()
+    assert list(tmp_path.rglob("*.upload")) == []

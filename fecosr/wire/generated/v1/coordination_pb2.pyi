@@ -61,20 +61,22 @@ class ModelChunk(_message.Message):
     def __init__(self, header: _Optional[_Union[ModelHeader, _Mapping]] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class UploadHeader(_message.Message):
-    __slots__ = ("round", "attempt", "size_bytes", "sha256", "signature", "unusable")
+    __slots__ = ("round", "attempt", "size_bytes", "sha256", "signature", "unusable", "resume")
     ROUND_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
     UNUSABLE_FIELD_NUMBER: _ClassVar[int]
+    RESUME_FIELD_NUMBER: _ClassVar[int]
     round: int
     attempt: int
     size_bytes: int
     sha256: bytes
     signature: bytes
     unusable: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, round: _Optional[int] = ..., attempt: _Optional[int] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[bytes] = ..., signature: _Optional[bytes] = ..., unusable: _Optional[_Iterable[str]] = ...) -> None: ...
+    resume: bool
+    def __init__(self, round: _Optional[int] = ..., attempt: _Optional[int] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[bytes] = ..., signature: _Optional[bytes] = ..., unusable: _Optional[_Iterable[str]] = ..., resume: bool = ...) -> None: ...
 
 class UploadChunk(_message.Message):
     __slots__ = ("header", "data")
