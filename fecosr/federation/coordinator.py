@@ -27,7 +27,7 @@ from fecosr.federation.replay import Kept, Replayed
 from fecosr.federation.round import RoundRunning, RoundTransition, affordable, candidates, open_round
 from fecosr.federation.spending import BUDGET_SPENT
 from fecosr.ids import NodeId
-from fecosr.ledger.records import RunAborted, RunCompleted
+from fecosr.ledger.records import RoundAborted, RunAborted, RunCompleted
 from fecosr.transition import Transition
 
 MISSING_FOR_RETRY: Final = "missing_for_retry"
@@ -130,7 +130,15 @@ def resume_run(setup: CoordinatorSetup, replayed: Replayed, kept: Kept, now: flo
         return finish(setup, progress.with_final_model(setup.plan.schedule), now)
     reason = COORDINATOR_RESTARTED if replayed.open_attempt else replayed.last_reason
     following = _proceed(setup, progress, reason, now)
-    return _prefixed(following, records=entries)
+    bodies = (entry.body for entry in entries)
+    seen = tuple(_aborted(body) for body in bodies if isinstance(body, RoundAborted))
+    return _prefixed(following, records=entries, outbox=seen)
+
+
+def _aborted(body: RoundAborted) -> Observed:
+    """Return the log line for an attempt that ended with the coordinator that made it."""
+    fields = {"round": body.round, "attempt": body.attempt, "reason": body.reason, "detail": body.detail}
+    return Observed("round_aborted", fields)
 
 
 def _proceed(setup: CoordinatorSetup, progress: Progress, reason: str, now: float) -> CoordinatorTransition:
