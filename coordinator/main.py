@@ -31,7 +31,7 @@ from fecosr.ids import COORDINATOR
 from fecosr.rpc.coordinator_driver import CoordinatorDriver
 from fecosr.rpc.coordinator_server import CoordinatorServer
 from fecosr.rpc.expiry import warn_of_expiry
-from fecosr.rpc.failpoints import failpoint_from
+from fecosr.rpc.failpoints import begin_rehearsal
 from fecosr.rpc.listener import listen
 from fecosr.rpc.revocation import Revocations
 from fecosr.rpc.tls import TlsFiles
@@ -103,13 +103,13 @@ def _setup(config: CoordinatorConfig) -> CoordinatorSetup:
 async def _serve(
     config: CoordinatorConfig, setup: CoordinatorSetup, log: structlog.typing.FilteringBoundLogger
 ) -> int:
-    failpoint = failpoint_from(os.environ)
+    rehearsal = begin_rehearsal(os.environ, setup.plan.run, log)
     files = TlsFiles(config.tls.ca, config.tls.certificate, config.tls.key)
     # Whatever an operator may have to correct is tried before the first record is stored.
     listener = listen(config.listen, files, utc_now())
     revocations = Revocations(config.tls.revoked, config.tls.ca)
     with CoordinatorState(config.storage, setup) as state:
-        driver = CoordinatorDriver(state.persist, log, failpoint)
+        driver = CoordinatorDriver(state.persist, log, rehearsal)
         server = CoordinatorServer(
             listener,
             roster=setup.roster.nodes.keys(),

@@ -23,7 +23,7 @@ from fecosr.federation.contribution import NodeSetup
 from fecosr.federation.node_states import Done, Refused
 from fecosr.ids import NodeId
 from fecosr.rpc.expiry import warn_of_expiry
-from fecosr.rpc.failpoints import failpoint_from
+from fecosr.rpc.failpoints import Rehearsal, begin_rehearsal
 from fecosr.rpc.node_client import NodeClient
 from fecosr.rpc.node_driver import NodeDriver, Train
 from fecosr.rpc.tls import TlsFiles
@@ -80,6 +80,7 @@ class _Kit:
     plan: Plan
     roster: Roster
     log: Log = field(repr=False)
+    rehearsal: Rehearsal
 
 
 def _run(path: Path, coordinator: str, log_format: LogFormat) -> int:
@@ -89,7 +90,8 @@ def _run(path: Path, coordinator: str, log_format: LogFormat) -> int:
     plan = load_plan(config.plan)
     log = configure_logs(log_format, run=plan.run.name, party=config.market, market=config.market)
     end_on_signals(log, STOPPED)
-    kit = _Kit(config, plan, load_roster(config.roster), log)
+    rehearsal = begin_rehearsal(os.environ, plan.run.name, log)
+    kit = _Kit(config, plan, load_roster(config.roster), log, rehearsal)
     code = _take_part(kit)
     log.info(STOPPED, exit_code=code)
     return code
@@ -174,9 +176,7 @@ async def _federate(kit: _Kit, setup: NodeSetup, state: NodeState, train: Train)
     files = TlsFiles(kit.config.tls.ca, kit.config.tls.certificate, kit.config.tls.key)
     warn_of_expiry(kit.log, utc_now(), files.authority, files.certificate)
     client = NodeClient(kit.config.coordinator, files, clock=utc_now)
-    driver = NodeDriver(
-        setup, state.memory(), state, train, log=kit.log, failpoint=failpoint_from(os.environ)
-    )
+    driver = NodeDriver(setup, state.memory(), state, train, log=kit.log, rehearsal=kit.rehearsal)
     async with client:
         ended = await driver.run(client)
     match ended:

@@ -280,22 +280,34 @@ def simulate(
 
 @harness.command("run")
 def harness_run(
-    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="A file, or a name from `list`.")],
-    out: Annotated[Path, typer.Option("--out", help="New run folder.")],
+    scenarios: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="SCENARIO...", help="Files, or names from `list` [every shipped one]."),
+    ] = None,
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="New run folder; of several, a folder for theirs [runs/NAME-N]."),
+    ] = None,
     keep_kits: Annotated[
         Path | None,
         typer.Option("--keep-kits", help="New folder for the startup kits, keys and all."),
     ] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Write results as JUnit XML.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write results as JSON.")] = None,
+    cold: Annotated[
+        bool, typer.Option("--cold", help="Let every node import for itself, as an operator's does.")
+    ] = False,
 ) -> None:
     """Run coordinator and market nodes as processes, break what the scenario breaks, check what it expects.
 
     Exit code 0: every expectation holds; 1: one does not; 2: the scenario cannot be used.
 
-    Examples: fecosr harness run demo --out runs/demo; fecosr harness run lost-node.toml --out runs/lost-node
+    Examples: fecosr harness run demo --out runs/demo; fecosr harness run link-cut my.toml --junit junit.xml
     """
-    from fecosr.cli.harness import run_file
+    from fecosr.cli.harness import Wanted, run_files
 
-    raise typer.Exit(run_file(scenario, out, keep_kits))
+    raise typer.Exit(run_files(scenarios or (), Wanted(out, keep_kits, junit, json_file, cold)))
 
 
 @harness.command("list")
@@ -307,3 +319,14 @@ def harness_list() -> None:
     from fecosr.cli.harness import list_scenarios
 
     list_scenarios()
+
+
+@harness.command("keys")
+def harness_keys() -> None:
+    """Explain every key that a scenario file can hold.
+
+    Example: fecosr harness keys
+    """
+    from fecosr.cli.harness import print_keys
+
+    print_keys()

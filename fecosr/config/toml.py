@@ -23,6 +23,16 @@ def load(path: Path, model: type[Model]) -> Model:
     Raises:
         ConfigError: the file is missing, not TOML, or does not fit; the message names file and line.
     """
+    text, values = read_toml(path)
+    return validate(values, model, source=str(path), text=text)
+
+
+def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return the text of the TOML file at `path`, and what it says.
+
+    Raises:
+        ConfigError: the file is missing or not TOML.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -32,12 +42,11 @@ def load(path: Path, model: type[Model]) -> Model:
             source=str(path),
         ) from None
     try:
-        values = tomllib.loads(text)
+        return text, tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(
             f"is not valid TOML: {error}", remedy="correct the syntax", source=str(path)
         ) from None
-    return validate(values, model, source=str(path), text=text)
 
 
 def validate(values: dict[str, Any], model: type[Model], *, source: str, text: str = "") -> Model:
@@ -46,7 +55,7 @@ def validate(values: dict[str, Any], model: type[Model], *, source: str, text: s
         return model.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
-        keys = [str(part) for part in first["loc"]]
+        keys = _written(first["loc"], values)
         dotted = ".".join(keys) or "the file"
         line = _line_of(text, keys)
         raise ConfigError(
@@ -54,6 +63,28 @@ def validate(values: dict[str, Any], model: type[Model], *, source: str, text: s
             remedy=_remedy(first["type"]),
             source=f"{source}:{line}" if line else source,
         ) from None
+
+
+def _written(location: tuple[int | str, ...], values: object) -> list[str]:
+    """Return the keys of `location` that stand in the file: pydantic adds which kind of a union it tried."""
+    keys: list[str] = []
+    for place, part in enumerate(location):
+        is_last = place == len(location) - 1
+        inner = _inside(values, part)
+        if inner is not None:
+            values = inner
+        if inner is not None or is_last:
+            keys.append(str(part))
+    return keys
+
+
+def _inside(values: object, key: int | str) -> object:
+    """Return what stands at `key` of a table or list, None where nothing does."""
+    if isinstance(values, dict):
+        return values.get(key)
+    if isinstance(values, list | tuple) and isinstance(key, int) and key < len(values):
+        return values[key]
+    return None
 
 
 def _sentence(kind: str, message: str) -> str:

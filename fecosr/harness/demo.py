@@ -34,9 +34,9 @@ def demo_scenario(data: Path | None = None, rounds: int | None = None) -> Scenar
     return validate(values, Scenario, source="the demo")
 
 
-def fresh_run_folder(root: Path) -> Path:
-    """Return `root/demo-<n>` for the first n, from 1, that is not taken."""
-    return next(folder for number in count(1) if not (folder := root / f"demo-{number}").exists())
+def fresh_run_folder(root: Path, name: str = "demo") -> Path:
+    """Return `root/<name>-<n>` for the first n, from 1, that is not taken."""
+    return next(folder for number in count(1) if not (folder := root / f"{name}-{number}").exists())
 
 
 def _markets(data: Path) -> list[tuple[str, Any]]:

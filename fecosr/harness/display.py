@@ -28,10 +28,11 @@ def facts(scenario: Scenario, observation: Observation) -> Iterator[str]:
         yield f"coordinator listens on port {observation.port}; {len(scenario.markets)} market nodes started"
     for reason in observation.aborted:
         yield f"attempt aborted, {reason}"
+    yield from (struck.what for struck in observation.struck)
     for ending in observation.endings:
-        if ending.killed:
+        if ending.killed and ending.fault is None:
             yield f"{ending.name} was killed (SIGKILL) in round {ending.round} at {_words(ending.activity)}"
-        elif ending.returncode:
+        elif ending.returncode and ending.fault is None:
             yield f"{ending.name} failed with exit code {ending.returncode}"
     yield from (
         f"{name} was started again (start {party.times})"

@@ -1,4 +1,4 @@
-"""What a process did, as values: it started, it logged an event, it ended."""
+"""What happened, as values: a process started, logged an event, ended; the harness struck."""
 
 import json
 from collections.abc import Mapping
@@ -54,7 +54,24 @@ class Exited:
     returncode: int
 
 
-Happening = Started | Logged | Exited
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """The harness did what a fault says.
+
+    Attributes:
+        name: to which process; "coordinator" for what concerns nobody else.
+        fault: place of the fault in the scenario.
+        what: in words.
+        ends: whether the process was, or may be, ended by it.
+    """
+
+    name: str
+    fault: int
+    what: str
+    ends: bool = False
+
+
+Happening = Started | Logged | Exited | Struck
 
 
 def parse_line(name: str, line: bytes) -> Logged | None:

@@ -4,7 +4,7 @@ import signal
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from fecosr.harness.events import Exited, Happening, Logged, Started
+from fecosr.harness.events import Exited, Happening, Logged, Started, Struck
 from fecosr.ids import COORDINATOR
 
 
@@ -23,13 +23,23 @@ class ReleasedRound:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Hold how one start of a process ended, and what it was last seen doing."""
+    """Hold how one start of a process ended, and what it was last seen doing.
+
+    Attributes:
+        name: the process.
+        times: how often it had been started.
+        returncode: negative when a signal ended it.
+        round: the round it last spoke of.
+        activity: what it was doing.
+        fault: place of the fault with which the harness ended it, None where it did not.
+    """
 
     name: str
     times: int
     returncode: int
     round: int | None
     activity: str
+    fault: int | None = None
 
     @property
     def killed(self) -> bool:
@@ -48,6 +58,8 @@ class PartyState:
         fraction: how much of the activity is done, where that is known.
         running: whether it is alive.
         last_error: the last thing it logged as an error, or wrote outside its log.
+        fault: place of the fault that may end it, None where there is none.
+        said: every event it has logged.
     """
 
     times: int = 0
@@ -56,6 +68,8 @@ class PartyState:
     fraction: float | None = None
     running: bool = False
     last_error: str = ""
+    fault: int | None = None
+    said: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -65,6 +79,10 @@ class Observation:
     parties: dict[str, PartyState] = field(default_factory=dict)
     released: dict[int, ReleasedRound] = field(default_factory=dict)
     aborted: list[str] = field(default_factory=list)
+    abort_reasons: set[str] = field(default_factory=set)
+    refusals: dict[str, list[str]] = field(default_factory=dict)
+    struck: list[Struck] = field(default_factory=list)
+    run_aborted: str | None = None
     endings: list[Ending] = field(default_factory=list)
     port: int | None = None
     completed_rounds: int | None = None
@@ -91,14 +109,18 @@ class Observation:
         party = self.party(happening.name)
         match happening:
             case Started(times=times):
-                party.times, party.running, party.fraction = times, True, None
+                party.times, party.running, party.fraction, party.fault = times, True, None, None
                 party.activity = "starting" if times == 1 else "restarted"
             case Exited(name=name, returncode=returncode):
-                ending = Ending(name, party.times, returncode, party.round, party.activity)
+                ending = Ending(name, party.times, returncode, party.round, party.activity, party.fault)
                 self.endings.append(ending)
                 party.running, party.fraction = False, None
                 if returncode:
                     party.activity = "killed" if ending.killed else f"failed ({returncode})"
+            case Struck():
+                self.struck.append(happening)
+                if happening.ends:
+                    party.fault = happening.fault
             case Logged():
                 self._see_event(party, happening)
 
@@ -107,6 +129,9 @@ class Observation:
             party.last_error = event.text("text") or " ".join(
                 filter(None, [event.event, event.text("error") or event.text("reason")])
             )
+        party.said.add(event.event)
+        if event.event == "refused":
+            self.refusals.setdefault(event.name, []).append(event.text("rule"))
         if event.name == COORDINATOR:
             self._see_coordinator(event)
         activity = _ACTIVITIES.get(event.event)
@@ -124,7 +149,10 @@ class Observation:
             case "round_released":
                 released = _released(event)
                 self.released[released.round] = released
+            case "run_aborted":
+                self.run_aborted = event.text("reason")
             case "round_aborted":
+                self.abort_reasons.add(event.text("reason"))
                 self.aborted.append(
                     f"round {event.text('round')}, attempt {event.text('attempt')}: {event.text('reason')}"
                 )

@@ -1,10 +1,11 @@
 """Start, watch and kill real processes without sleeping: their output and their end are awaited together."""
 
 import os
+import resource
 import selectors
 import signal
-import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,9 +16,13 @@ from typing import BinaryIO, Final, Self
 import fecosr
 from fecosr.errors import MisuseError
 from fecosr.harness.events import Exited, Happening, Logged, Started, parse_line
-from fecosr.rpc.failpoints import VARIABLE as FAILPOINT_VARIABLE
+from fecosr.harness.warm_starts import Child, Spawn, spawn_cold
+from fecosr.rpc.failpoints import VARIABLE as REHEARSAL_VARIABLE
 
+_HALT_SECONDS: Final = 0.001
 _CHUNK_BYTES: Final = 1 << 16
+_HALTED: Final = frozenset("TZX")
+"""States of a process that does not run: stopped, ended, gone."""
 
 
 @dataclass(slots=True)
@@ -25,7 +30,7 @@ class _Running:
     """Hold one live process, what it has said of an unfinished line, and its log file."""
 
     name: str
-    process: subprocess.Popen[bytes]
+    process: Child
     pidfd: int
     log: BinaryIO
     rest: bytes = b""
@@ -37,10 +42,15 @@ class Processes:
 
     Attributes:
         log_folder: each process's standard output and error are appended to `<name>.jsonl` in it.
+
+    Args:
+        log_folder: see above.
+        spawn: starts a command in a session of its own.
     """
 
-    def __init__(self, log_folder: Path) -> None:
+    def __init__(self, log_folder: Path, spawn: Spawn = spawn_cold) -> None:
         self.log_folder = log_folder
+        self._spawn = spawn
         self._selector = selectors.DefaultSelector()
         self._running: dict[str, _Running] = {}
         self._starts: dict[str, int] = {}
@@ -59,18 +69,11 @@ class Processes:
     def start(
         self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None
     ) -> Started:
-        """Start `command` as `name` in our environment (without any failpoint of ours) and `environment`."""
+        """Start `command` as `name` in our environment (without any rehearsal of ours) and `environment`."""
         if name in self._running:
             raise MisuseError(f"{name} is running already")
         log = (self.log_folder / f"{name}.jsonl").open("ab")
-        process = subprocess.Popen(  # noqa: S603 - the command is ours, no shell is involved
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=_environment(environment or {}),
-            start_new_session=True,
-        )
+        process = self._spawn(command, _environment(environment or {}))
         running = _Running(name, process, os.pidfd_open(process.pid), log)
         os.set_blocking(_output(running).fileno(), False)
         self._selector.register(_output(running), selectors.EVENT_READ, running)
@@ -85,9 +88,37 @@ class Processes:
 
     def peak_bytes(self, name: str) -> int:
         """Return the most memory that `name` has had resident at a time so far, mapped files included."""
-        status = Path(f"/proc/{self._running[name].process.pid}/status").read_text(encoding="ascii")
-        found = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-        return int(found.split()[1]) * 1024
+        return self._memory_bytes(name, "VmHWM:")
+
+    def resident_bytes(self, name: str) -> int:
+        """Return the memory of its own that `name` has resident now; 0 when it is just ending."""
+        return self._memory_bytes(name, "RssAnon:")
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to `name`, if it is still there, and to nothing that it started."""
+        running = self._running.get(name)
+        if running is not None:
+            # It may have ended by itself a moment ago.
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(running.pidfd, number)
+
+    def await_stop(self, name: str) -> None:
+        """Wait until `name`, which said that it is about to, has stopped itself; or has ended instead."""
+        running = self._running.get(name)
+        while running is not None and _state(running.process.pid) not in _HALTED:
+            # It is a few instructions away, and nothing tells us when somebody else's child stops.
+            time.sleep(_HALT_SECONDS)
+
+    def limit_files(self, name: str, size_bytes: int | None) -> None:
+        """Let no write of `name` reach beyond `size_bytes` in any file from now on; None: as before."""
+        running = self._running.get(name)
+        if running is not None:
+            pid = running.process.pid
+            # Only the soft limit is lowered, because the hard one could not be raised again.
+            with suppress(ProcessLookupError):
+                _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+                limit = most if size_bytes is None else size_bytes
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (limit, most))
 
     def wait(self, seconds: float) -> list[Happening]:
         """Return what happened, as soon as anything does; nothing after `seconds`, or when half a line came.
@@ -112,6 +143,12 @@ class Processes:
         running.process.wait()
         self._read(running)
         return self._finish(running)
+
+    def _memory_bytes(self, name: str, label: str) -> int:
+        status = Path(f"/proc/{self._running[name].process.pid}/status").read_text(encoding="ascii")
+        found = [line.split()[1] for line in status.splitlines() if line.startswith(label)]
+        # A process that has ended, but whose end was not taken notice of, has no memory.
+        return int(found[0]) * 1024 if found else 0
 
     def _read(self, running: _Running) -> list[Logged]:
         pieces = [running.rest]
@@ -139,7 +176,7 @@ class Processes:
         _output(running).close()
         running.log.close()
         del self._running[running.name]
-        return Exited(running.name, running.process.returncode)
+        return Exited(running.name, running.process.wait())
 
 
 def python_module(module: str, *arguments: str) -> list[str]:
@@ -148,18 +185,25 @@ def python_module(module: str, *arguments: str) -> list[str]:
 
 
 def _environment(extra: Mapping[str, str]) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if name != FAILPOINT_VARIABLE}
+    inherited = {name: value for name, value in os.environ.items() if name != REHEARSAL_VARIABLE}
     # The processes run the FeCoSR that started them, also from a source tree that is not installed.
     source = str(Path(fecosr.__file__).parent.parent)
     paths = [source, *filter(None, [inherited.get("PYTHONPATH")])]
     return {**inherited, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1", **extra}
 
 
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+    except OSError:
+        return "X"
+
+
 def _output(running: _Running) -> BinaryIO:
     output = running.process.stdout
     if output is None:
         raise MisuseError("the process was started without a pipe")
-    return output  # type: ignore[return-value]  # Popen[bytes] types its pipes as IO[bytes]
+    return output
 
 
 def _read_available(output: BinaryIO) -> bytes | None:

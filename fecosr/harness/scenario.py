@@ -1,15 +1,27 @@
 """What to run, what to break, what to expect."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import Field, field_validator, model_validator
 
-from fecosr.config.plan import Plan
-from fecosr.config.toml import Section, load
+from fecosr.config.plan import DistributedPrivacySection, Plan
+from fecosr.config.toml import Section, read_toml, validate
+from fecosr.errors import ConfigError
+from fecosr.harness.expect import Expect
+from fecosr.harness.faults import (
+    COUNTED_BEFORE_KILL,
+    AnyFault,
+    ClockSkew,
+    Garbage,
+    Kill,
+    Lie,
+    failpoint,
+    targets_of,
+)
 from fecosr.ids import COORDINATOR, NodeId
 from fecosr.provisioning.federation_file import MarketSection, check_markets
 from fecosr.secagg.parameters import MAX_CLIENTS
@@ -17,66 +29,23 @@ from fecosr.secagg.parameters import MAX_CLIENTS
 RESERVED_NAMES = frozenset({"logs"})
 """Folders of a run that are no market's."""
 
-Method = Literal["popularity", "local", "fecosr"]
-METHODS: Final[tuple[Method, ...]] = ("popularity", "local", "fecosr")
-Failpoint = Literal["training", "advertise_keys", "share_keys", "masked_input", "consistency", "unmask"]
-COUNTED_BEFORE_KILL: frozenset[Failpoint] = frozenset({"consistency", "unmask"})
-"""A market killed at one of these has delivered its masked vector: it is a survivor of the round."""
-
-
-class Fault(Section):
-    """Kill one process with SIGKILL just before it sends what a point of a round demands.
-
-    Attributes:
-        kind: what happens; a kill cannot be caught, cleaned up after or announced.
-        target: a market, or "coordinator".
-        round: in which round, from 1.
-        phase: before which message: the end of the training, or one of the five phases.
-        restart: whether the process is started again at once.
-    """
-
-    kind: Literal["kill"]
-    target: str
-    round: int = Field(ge=1)
-    phase: Failpoint
-    restart: bool
-
-    def failpoint(self) -> str:
-        """Return the value of FECOSR_FAILPOINT that makes a process do this to itself."""
-        return f"{self.phase}@{self.round}=kill"
-
-
-class Expect(Section):
-    """State what must hold when everything is over. Every fault must also have happened.
-
-    Attributes:
-        rounds: rounds released; without it, as many as the plan has, or as it demands when it may end early.
-        dropouts: per round, which markets are not in the sum; without it, what the faults imply.
-        fine_tuned: which markets must end with a model and figures of their own.
-        methods: methods that must have figures in each of those markets.
-        min_users: fewest users a market must have had.
-        audit: whether the run folder must pass the audit.
-        max_seconds: for the whole run; then it is ended.
-    """
-
-    rounds: int | None = Field(default=None, ge=0)
-    dropouts: dict[int, tuple[str, ...]] | None = None
-    fine_tuned: Literal["all"] | tuple[str, ...] = "all"
-    methods: tuple[Method, ...] = METHODS
-    min_users: int = Field(default=1, ge=1)
-    audit: Literal["verified", "skipped"] = "verified"
-    max_seconds: float = Field(gt=0, le=24 * 3600)
+ANY: Final = "any"
+BASE: Final = "base"
+BASES_FOLDER: Final = "bases"
 
 
 class Scenario(Section):
-    """Hold the whole of a scenario file."""
+    """Hold the whole of a scenario file, with that of its base underneath."""
 
-    name: str = Field(min_length=1, max_length=80)
-    description: str = ""
-    plan: Plan
-    markets: tuple[MarketSection, ...] = Field(min_length=2, max_length=MAX_CLIENTS)
-    faults: tuple[Fault, ...] = ()
-    expect: Expect
+    name: Annotated[str, Field(min_length=1, max_length=80, description="shown to people")]
+    description: Annotated[str, Field(description="one line: what happens, and what comes of it")] = ""
+    plan: Annotated[Plan, Field(description="the plan of the run, as in plan.toml")]
+    markets: Annotated[
+        tuple[MarketSection, ...],
+        Field(min_length=2, max_length=MAX_CLIENTS, description="as in a federation file, data and all"),
+    ]
+    faults: Annotated[tuple[AnyFault, ...], Field(description="what is broken")] = ()
+    expect: Annotated[Expect, Field(description="what must hold in the end")]
 
     @field_validator("markets")
     @classmethod
@@ -89,47 +58,76 @@ class Scenario(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> "Scenario":
         check_markets(self.plan, self.markets)
+        self._check_faults()
         names = {market.name for market in self.markets}
-        for fault in self.faults:
-            _require_known([fault.target], names | {COORDINATOR}, "faults.target")
-            if fault.round > self.plan.run.rounds:
-                raise ValueError(f"faults.round: there is no round {fault.round}")
-        for target in {fault.target for fault in self.faults}:
-            if not all(fault.restart for fault in self.faults_of(target)[:-1]):
-                raise ValueError(f"faults: {target} is killed again without having been restarted")
-        for dropped in (self.expect.dropouts or {}).values():
-            _require_known(dropped, names, "expect.dropouts")
+        if isinstance(self.expect.dropouts, dict):
+            for dropped in self.expect.dropouts.values():
+                _require_known(dropped, names, "expect.dropouts")
         if self.expect.fine_tuned != "all":
             _require_known(self.expect.fine_tuned, names, "expect.fine_tuned")
+        _require_known(list(self.expect.refusals), names, "expect.refusals")
+        _require_known([*self.expect.exits, *self.expect.said], names | {COORDINATOR}, "expect")
+        if self.expect.ends == "refused" and not self.expect.refusals:
+            raise ValueError('expect.refusals: is needed where expect.ends is "refused"')
+        if self.expect.sums == "recomputed" and isinstance(self.plan.privacy, DistributedPrivacySection):
+            raise ValueError("expect.sums: noise cannot be recomputed")
         return self
+
+    def _check_faults(self) -> None:
+        names = {market.name for market in self.markets}
+        for fault in self.faults:
+            _require_known(targets_of(fault), names | {COORDINATOR}, "faults.target")
+            number = getattr(fault, "round", None)
+            if number is not None and number > self.plan.run.rounds:
+                raise ValueError(f"faults.round: there is no round {number}")
+        for target in {fault.target for fault in self.phase_kills()}:
+            if not all(fault.restart for fault in self.phase_kills(target)[:-1]):
+                raise ValueError(f"faults: {target} is killed again without having been restarted")
+        lies = [fault for fault in self.faults if isinstance(fault, Lie)]
+        if len(lies) > 1:
+            raise ValueError("faults: a coordinator tells one lie at a time")
+        if lies and self.expect.audit != "skipped":
+            raise ValueError('expect.audit: a coordinator that lies keeps nothing; write audit = "skipped"')
 
     def by_name(self) -> dict[NodeId, MarketSection]:
         """Return the markets by name."""
         return {NodeId(market.name): market for market in self.markets}
 
-    def faults_of(self, target: str) -> tuple[Fault, ...]:
-        """Return what is done to `target`, in order."""
-        return tuple(fault for fault in self.faults if fault.target == target)
+    def phase_kills(self, target: str = "") -> tuple[Kill, ...]:
+        """Return the kills at points of rounds, of `target` if one is named, in order."""
+        kills = (it for it in self.faults if isinstance(it, Kill) and it.phase is not None)
+        return tuple(kill for kill in kills if target in {"", kill.target})
 
-    def fault_at(self, target: str, times: int) -> Fault | None:
-        """Return what is done to the `times`-th start of `target`, from 1."""
-        return dict(enumerate(self.faults_of(target), start=1)).get(times)
+    def lie(self) -> Lie | None:
+        """Return the lie that this scenario is about, if it is about one."""
+        return next((fault for fault in self.faults if isinstance(fault, Lie)), None)
+
+    def clock_offset_seconds(self, name: str) -> float:
+        """Return how far the clock of a process is ahead."""
+        skews = (it for it in self.faults if isinstance(it, ClockSkew) and it.target == name)
+        return sum(skew.seconds for skew in skews)
 
     def expected_rounds(self) -> range:
         """Return how many rounds may be released; that a run ended where it should is the audit's to say."""
         most = self.plan.run.rounds
         if self.expect.rounds is not None:
             return range(self.expect.rounds, self.expect.rounds + 1)
+        if self.expect.ends != "completed":
+            return range(most)
         early = self.plan.early_stopping
         return range(early.min_rounds if early.patience else most, most + 1)
 
-    def expected_dropouts(self) -> dict[int, tuple[str, ...]]:
-        """Return which markets must be missing from which rounds, rounds without any left out."""
-        if self.expect.dropouts is not None:
+    def expected_dropouts(self) -> dict[int, tuple[str, ...]] | None:
+        """Return which markets must be missing from which rounds, the others left out; None: any may be."""
+        if self.expect.dropouts == ANY:
+            return None
+        if isinstance(self.expect.dropouts, dict):
             return {number: tuple(sorted(names)) for number, names in self.expect.dropouts.items() if names}
+        if not all(isinstance(it, ClockSkew | Garbage) or _is_phase_kill(it) for it in self.faults):
+            return None
         implied: dict[int, tuple[str, ...]] = {}
-        for fault in self.faults:
-            if fault.target != COORDINATOR and fault.phase not in COUNTED_BEFORE_KILL:
+        for fault in self.phase_kills():
+            if fault.round and fault.target != COORDINATOR and fault.phase not in COUNTED_BEFORE_KILL:
                 implied[fault.round] = tuple(sorted({*implied.get(fault.round, ()), fault.target}))
         return implied
 
@@ -137,17 +135,23 @@ class Scenario(Section):
         """Return the markets that must have figures of their own."""
         if self.expect.fine_tuned != "all":
             return self.expect.fine_tuned
-        lost = {fault.target for fault in self.faults if not fault.restart}
-        return tuple(market.name for market in self.markets if market.name not in lost)
+        if self.expect.ends != "completed":
+            return ()
+        lost = {fault.target for fault in self.faults if isinstance(fault, Kill) and not fault.restart}
+        return tuple(it.name for it in self.markets if it.name not in lost | self.expect.exits.keys())
 
 
 def load_scenario(path: Path) -> Scenario:
     """Return the scenario at `path`; relative data paths in it count from the folder it stands in.
 
+    Where the file says `base = "other.toml"`, what it does not say is taken from there: tables are merged key
+    by key, everything else is replaced.
+
     Raises:
         ConfigError: it cannot be used; the message names file, line and remedy.
     """
-    scenario = load(path, Scenario)
+    text, values = _with_base(path)
+    scenario = validate(values, Scenario, source=str(path), text=text)
     return scenario.model_copy(update={"markets": tuple(_anchored(m, path.parent) for m in scenario.markets)})
 
 
@@ -155,6 +159,38 @@ def shipped_scenarios() -> dict[str, Path]:
     """Return the scenarios that come with FeCoSR, by name."""
     folder = Path(str(files("fecosr.harness").joinpath("scenarios")))
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def _with_base(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return the text of a scenario file, and its values over those of its base."""
+    text, values = read_toml(path)
+    base = values.pop(BASE, None)
+    if base is None:
+        return text, values
+    if not isinstance(base, str):
+        raise ConfigError("base: is not a path", remedy="name a TOML file", source=str(path))
+    # A shipped base can be named from anywhere.
+    shipped = Path(str(files("fecosr.harness").joinpath("scenarios"))) / BASES_FOLDER / f"{base}.toml"
+    below = shipped if shipped.is_file() else path.parent / base
+    _, under = read_toml(below)
+    if BASE in under:
+        raise ConfigError("base: a base has none itself", remedy="merge the two", source=str(below))
+    return text, _merged(under, values)
+
+
+def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(under)
+    for name, value in over.items():
+        below = merged.get(name)
+        if isinstance(below, Mapping) and isinstance(value, Mapping):
+            merged[name] = _merged(below, value)
+        else:
+            merged[name] = value
+    return merged
+
+
+def _is_phase_kill(fault: object) -> bool:
+    return isinstance(fault, Kill) and bool(failpoint(fault))
 
 
 def _anchored(market: MarketSection, folder: Path) -> MarketSection:

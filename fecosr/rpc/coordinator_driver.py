@@ -23,7 +23,7 @@ from fecosr.federation.messages import CoordinatorMessage, FromClient, Hello, No
 from fecosr.federation.progress import Progress
 from fecosr.ids import NodeId
 from fecosr.ledger.log import Entry
-from fecosr.rpc.failpoints import NEVER, TRAINING, Failpoint
+from fecosr.rpc.failpoints import NEVER, TRAINING, Rehearsal
 from fecosr.rpc.handler import ReceivedVector
 from fecosr.secagg.messages import HashedInput, Phase
 from fecosr.secagg.packing import from_octets, packed_bytes
@@ -53,18 +53,18 @@ class CoordinatorDriver:
     Args:
         persist: stores one record; it is on the disk when this returns.
         log: where observed events go.
-        failpoint: where to die, in a rehearsal.
+        rehearsal: where to break off, in one.
     """
 
     def __init__(
         self,
         persist: Callable[[CoordinatorRecord], None],
         log: structlog.typing.FilteringBoundLogger,
-        failpoint: Failpoint = NEVER,
+        rehearsal: Rehearsal = NEVER,
     ) -> None:
         self._persist = persist
         self._log = log
-        self._failpoint = failpoint
+        self._rehearsal = rehearsal
         self._state: CoordinatorState | None = None
         self._connections: Connections | None = None
         self._one_at_a_time = asyncio.Lock()
@@ -202,13 +202,13 @@ class CoordinatorDriver:
                 await self._connections.close_node(node)
             case Observed(event=event, fields=fields):
                 self._log.info(event, **fields)
-                self._hit_failpoint(item)
+                self._hit_point(item)
 
-    def _hit_failpoint(self, observed: Observed) -> None:
+    def _hit_point(self, observed: Observed) -> None:
         number = observed.fields.get("round")
         if isinstance(number, int) and observed.event in {"round_opened", "phase_started"}:
             point = TRAINING if observed.event == "round_opened" else str(observed.fields["phase"])
-            self._failpoint.hit(point, number)
+            self._rehearsal.hit(point, number)
 
     def _arm(self, deadline: float | None) -> None:
         if self._timer is not None:

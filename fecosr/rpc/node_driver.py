@@ -38,7 +38,7 @@ from fecosr.federation.node_states import (
     Refused,
     Training,
 )
-from fecosr.rpc.failpoints import NEVER, TRAINING, Failpoint
+from fecosr.rpc.failpoints import NEVER, TRAINING, Rehearsal
 from fecosr.secagg.messages import (
     ClientMessage,
     ConsistencySignature,
@@ -100,7 +100,7 @@ class NodeDriver:
         store: where records go.
         train: trains for one round; runs on a thread.
         log: where observed events go.
-        failpoint: where to die, in a rehearsal.
+        rehearsal: where to break off, in one.
     """
 
     def __init__(
@@ -111,14 +111,14 @@ class NodeDriver:
         train: Train,
         *,
         log: structlog.typing.FilteringBoundLogger,
-        failpoint: Failpoint = NEVER,
+        rehearsal: Rehearsal = NEVER,
     ) -> None:
         self._num_parameters = setup.num_parameters
         self._state: NodeState = Idle(setup, memory)
         self._store = store
         self._train = train
         self._log = log
-        self._failpoint = failpoint
+        self._rehearsal = rehearsal
         self._session: Session | None = None
         self._training: asyncio.Task[None] | None = None
         self._one_at_a_time = asyncio.Lock()
@@ -201,7 +201,7 @@ class NodeDriver:
                 self._log.info(
                     "phase_started", round=message.round, attempt=message.attempt, phase=phase.value
                 )
-                self._failpoint.hit(phase, message.round)
+                self._rehearsal.hit(phase, message.round)
         if self._session is not None:
             await self._session.send(message)
 
@@ -224,7 +224,7 @@ class NodeDriver:
             await self._give_up_training(manifest, "the model is not finite")
             return
         self._log.info("training_started", round=manifest.round, attempt=manifest.attempt)
-        self._failpoint.hit(TRAINING, manifest.round)
+        self._rehearsal.hit(TRAINING, manifest.round)
         result = await asyncio.to_thread(self._train, manifest, parameters)
         self._log.info("training_finished", round=manifest.round, attempt=manifest.attempt)
         await self._on_training(manifest.model_hash, partial(Training.trained, result=result))

@@ -125,7 +125,7 @@ def test_a_scenario_that_is_not_there_is_named_in_one_line(
 
 def test_the_shipped_scenarios_are_listed(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("harness", "list") == 0
-    assert capsys.readouterr().out.startswith("demo  Five generated markets")
+    assert "\ndemo  Five generated markets" in capsys.readouterr().out
 
 
 def test_there_is_nothing_to_audit_in_an_empty_folder(

@@ -103,7 +103,7 @@ def test_nothing_that_decides_privacy_has_a_default(section: str) -> None:
         ("cohort", {"participation": 3.5}, "whole number"),
         ("cohort", {"participation": 2}, "at least cohort.n_min"),
         ("privacy", {"mode": "some"}, "privacy: mode"),
-        ("privacy", {"validation": "secret"}, "privacy.none.validation"),
+        ("privacy", {"validation": "secret"}, "privacy.validation"),
         ("early_stopping", {"patience": 2}, 'needs privacy.validation = "released"'),
         ("early_stopping", {"min_rounds": 1}, "min_rounds"),
         ("aggregation", {"clip_norm": float("inf")}, "clip_norm"),

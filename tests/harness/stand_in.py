@@ -12,7 +12,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-FAILPOINT = os.environ.get("FECOSR_FAILPOINT", "")
+ORDERS = os.environ.get("FECOSR_REHEARSAL", "").split()
 
 
 def log(event: str, **fields: Any) -> None:
@@ -20,8 +20,11 @@ def log(event: str, **fields: Any) -> None:
 
 
 def hit(point: str, number: int) -> None:
-    if f"{point}@{number}=kill" == FAILPOINT:
+    if f"{point}@{number}=kill" in ORDERS:
         os.kill(os.getpid(), signal.SIGKILL)
+    if f"{point}@{number}=stop" in ORDERS:
+        log("failpoint_reached", point=point, round=number)
+        os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def coordinate(config: dict[str, Any], folder: Path, listen: str) -> None:

@@ -12,7 +12,9 @@ def test_the_demo_runs_the_built_in_markets() -> None:
 
     assert tuple((market.name, market.data) for market in scenario.markets) == demo_markets()
     assert len(scenario.markets) >= 4
-    assert [(fault.target, fault.round, fault.restart) for fault in scenario.faults] == [("east", 3, True)]
+    assert [(fault.target, fault.round, fault.restart) for fault in scenario.phase_kills()] == [
+        ("east", 3, True)
+    ]
     assert scenario.expect.audit == "verified"
     assert scenario.expect.max_seconds < 300
 
@@ -21,7 +23,7 @@ def test_the_demo_runs_the_built_in_markets() -> None:
 def test_fewer_rounds_bring_the_kill_forward(rounds: int, killed_in: int) -> None:
     scenario = demo_scenario(rounds=rounds)
 
-    assert (scenario.plan.run.rounds, scenario.faults[0].round) == (rounds, killed_in)
+    assert (scenario.plan.run.rounds, scenario.phase_kills()[0].round) == (rounds, killed_in)
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def test_the_demo_takes_its_markets_from_a_folder(folder: Path) -> None:
     assert [market.name for market in scenario.markets] == ["ca", "de", "fr"]
     assert [market.data.exclude_users for market in scenario.markets] == [(), ("both",), ("both",)]
     assert all(Path(market.data.path).is_absolute() for market in scenario.markets)
-    assert (scenario.faults[0].target, scenario.plan.run.rounds) == ("fr", 5)
+    assert (scenario.phase_kills()[0].target, scenario.plan.run.rounds) == ("fr", 5)
 
 
 def test_a_folder_without_markets_is_refused(tmp_path: Path) -> None:

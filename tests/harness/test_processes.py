@@ -99,17 +99,17 @@ def test_leaving_kills_a_process_and_what_it_started(tmp_path: Path) -> None:
     assert ended == [grandchild]
 
 
-def test_a_failpoint_in_our_own_environment_reaches_no_process(
+def test_a_rehearsal_in_our_own_environment_reaches_no_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FECOSR_FAILPOINT", "training@1=kill")
-    show = script("import os; print(os.environ.get('FECOSR_FAILPOINT'))")
+    monkeypatch.setenv("FECOSR_REHEARSAL", "spring training@1=kill")
+    show = script("import os; print(os.environ.get('FECOSR_REHEARSAL'))")
     with Processes(tmp_path) as processes:
         processes.start("fr", show)
-        processes.start("de", show, {"FECOSR_FAILPOINT": "unmask@2=kill"})
+        processes.start("de", show, {"FECOSR_REHEARSAL": "spring unmask@2=kill"})
         said = {h.name: h.text("text") for h in everything(processes) if isinstance(h, Logged)}
 
-    assert said == {"fr": "None", "de": "unmask@2=kill"}
+    assert said == {"fr": "None", "de": "spring unmask@2=kill"}
 
 
 def test_waiting_for_nothing_ends_in_time(tmp_path: Path) -> None:

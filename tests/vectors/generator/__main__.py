@@ -15,7 +15,6 @@ from tests.vectors.generator import (
     primitives,
     session_refusals,
     sessions,
-    sparse_sessions,
 )
 from tests.vectors.messages import Json
 
@@ -27,14 +26,8 @@ GIVEN: Final = frozenset({"crypto.json"})
 def generated() -> Mapping[str, str]:
     """Return the text of every vector file by its name."""
     files: dict[str, str] = {}
-    sources = (primitives.good(), documents.good(), graphs.good(), sessions.good(), sparse_sessions.good())
-    spoiled = (
-        primitive_refusals.bad(),
-        documents.bad(),
-        graphs.bad(),
-        session_refusals.bad(),
-        sparse_sessions.bad(),
-    )
+    sources = (primitives.good(), documents.good(), graphs.good(), sessions.good())
+    spoiled = (primitive_refusals.bad(), documents.bad(), graphs.bad(), session_refusals.bad())
     labelled = [(True, source) for source in sources] + [(False, source) for source in spoiled]
     for success, vectors in labelled:
         for name, about, content in vectors:
