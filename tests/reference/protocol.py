@@ -6,6 +6,7 @@ Messages are the JSON values of the test vectors: byte strings are hexadecimal.
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from itertools import combinations
 from typing import Any
 
@@ -54,6 +55,7 @@ def public_of(private: bytes) -> bytes:
     return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
 
 
+@cache
 def agreed(private: bytes, public: bytes) -> bytes:
     """Return the X25519 secret; refuse a key with which everybody would know it."""
     try:
@@ -74,6 +76,7 @@ def signed(seed: bytes, message: bytes) -> bytes:
     return Ed25519PrivateKey.from_private_bytes(seed).sign(message)
 
 
+@cache
 def verified(public: bytes, signature: bytes, message: bytes) -> bool:
     """Return whether a signature is this key's of this message."""
     try:

@@ -15,6 +15,7 @@ from tests.vectors.generator import (
     primitives,
     session_refusals,
     sessions,
+    sparse_sessions,
 )
 from tests.vectors.messages import Json
 
@@ -26,8 +27,14 @@ GIVEN: Final = frozenset({"crypto.json"})
 def generated() -> Mapping[str, str]:
     """Return the text of every vector file by its name."""
     files: dict[str, str] = {}
-    sources = (primitives.good(), documents.good(), graphs.good(), sessions.good())
-    spoiled = (primitive_refusals.bad(), documents.bad(), graphs.bad(), session_refusals.bad())
+    sources = (primitives.good(), documents.good(), graphs.good(), sessions.good(), sparse_sessions.good())
+    spoiled = (
+        primitive_refusals.bad(),
+        documents.bad(),
+        graphs.bad(),
+        session_refusals.bad(),
+        sparse_sessions.bad(),
+    )
     labelled = [(True, source) for source in sources] + [(False, source) for source in spoiled]
     for success, vectors in labelled:
         for name, about, content in vectors:
