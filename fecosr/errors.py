@@ -3,6 +3,7 @@
     FecosrError
     +-- ConfigError            a file, option or data set the operator gave us cannot be used
     |   +-- DataError          ... because of what stands in a data file
+    |   +-- OtherSemanticSpace ... because its semantic vectors are not those that the markets agreed on
     +-- MisuseError            the calling code broke a documented precondition (a bug in our caller)
     +-- ProtocolViolation      a peer sent something the protocol forbids; names the peer and the phase
     +-- CryptoError            a signature, tag, commitment or share does not verify
@@ -40,6 +41,10 @@ class ConfigError(FecosrError):
 
 class DataError(ConfigError):
     """Refuse a data file, naming the file, the line and the remedy."""
+
+
+class OtherSemanticSpace(ConfigError):
+    """Refuse files whose semantic vectors cannot be compared with those of the other markets."""
 
 
 class MisuseError(FecosrError):

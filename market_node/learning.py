@@ -136,6 +136,19 @@ def epochs_logged(log: Log, event: str) -> Progress:
     return report
 
 
+def encoding_logged(log: Log) -> Callable[[int, int], None]:
+    """Return a callback that logs every tenth of the titles that a text model has encoded."""
+    tenths = 0
+
+    def report(done: int, total: int) -> None:
+        nonlocal tenths
+        if done * 10 // total > tenths:
+            tenths = done * 10 // total
+            log.info("encoding_progress", fraction=done / total, titles=total)
+
+    return report
+
+
 NODE_READY: Final = "node_ready"
 
 
@@ -147,4 +160,5 @@ def log_ready(log: Log, market: MarketSequences, learner: MarketLearner) -> None
         items=market.num_items,
         interactions=market.num_interactions,
         semantics=learner.semantics_source,
+        embedding=learner.settings.semantics.embedding_hash or None,
     )

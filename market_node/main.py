@@ -22,12 +22,14 @@ from fecosr.federation.cohort import Roster
 from fecosr.federation.contribution import NodeSetup
 from fecosr.federation.node_states import Done, Refused
 from fecosr.ids import NodeId
+from fecosr.recommender.semantics import EmbeddingAccess
 from fecosr.rpc.expiry import warn_of_expiry
 from fecosr.rpc.failpoints import Rehearsal, begin_rehearsal
 from fecosr.rpc.node_client import NodeClient
 from fecosr.rpc.node_driver import NodeDriver, Train
 from fecosr.rpc.tls import TlsFiles
 from fecosr.serving.facts import OriginFacts
+from fecosr.storage.vector_cache import VectorFolder
 from fecosr.training.accounting import ACCOUNTANTS
 from fecosr.training.market import MarketLearner
 from market_node.learning import (
@@ -35,11 +37,12 @@ from market_node.learning import (
     MarketTrainer,
     PrivateTrainer,
     check_covered,
+    encoding_logged,
     learning_settings,
     log_ready,
 )
 from market_node.report import REPORT_FILE, fine_tune_and_report
-from market_node.state import NodeState
+from market_node.state import VECTORS_FOLDER, NodeState
 
 STOPPED: Final = "node_stopped"
 
@@ -105,7 +108,10 @@ def _take_part(kit: _Kit) -> int:
     torch.set_num_threads(config.num_threads)
     data = load_market(config.data)
     learning = learning_settings(kit.plan, config)
-    learner = MarketLearner(data, learning, seed=kit.plan.run.seed, device=config.device)
+    access = EmbeddingAccess(
+        config.embedding_path, VectorFolder(config.storage / VECTORS_FOLDER), encoding_logged(log)
+    )
+    learner = MarketLearner(data, learning, seed=kit.plan.run.seed, device=config.device, access=access)
     setup = _setup(kit, learner.num_shared_parameters)
     if setup.plan.privacy is not None:
         check_covered(setup.plan.privacy, data)

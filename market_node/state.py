@@ -22,6 +22,7 @@ from fecosr.storage.spending_store import SPENDING_FILE, SpendingStore
 STATE_FILE: Final = "node.sqlite"
 CHECKPOINTS_FILE: Final = "checkpoints.jsonl"
 MODELS_FOLDER: Final = "models"
+VECTORS_FOLDER: Final = "vectors"
 _FINAL_MODEL: Final = "final_model"
 _MODELS: Final = "models"
 _RELEASES: Final = "releases"

@@ -68,6 +68,27 @@ def preflight(
 
 
 @app.command()
+def semantics(
+    kind: Annotated[
+        Literal["wordllama", "minilm", "folder", "vectors"], typer.Argument(help="As in semantics.kind.")
+    ],
+    embedding: Annotated[
+        Path | None,
+        typer.Option("--embedding", help="The folder of a text model, or a file of vectors."),
+    ] = None,
+) -> None:
+    """Print the [semantics] section of a plan for an embedding on this machine, with the hash of its files.
+
+    Every market's node compares that hash with its own files before it starts.
+
+    Examples: fecosr semantics wordllama; fecosr semantics folder --embedding models/e5-small
+    """
+    from fecosr.cli.semantics import print_section
+
+    print_section(kind, embedding)
+
+
+@app.command()
 def status(
     folder: Annotated[
         Path, typer.Argument(metavar="RUN_DIR", help="A run folder, a party's kit, or its storage folder.")
@@ -155,6 +176,10 @@ def recommend(
         Path | None,
         typer.Option("--new-items", help="Items since the training: CSV or Parquet with item, title."),
     ] = None,
+    embedding: Annotated[
+        Path | None,
+        typer.Option("--embedding", help="For new items: the text model's folder, or a file of vectors."),
+    ] = None,
     k: Annotated[int, typer.Option("--k", min=1, max=1000, help="Most items of each user.")] = 10,
     keep_seen: Annotated[
         bool, typer.Option("--keep-seen", help="Recommend also what a user has already bought.")
@@ -174,7 +199,8 @@ def recommend(
     """
     from fecosr.cli.recommend import Wish, print_recommendations
 
-    print_recommendations(model_folder, Wish(data, users or (), histories, new_items, k, keep_seen, out))
+    wish = Wish(data, users or (), histories, new_items, embedding, k, keep_seen, out)
+    print_recommendations(model_folder, wish)
 
 
 @app.command()

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from fecosr.cli.progress import progress_to
 from fecosr.config.exits import TERMINATED
 from fecosr.errors import ConfigError
 
 if TYPE_CHECKING:
-    from fecosr.harness.compare.jobs import Request
+    from fecosr.harness.compare.jobs import Request, Workshop
     from fecosr.harness.compare.outputs import Comparison
     from fecosr.harness.compare.settings import ComparisonSettings
 
@@ -43,6 +44,12 @@ def compare(
     rounds: Annotated[int | None, typer.Option("--rounds", min=1, help="Of federated methods.")] = None,
     settings: Annotated[
         Path | None, typer.Option("--settings", metavar="FILE.toml", help="All settings, as in a plan.")
+    ] = None,
+    embedding: Annotated[
+        Path | None,
+        typer.Option(
+            "--embedding", help="The text model's folder or the file of vectors that the settings want."
+        ),
     ] = None,
     jobs: Annotated[
         int, typer.Option("--jobs", min=1, max=64, help="Processes; figures do not depend on it.")
@@ -82,6 +89,7 @@ def compare(
         variants=variants,
         seeds=seeds,
         settings=_settings(settings, rounds, data),
+        embedding=embedding,
     )
     comparison = _run(request, jobs, with_plots=plots)
     if json_file is not None:
@@ -116,18 +124,22 @@ def _request(
     variants: str,
     seeds: int,
     settings: "ComparisonSettings",
+    embedding: Path | None,
 ) -> "Request":
     from fecosr.harness.compare.jobs import Request
     from fecosr.harness.compare.variants import markets_of, variants_named
+    from fecosr.recommender.semantics import pinned
 
     folder = None if data is None else data.absolute()
+    pinned_settings = settings.model_copy(update={"semantics": pinned(settings.semantics, embedding)})
     return Request(
         data=folder,
         out=out.absolute(),
         methods=methods,
         variants=variants_named(_parts(variants), markets_of(folder)),
         seeds=tuple(range(1, seeds + 1)),
-        settings=settings,
+        settings=pinned_settings,
+        embedding=None if embedding is None else embedding.absolute(),
     )
 
 
@@ -147,12 +159,23 @@ def _run(request: "Request", jobs: int, *, with_plots: bool) -> "Comparison":
         done = len(request.cells()) - pending
         found = f"; {done} of them are finished already" if done else ""
         console.print(f"{len(request.cells())} cells (method, data variant, seed){found}")
+        _encode(workshop)
         with watching(console, labels, pending) as watcher:
             comparison = run_comparison(
                 workshop, jobs, watcher, command=shlex.join(["fecosr", *sys.argv[1:]])
             )
         write_outputs(comparison, with_plots=with_plots)
     return comparison
+
+
+def _encode(workshop: "Workshop") -> None:
+    """Have a text model encode all titles before several processes would, each of them for itself."""
+    from fecosr.recommender.settings import TEXT_MODELS
+
+    if workshop.request.settings.semantics.kind in TEXT_MODELS and workshop.pending():
+        for variant in workshop.request.variants:
+            with progress_to("encoding titles") as encoded:
+                workshop.study(variant, encoded)
 
 
 def _print(comparison: "Comparison") -> None:

@@ -25,6 +25,20 @@ def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda done: progress.advance(task, done)
 
 
+@contextmanager
+def progress_to(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar for the length of a block and hand it a function that says how much of how much is done."""
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal or console.is_dumb_terminal:
+        lines = _Lines(what, 0, console)
+        yield lines.reached
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
 class _Lines:
     """Say now and then how much is done."""
 
@@ -34,7 +48,10 @@ class _Lines:
         self._spoke = time.monotonic()
 
     def __call__(self, done: int) -> None:
-        self._done += done
+        self.reached(self._done + done, self._total)
+
+    def reached(self, done: int, total: int) -> None:
+        self._done, self._total = done, total
         now = time.monotonic()
         if now - self._spoke >= SILENCE_SECONDS:
             self._spoke = now

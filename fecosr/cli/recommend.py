@@ -9,6 +9,7 @@ import torch
 
 from fecosr.cli.progress import progress_bar
 from fecosr.errors import ConfigError
+from fecosr.recommender.semantics import EmbeddingAccess
 from fecosr.serving.histories import Histories, given_users, read_history_file, read_market_histories
 from fecosr.serving.market_data import data_settings
 from fecosr.serving.market_model import ServedModel, load_market_model
@@ -25,6 +26,7 @@ class Wish:
         users: ids, or files of ids; empty is everybody.
         histories: a file of histories instead of the market's data.
         new_items: a file of items that came after the training.
+        embedding: the text model or file of vectors for them, where the model was trained with one.
         k: most items of a user.
         keep_seen: recommend also what a user has bought.
         out: .parquet or .csv; None is standard output.
@@ -34,6 +36,7 @@ class Wish:
     users: Sequence[str]
     histories: Path | None
     new_items: Path | None
+    embedding: Path | None
     k: int
     keep_seen: bool
     out: Path | None
@@ -48,7 +51,8 @@ def print_recommendations(model_folder: Path, wish: Wish) -> None:
     served = load_market_model(model_folder)
     remarks = []
     if wish.new_items is not None:
-        served, known = with_new_items(served, read_new_items(wish.new_items))
+        access = EmbeddingAccess(wish.embedding)
+        served, known = with_new_items(served, read_new_items(wish.new_items), access)
         remarks += [f"{known} of the new items are in the catalogue already; they stay as they are"] * bool(
             known
         )
@@ -89,7 +93,7 @@ def _skipped(histories: Histories, num_given: int) -> Iterator[str]:
 
 def _cold(served: ServedModel) -> Iterator[str]:
     semantics = served.facts.semantics
-    left_out = int((~served.catalogue.meaningful(has_text=semantics.has_text)).sum())
+    left_out = int((~served.catalogue.meaningful(semantics)).sum())
     if left_out:
         reason = "they have no title" if semantics.has_text else f"vectors are made from {semantics.source}"
         yield f"{left_out} items without training interactions are not recommended: {reason}"

@@ -82,6 +82,7 @@ class NodeConfig(Section):
     report: ReportSection = ReportSection()
     num_threads: int = Field(default=1, ge=1, le=256)
     device: Device = "auto"
+    embedding_path: Path | None = None
     plan: Path = Path("plan.toml")
     roster: Path = Path("roster.toml")
     identity: Path = Path("identity.key")

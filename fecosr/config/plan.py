@@ -15,7 +15,13 @@ from fecosr.federation.plan import FederationPlan
 from fecosr.federation.private_rounds import DistributedPrivacy
 from fecosr.ids import RunId, run_id
 from fecosr.privacy.integer_mechanism import RING_BITS
-from fecosr.recommender.settings import AdapterSettings, EncoderSettings, S2CESettings, SemanticsSettings
+from fecosr.recommender.settings import (
+    EMBEDDINGS,
+    AdapterSettings,
+    EncoderSettings,
+    S2CESettings,
+    SemanticsSettings,
+)
 from fecosr.secagg.messages import Phase
 from fecosr.secagg.parameters import MAX_CLIENTS
 from fecosr.training.settings import FineTuningSettings, LocalTrainingSettings
@@ -184,6 +190,11 @@ class Plan(Section):
         if self.semantics.kind == "behaviour":
             raise ValueError(
                 "semantics.kind: a run does not add up sketches of behaviour yet, only fecosr compare does"
+            )
+        if self.semantics.kind in EMBEDDINGS and not self.semantics.embedding_hash:
+            raise ValueError(
+                f"semantics.embedding_hash is missing, by which markets agree on the files of kind "
+                f"{self.semantics.kind!r}; fecosr semantics {self.semantics.kind} prints it"
             )
         return self
 

@@ -26,6 +26,8 @@ class MarketSection(Section):
         report: what its node measures for its own operator.
         num_threads: of its node's arithmetic.
         device: where its node trains; "auto" is a GPU where its machine has one.
+        embedding_path: the folder of the text model, or the file of vectors, on its machine, where the plan's
+            kind of semantics has one.
     """
 
     name: MarketName
@@ -34,6 +36,7 @@ class MarketSection(Section):
     report: ReportSection = ReportSection()
     num_threads: int = Field(default=1, ge=1, le=256)
     device: Device = "auto"
+    embedding_path: Path | None = None
 
     def policy_under(self, plan: Plan) -> NodePolicy:
         """Return the market's policy: its own, or the plan's numbers as its limits."""

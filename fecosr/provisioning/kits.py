@@ -104,6 +104,7 @@ def _node_config(name: NodeId, market: MarketSection, plan: Plan, address: str, 
         report=market.report,
         num_threads=market.num_threads,
         device=market.device,
+        embedding_path=market.embedding_path,
         storage=storage,
     )
 

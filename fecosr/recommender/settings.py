@@ -1,13 +1,23 @@
 """What decides the model, as plain values. Imports nothing heavy: the coordinator reads it too."""
 
+import re
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal, get_args
 
 _CLOSED = {"extra": "forbid"}
 """Pydantic then refuses unknown keys, wherever these classes are sections of a plan."""
 
 Precision = Literal["float32", "bfloat16"]
 """Of the products with the catalogue; bfloat16 is used where the machine has instructions for it."""
+
+
+SemanticsKind = Literal["hashed_ngrams", "item_ids", "behaviour", "wordllama", "minilm", "folder", "vectors"]
+
+TEXT_MODELS: Final = ("wordllama", "minilm", "folder")
+"""Kinds whose vectors a text model makes of titles."""
+
+EMBEDDINGS: Final = (*TEXT_MODELS, "vectors")
+"""Kinds that read files which no setting determines: markets agree on the files by their hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +27,15 @@ class SemanticsSettings:
     Attributes:
         kind: what vectors are made from. "hashed_ngrams": character n-grams of titles, which need neither
             weights nor a network. "item_ids": nothing but the ids. "behaviour": which items the same users
-            have, from sketches summed over all markets, for catalogues without text.
-        dimension: Z, a multiple of 8.
+            have, from sketches summed over all markets, for catalogues without text. "wordllama" and
+            "minilm": titles through a model that an extra brings along. "folder": titles through a model in
+            a folder. "vectors": a file with a vector for every item.
+        dimension: Z, a multiple of 8. Vectors of an embedding that has another number of dimensions are
+            projected by random signs, which adds an error of about 1 / sqrt(Z) to their cosines.
+        embedding: the name of the text model, or of what made the given vectors.
+        embedding_hash: SHA-256 of its files, in hexadecimal; vectors of other files live in another space.
+        ngram_share: the share of a cosine that hashed n-grams keep beside a text model; above 0 they take
+            half of the dimensions.
         ngram_min: shortest n-gram, in characters.
         ngram_max: longest n-gram, in characters.
         buckets: how many different n-grams are told apart.
@@ -33,8 +50,11 @@ class SemanticsSettings:
 
     __pydantic_config__: ClassVar[dict[str, str]] = _CLOSED
 
-    kind: Literal["hashed_ngrams", "item_ids", "behaviour"] = "hashed_ngrams"
+    kind: SemanticsKind = "hashed_ngrams"
     dimension: int = 256
+    embedding: str = ""
+    embedding_hash: str = ""
+    ngram_share: float = 0.0
     ngram_min: int = 3
     ngram_max: int = 5
     buckets: int = 65536
@@ -49,10 +69,9 @@ class SemanticsSettings:
         return self.sketch_buckets * self.dimension
 
     def __post_init__(self) -> None:
-        _require(
-            self.kind in ("hashed_ngrams", "item_ids", "behaviour"),
-            "kind must be 'hashed_ngrams', 'item_ids' or 'behaviour'",
-        )
+        kinds = get_args(SemanticsKind)
+        _require(self.kind in kinds, f"kind must be one of {', '.join(kinds)}")
+        self._check_embedding()
         _require(256 <= self.sketch_buckets <= 1 << 22, "sketch_buckets must be in 256 .. 4194304")
         _require(2 <= self.sketch_items <= 4096, "sketch_items must be in 2 .. 4096")
         _require(0.0 < self.sketch_clip_norm <= 1e6, "sketch_clip_norm must be above 0 and at most 1e6")
@@ -61,6 +80,22 @@ class SemanticsSettings:
         _require(1 <= self.ngram_min <= self.ngram_max <= 16, "need 1 <= ngram_min <= ngram_max <= 16")
         _require(256 <= self.buckets <= 1 << 22, "buckets must be in 256 .. 4194304")
         _require(0 <= self.seed < 1 << 63, "seed must be in 0 .. 2^63 - 1")
+
+    def _check_embedding(self) -> None:
+        named = bool(self.embedding or self.embedding_hash)
+        _require(
+            self.kind in EMBEDDINGS or not named,
+            f"embedding and embedding_hash belong to the kinds {', '.join(EMBEDDINGS)}",
+        )
+        _require(len(self.embedding) <= 200 and self.embedding.isprintable(), "embedding must be a name")
+        _require(
+            re.fullmatch(r"[0-9a-f]{64}|", self.embedding_hash) is not None,
+            "embedding_hash must be 64 hexadecimal digits",
+        )
+        _require(0.0 <= self.ngram_share < 1.0, "ngram_share must be at least 0 and below 1")
+        if self.ngram_share:
+            _require(self.kind in TEXT_MODELS, f"ngram_share belongs to the kinds {', '.join(TEXT_MODELS)}")
+            _require(self.dimension % 16 == 0, "with ngram_share, dimension must be a multiple of 16")
 
 
 @dataclass(frozen=True, slots=True)

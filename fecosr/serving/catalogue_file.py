@@ -11,6 +11,7 @@ import polars as pl
 
 from fecosr.data.catalogue import Catalogue
 from fecosr.errors import ConfigError, MisuseError
+from fecosr.serving.facts import SemanticsFacts
 
 _SCHEMA: Final = {"item": pl.String, "title": pl.String, "in_training": pl.Boolean}
 
@@ -32,10 +33,15 @@ class ServedCatalogue:
         if self.in_training.shape != (len(self.items),):
             raise MisuseError("in_training needs one entry per item")
 
-    def meaningful(self, *, has_text: bool) -> npt.NDArray[np.bool_]:
-        """Return of which items a score says something, bool [V]: trained ones, and cold ones with a text."""
+    def meaningful(self, semantics: SemanticsFacts) -> npt.NDArray[np.bool_]:
+        """Return of which items a score says something, bool [V].
+
+        Of trained ones, and of cold ones that have a text or a vector that somebody gave.
+        """
         titles = self.items.titles
-        if not has_text or titles is None:
+        if semantics.of_every_item:
+            return np.ones_like(self.in_training)
+        if not semantics.has_text or titles is None:
             return self.in_training
         return self.in_training | np.array([bool(title) for title in titles], dtype=np.bool_)
 

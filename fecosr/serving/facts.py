@@ -45,12 +45,21 @@ class SemanticsFacts(Section):
         source: what it made them from, in words for a report.
         has_text: whether it read texts, so that a new item's title says where the item belongs.
         vectors_hash: SHA-256 of the float32 values, row by row.
+        embedding: the name of the text model, or of what made given vectors; empty where there is neither.
+        embedding_hash: of its files, on which all markets of the run agreed.
     """
 
     kind: str
     source: str
     has_text: bool
     vectors_hash: Sha256Hex
+    embedding: str = ""
+    embedding_hash: Sha256Hex | None = None
+
+    @property
+    def of_every_item(self) -> bool:
+        """Return whether every vector says something of its item, title or not."""
+        return self.kind == "vectors"
 
 
 class DataFacts(Section):

@@ -51,8 +51,16 @@ def _what(served: ServedModel) -> str:
         f"A sequential recommender: from the items a user bought, oldest first, to a score for each of the "
         f"{data.items} items of market {facts.market}. Trained on {data.interactions} interactions of "
         f"{data.users} users; {cold} items occur in no training sequence. Semantic vectors: "
-        f"{facts.semantics.kind}, made from {facts.semantics.source}.\n"
+        f"{facts.semantics.kind}, made from {facts.semantics.source}{_embedding(facts)}.\n"
     )
+
+
+def _embedding(facts: ModelFacts) -> str:
+    semantics = facts.semantics
+    if semantics.embedding_hash is None:
+        return ""
+    named = f" by {semantics.embedding}" if semantics.embedding else ""
+    return f"{named} (embedding `{semantics.embedding_hash}`)"
 
 
 def _use(*, with_onnx: bool) -> str:
@@ -106,7 +114,9 @@ def _limit_lines(served: ServedModel) -> Iterator[str]:
     latest = facts.training.learning.encoder.max_length
     yield f"Only the latest {latest} items of a user are read, and of their times only the order."
     yield "One training and one split: the figures carry the chance of both."
-    if facts.semantics.has_text:
+    if facts.semantics.of_every_item:
+        yield "Items without training interactions are scored by their given vectors alone."
+    elif facts.semantics.has_text:
         yield "Items without training interactions are scored by their titles alone."
     else:
         yield (

@@ -11,7 +11,7 @@ from torch import Tensor
 from fecosr.data.catalogue import Catalogue
 from fecosr.errors import ConfigError, DataError
 from fecosr.recommender.model import MarketModel
-from fecosr.recommender.semantics import catalogue_semantics
+from fecosr.recommender.semantics import NO_ACCESS, EmbeddingAccess, catalogue_semantics
 from fecosr.serving.catalogue_file import ServedCatalogue
 from fecosr.serving.histories import read_table
 from fecosr.serving.market_model import ServedModel, empty_model
@@ -43,21 +43,27 @@ def read_new_items(path: Path) -> dict[str, str]:
     return dict(frame.iter_rows())
 
 
-def with_new_items(served: ServedModel, titles: Mapping[str, str]) -> tuple[ServedModel, int]:
+def with_new_items(
+    served: ServedModel, titles: Mapping[str, str], access: EmbeddingAccess = NO_ACCESS
+) -> tuple[ServedModel, int]:
     """Return the model over a larger catalogue, and how many of the items it knew already.
 
-    A new item enters with the vector of its title, through projector and adapter, and with a local embedding
-    of zero: what the model says of an item that training never touched. Items it knew stay as they are.
+    A new item enters with the vector of its title, or the one that was given for it, through projector and
+    adapter, and with a local embedding of zero: what the model says of an item that training never touched.
+    Items it knew stay as they are.
 
     Args:
         served: the model.
         titles: of the new items, by id.
+        access: how this machine gets at the embedding that the model was trained with, if it was.
 
     Raises:
-        ConfigError: this model's semantic vectors are not made from texts.
+        ConfigError: nothing is known of new items here: this model's semantic vectors are made from something
+            else, or the text model or the vectors they are made from are not on this machine.
+        OtherSemanticSpace: it is another text model than the one of the training.
     """
     facts = served.facts.semantics
-    if not facts.has_text:
+    if not facts.has_text and not facts.of_every_item:
         raise ConfigError(
             f"new items cannot be scored: this market's semantic vectors are made from {facts.source}",
             remedy="train on a catalogue with titles",
@@ -69,7 +75,7 @@ def with_new_items(served: ServedModel, titles: Mapping[str, str]) -> tuple[Serv
     item_ids = (*known.item_ids, *fresh)
     order = sorted(range(len(item_ids)), key=item_ids.__getitem__)
     vectors = catalogue_semantics(
-        tuple(fresh), tuple(fresh.values()), served.facts.training.learning.semantics
+        tuple(fresh), tuple(fresh.values()), served.facts.training.learning.semantics, access=access
     ).vectors
     places = torch.tensor(order)
     all_titles = (*(known.titles or ("",) * len(known)), *fresh.values())

@@ -61,6 +61,8 @@ def served_model(
             source=learner.semantics_source,
             has_text=learner.semantics_source == SOURCE_TITLES,
             vectors_hash=parameters_hash(semantics.numpy()).hex(),
+            embedding=learner.settings.semantics.embedding,
+            embedding_hash=learner.settings.semantics.embedding_hash or None,
         ),
         data=DataFacts(
             users=data.num_users,

@@ -7,7 +7,7 @@ from fecosr.data.sequences import MarketSequences
 from fecosr.privacy.integer_mechanism import IntegerMechanism
 from fecosr.recommender.metrics import RankingMetrics
 from fecosr.recommender.model import SequenceModel, SharedModel
-from fecosr.recommender.semantics import FloatArray
+from fecosr.recommender.semantics import NO_ACCESS, EmbeddingAccess, FloatArray
 from fecosr.training.baselines.local import train_alone
 from fecosr.training.baselines.popularity import evaluate_popularity
 from fecosr.training.devices import torch_device
@@ -35,6 +35,7 @@ class MarketLearner:
         seed: of the run.
         device: where to train and evaluate.
         sketches: the sum of all markets' behaviour sketches, where semantic vectors are made of them.
+        access: how this machine gets at an embedding, where semantic vectors are made with one.
     """
 
     def __init__(
@@ -45,10 +46,12 @@ class MarketLearner:
         seed: int,
         device: Device = "cpu",
         sketches: FloatArray | None = None,
+        access: EmbeddingAccess = NO_ACCESS,
     ) -> None:
         self.settings = settings
         self.seed = seed
-        self.data = prepare(data, settings.semantics, settings.s2ce, sketches).on(torch_device(device))
+        prepared = prepare(data, settings.semantics, settings.s2ce, sketches, access=access)
+        self.data = prepared.on(torch_device(device))
 
     @property
     def semantics_source(self) -> str:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fecosr.data.sequences import MarketSequences, Split, split_leave_one_out
-from fecosr.recommender.semantics import FloatArray, catalogue_semantics
+from fecosr.recommender.semantics import NO_ACCESS, EmbeddingAccess, FloatArray, catalogue_semantics
 from fecosr.recommender.semantics.behaviour import sketch_of
 from fecosr.recommender.settings import S2CESettings, SemanticsSettings
 from fecosr.recommender.soft_targets import SoftTargets, hard_targets, semantic_targets
@@ -87,6 +87,8 @@ def prepare(
     semantics: SemanticsSettings,
     s2ce: S2CESettings,
     sketches: FloatArray | None = None,
+    *,
+    access: EmbeddingAccess = NO_ACCESS,
 ) -> PreparedMarket:
     """Return `data` split and with its semantics, neighbours and soft targets computed, once and for all.
 
@@ -95,11 +97,14 @@ def prepare(
         semantics: what vectors are made from.
         s2ce: what soft targets are made of them.
         sketches: the sum of all markets' sketches, where vectors are made from behaviour.
+        access: how this machine gets at an embedding, where vectors are made with one.
 
     Raises:
+        ConfigError: the embedding, the titles or the vectors it needs are not there.
         MisuseError: there are no sketches where they are needed.
     """
-    items = catalogue_semantics(data.catalogue.item_ids, data.catalogue.titles, semantics, sketches)
+    catalogue = data.catalogue
+    items = catalogue_semantics(catalogue.item_ids, catalogue.titles, semantics, sketches, access=access)
     return PreparedMarket(
         market=data.market,
         num_items=data.num_items,

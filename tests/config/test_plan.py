@@ -189,3 +189,14 @@ def test_what_would_reach_a_later_round_without_noise_is_refused(
 def test_a_plan_without_privacy_needs_a_bound_on_updates() -> None:
     with pytest.raises(ConfigError, match="clip_norm is needed"):
         validate({**SMALLEST, "aggregation": {}}, Plan, source="plan.toml")
+
+
+@pytest.mark.parametrize("kind", ["wordllama", "minilm", "folder", "vectors"])
+def test_a_plan_pins_the_files_of_an_embedding(kind: str) -> None:
+    with pytest.raises(ConfigError, match=rf"embedding_hash is missing.*fecosr semantics {kind} prints it"):
+        plan_with("semantics", kind=kind)
+    plan = plan_with("semantics", kind=kind, embedding="e5-small", embedding_hash="ab" * 32)
+    # Every manifest holds the hash of this text, and so does the ledger.
+    assert f'"embedding":"e5-small","embedding_hash":"{"ab" * 32}"' in plan.canonical()
+    other = plan_with("semantics", kind=kind, embedding="e5-small", embedding_hash="cd" * 32)
+    assert plan.hash() != other.hash()

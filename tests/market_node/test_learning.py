@@ -14,7 +14,7 @@ from fecosr.ids import RunId
 from fecosr.recommender.settings import EncoderSettings
 from fecosr.training.market import MarketLearner
 from fecosr.training.parameters import initial_shared_vector
-from market_node.learning import MarketTrainer, learning_settings
+from market_node.learning import MarketTrainer, encoding_logged, learning_settings
 
 SYNTHETIC = SyntheticSettings(num_users=40, num_items=64, num_categories=4, num_topics=2)
 DATA = DataSettings(kind="synthetic", market="isle", min_core=1, synthetic=SYNTHETIC)
@@ -90,3 +90,11 @@ def test_the_received_model_is_measured_only_when_the_plan_says_so(market: Marke
     assert silent.validation is None
     # Measuring draws no random numbers that training would have drawn.
     np.testing.assert_array_equal(measured.update, silent.update)
+
+
+def test_encoding_is_logged_by_tenths() -> None:
+    with capture_logs() as logged:
+        report = encoding_logged(structlog.get_logger())
+        for done in range(5, 101, 5):
+            report(done, 100)
+    assert [line["fraction"] for line in logged] == [tenth / 10 for tenth in range(1, 11)]

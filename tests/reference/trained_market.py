@@ -1,7 +1,10 @@
 """A small market model, trained as a node would train it, for everybody who tests what comes after."""
 
+from dataclasses import replace
+
 from fecosr.data.sequences import MarketSequences
 from fecosr.data.settings import DataSettings, SyntheticSettings
+from fecosr.recommender.semantics import NO_ACCESS, EmbeddingAccess, pinned
 from fecosr.recommender.settings import AdapterSettings, EncoderSettings, SemanticsSettings
 from fecosr.serving.facts import OriginFacts
 from fecosr.serving.market_model import ServedModel
@@ -38,9 +41,14 @@ ORIGIN = OriginFacts(
 )
 
 
-def trained_model(market: MarketSequences) -> ServedModel:
+def trained_model(
+    market: MarketSequences,
+    semantics: SemanticsSettings = LEARNING.semantics,
+    access: EmbeddingAccess = NO_ACCESS,
+) -> ServedModel:
     """Return the model of a market, fine-tuned for one epoch from random shared parameters."""
-    learner = MarketLearner(market, LEARNING, seed=1)
-    shared = initial_shared_vector(LEARNING.encoder, LEARNING.semantics, seed=1)
+    learning = replace(LEARNING, semantics=pinned(semantics, access.path))
+    learner = MarketLearner(market, learning, seed=1, access=access)
+    shared = initial_shared_vector(learning.encoder, learning.semantics, seed=1)
     tuned = learner.fine_tune(shared)
     return served_model(learner, market, tuned, learner.evaluate(tuned.model), origin=ORIGIN, settings=DATA)

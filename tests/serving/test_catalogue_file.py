@@ -7,9 +7,14 @@ import pytest
 from fecosr.data.catalogue import Catalogue
 from fecosr.errors import ConfigError, MisuseError
 from fecosr.serving.catalogue_file import ServedCatalogue, catalogue_bytes, parse_catalogue
+from fecosr.serving.facts import SemanticsFacts
 
 PATH = Path("catalogue.parquet")
 TITLED = ServedCatalogue(Catalogue(("a", "b", "c"), ("Äpfel", "", "pears")), np.array([True, False, False]))
+
+
+def made_of(kind: str, *, has_text: bool) -> SemanticsFacts:
+    return SemanticsFacts(kind=kind, source="something", has_text=has_text, vectors_hash="ab" * 32)
 
 
 def test_a_catalogue_comes_back() -> None:
@@ -24,8 +29,12 @@ def test_no_titles_come_back_as_none() -> None:
 
 
 def test_a_cold_item_means_something_only_with_a_text_that_was_read() -> None:
-    assert TITLED.meaningful(has_text=True).tolist() == [True, False, True]
-    assert TITLED.meaningful(has_text=False).tolist() == [True, False, False]
+    assert TITLED.meaningful(made_of("hashed_ngrams", has_text=True)).tolist() == [True, False, True]
+    assert TITLED.meaningful(made_of("item_ids", has_text=False)).tolist() == [True, False, False]
+
+
+def test_a_cold_item_with_a_given_vector_means_something() -> None:
+    assert TITLED.meaningful(made_of("vectors", has_text=False)).all()
 
 
 def test_a_mask_of_another_length_is_misuse() -> None:

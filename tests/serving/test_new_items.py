@@ -3,14 +3,20 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
 from fecosr.data.sequences import MarketSequences
-from fecosr.errors import ConfigError, DataError
+from fecosr.errors import ConfigError, DataError, OtherSemanticSpace
+from fecosr.recommender.semantics import EmbeddingAccess
+from fecosr.recommender.settings import SemanticsSettings
 from fecosr.serving.evaluation import scorer_of
 from fecosr.serving.market_model import ServedModel
+from fecosr.serving.model_card import model_card
 from fecosr.serving.new_items import read_new_items, with_new_items
+from tests.reference.token_folder import write_token_folder
+from tests.reference.trained_market import trained_model
 
 HISTORIES = [np.array([3, 1, 4], np.int32), np.array([15], np.int32)]
 
@@ -73,3 +79,36 @@ def test_a_file_of_new_items_is_read(tmp_path: Path) -> None:
     path = tmp_path / "items.csv"
     path.write_text('item,title\n7,"Tent, green"\n')
     assert read_new_items(path) == {"7": "Tent, green"}
+
+
+def test_a_text_model_must_be_the_one_of_the_training(market: MarketSequences, tmp_path: Path) -> None:
+    model = EmbeddingAccess(write_token_folder(tmp_path / "tiny"))
+    served = trained_model(market, SemanticsSettings(kind="folder", dimension=16), model)
+    assert served.facts.semantics.embedding == "tiny"
+    assert f"made from titles by tiny (embedding `{served.facts.semantics.embedding_hash}`)" in model_card(
+        served, with_onnx=False
+    )
+    larger, _ = with_new_items(served, {"AAA": "red tent"}, model)
+    assert larger.semantics.shape == (len(served.catalogue.items) + 1, 16)
+    with pytest.raises(ConfigError, match="nobody said where the folder"):
+        with_new_items(served, {"AAA": "red tent"})
+    other = EmbeddingAccess(write_token_folder(tmp_path / "other", seed=1))
+    with pytest.raises(OtherSemanticSpace):
+        with_new_items(served, {"AAA": "red tent"}, other)
+
+
+def test_a_new_item_needs_a_vector_where_vectors_were_given(market: MarketSequences, tmp_path: Path) -> None:
+    path = tmp_path / "vectors.parquet"
+    ids, stated = (*market.catalogue.item_ids, "AAA"), {"embedding_hash": "ab" * 32}
+    rows = np.random.default_rng(0).normal(size=(len(ids), 8)).tolist()
+    pl.DataFrame({"item": ids, "vector": rows}).write_parquet(path, metadata=stated)
+    given = EmbeddingAccess(path)
+    served = trained_model(market, SemanticsSettings(kind="vectors", dimension=8), given)
+    assert not served.facts.semantics.has_text
+    assert served.catalogue.meaningful(served.facts.semantics).all()
+    assert "scored by their given vectors alone" in model_card(served, with_onnx=False)
+    larger, _ = with_new_items(served, {"AAA": "a thing"}, given)
+    expected = np.array(rows[-1]) / np.linalg.norm(rows[-1])
+    np.testing.assert_allclose(larger.semantics[0].numpy(), expected, rtol=1e-5)
+    with pytest.raises(DataError, match="no vector for item 'BBB'"):
+        with_new_items(served, {"BBB": "a thing"}, given)

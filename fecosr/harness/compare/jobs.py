@@ -14,6 +14,10 @@ from fecosr.harness.compare.settings import ComparisonSettings
 from fecosr.harness.compare.store import Store
 from fecosr.harness.compare.study import Study, prepare_study
 from fecosr.harness.compare.variants import Variant, digest_of_data, load_variant, markets_of
+from fecosr.recommender.semantics import EmbeddingAccess
+from fecosr.recommender.semantics.embedding_files import sha256_of
+from fecosr.recommender.settings import TEXT_MODELS
+from fecosr.storage.vector_cache import VectorFolder
 
 
 class Request(Section):
@@ -25,7 +29,8 @@ class Request(Section):
         methods: names, in the order of the report.
         variants: of the data.
         seeds: all of them for every method.
-        settings: of all methods.
+        settings: of all methods; where semantic vectors are made with an embedding, its hash among them.
+        embedding: the folder of the text model, or the file of vectors, where the settings want one.
     """
 
     data: Path | None
@@ -34,6 +39,7 @@ class Request(Section):
     variants: tuple[Variant, ...]
     seeds: tuple[int, ...]
     settings: ComparisonSettings
+    embedding: Path | None = None
 
     def cells(self) -> tuple[Cell, ...]:
         """Return every cell, in the order of the report."""
@@ -72,6 +78,12 @@ class CellDone:
 
 Event = Advanced | CellDone
 Report = Callable[[Event], None]
+Encoded = Callable[[int, int], None]
+"""Be told that so many of so many titles of a market have vectors."""
+
+
+def _ignore(done: int, total: int) -> None:
+    del done, total
 
 
 @dataclass(slots=True)
@@ -91,11 +103,13 @@ class Workshop:
     def __post_init__(self) -> None:
         self.store = Store(self.request.out, {name: self._deciding(name) for name in self.request.variants})
 
-    def study(self, variant: Variant) -> Study:
-        """Return a variant's markets, ready for any seed."""
+    def study(self, variant: Variant, encoded: Encoded = _ignore) -> Study:
+        """Return a variant's markets, ready for any seed; `encoded` is told how many titles have vectors."""
         if variant not in self._studies:
             data = load_variant(self.markets, variant)
-            self._studies[variant] = prepare_study(data, self.request.settings, seed=0)
+            cache = VectorFolder(self.request.out / "vectors")
+            access = EmbeddingAccess(self.request.embedding, cache, encoded)
+            self._studies[variant] = prepare_study(data, self.request.settings, seed=0, access=access)
         return self._studies[variant]
 
     def pending(self) -> tuple[Job, ...]:
@@ -128,8 +142,12 @@ class Workshop:
 
     def _deciding(self, variant: Variant) -> str:
         data = load_variant(self.markets, variant)
-        settings = self.request.settings.model_dump(mode="json")
-        return digest_of([code_digest(), versions(), digest_of_data(data), settings])
+        settings, semantics = self.request.settings.model_dump(mode="json"), self.request.settings.semantics
+        # Of a file of vectors the settings hold what it says of itself; what stands in it decides too.
+        path = self.request.embedding if semantics.kind == "vectors" else None
+        given = sha256_of(path) if path else ""
+        used = versions(with_text_models=semantics.kind in TEXT_MODELS)
+        return digest_of([code_digest(), used, digest_of_data(data), settings, given])
 
 
 def open_workshop(request: Request) -> Workshop:

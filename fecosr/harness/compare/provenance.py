@@ -12,6 +12,7 @@ from typing import Final
 import fecosr
 
 _LIBRARIES: Final = ("numpy", "polars", "torch")
+_TEXT_MODELS: Final = ("sentence-transformers", "tokenizers", "transformers")
 _DECIDING: Final = (
     "data",
     "recommender",
@@ -31,10 +32,19 @@ _DECIDING: Final = (
 )
 
 
-def versions() -> dict[str, str]:
+def versions(*, with_text_models: bool = False) -> dict[str, str]:
     """Return the versions that a reader of the report needs in order to repeat it."""
-    libraries = {name: importlib.metadata.version(name) for name in _LIBRARIES}
+    names = {dist for dist in _TEXT_MODELS if _installed(dist)} if with_text_models else set[str]()
+    libraries = {name: importlib.metadata.version(name) for name in (*_LIBRARIES, *sorted(names))}
     return {"fecosr": fecosr.__version__, "python": platform.python_version(), **libraries}
+
+
+def _installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 @cache

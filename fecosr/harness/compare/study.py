@@ -10,6 +10,7 @@ from fecosr.data.catalogue import Catalogue
 from fecosr.data.sequences import MarketSequences
 from fecosr.harness.compare.federation import Pretrained
 from fecosr.harness.compare.settings import ComparisonSettings
+from fecosr.recommender.semantics import NO_ACCESS, EmbeddingAccess, FloatArray
 from fecosr.training.prepared import PreparedMarket, prepare, sketch_of_market
 
 Advance = Callable[[str, int, int], None]
@@ -83,6 +84,7 @@ def prepare_study(
     *,
     stages: Stages | None = None,
     advance: Advance = ignore_advance,
+    access: EmbeddingAccess = NO_ACCESS,
 ) -> Study:
     """Return the study of some markets under a seed, largest market first.
 
@@ -96,11 +98,12 @@ def prepare_study(
         name: sketch_of_market(data[name], semantics) for name in names if semantics.kind == "behaviour"
     }
     total = np.sum(list(sketches.values()), axis=0) if sketches else None
-    markets = {name: prepare(data[name], semantics, settings.s2ce, total) for name in names}
-    alone = {
-        name: prepare(data[name], semantics, settings.s2ce, sketches[name]) if sketches else markets[name]
-        for name in names
-    }
+
+    def prepared(name: str, sketch: FloatArray | None) -> PreparedMarket:
+        return prepare(data[name], semantics, settings.s2ce, sketch, access=access)
+
+    markets = {name: prepared(name, total) for name in names}
+    alone = {name: prepared(name, sketches[name]) for name in names} if sketches else markets
     return Study(
         markets=markets,
         alone=alone,

@@ -16,7 +16,7 @@ from fecosr.provisioning.preflight.credentials import (
 )
 from fecosr.provisioning.preflight.disk import check_storage
 from fecosr.provisioning.preflight.findings import Finding, Level, from_error
-from fecosr.provisioning.preflight.interactions import check_data
+from fecosr.provisioning.preflight.interactions import check_data, check_semantics
 from fecosr.provisioning.preflight.kit import Kit, read_kit
 from fecosr.provisioning.preflight.network import check_coordinator, check_port
 
@@ -35,6 +35,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("port", check_port),
     ("reach", check_coordinator),
     ("data", check_data),
+    ("semantics", check_semantics),
 )
 """Every check, with the name under which it reports what it did not foresee."""
 

@@ -23,6 +23,9 @@ from fecosr.harness.compare.run import compare, write_outputs
 from fecosr.harness.compare.settings import ComparisonSettings
 from fecosr.harness.compare.workers import run_jobs
 from fecosr.recommender.metrics import metrics_of_ranks
+from fecosr.recommender.semantics import pinned
+from fecosr.recommender.settings import SemanticsSettings
+from tests.reference.token_folder import write_token_folder
 
 SIZES = {"big": (90, 70), "middle": (60, 64), "small": (40, 64)}
 
@@ -285,3 +288,18 @@ def test_data_that_cannot_be_used_are_refused_before_anything_is_written(
     with pytest.raises(DataError, match="no folder of markets"):
         open_workshop(request)
     assert not (tmp_path / "out").exists()
+
+
+def test_cells_belong_to_the_files_of_an_embedding(
+    make: Make, settings: ComparisonSettings, tmp_path: Path
+) -> None:
+    def request(folder: Path) -> Request:
+        semantics = pinned(SemanticsSettings(kind="folder", dimension=16), folder)
+        wanted = settings.model_copy(update={"semantics": semantics})
+        return make(methods=("popularity", "fedavg-ce"), seeds=(1,), settings=wanted, embedding=folder)
+
+    first = request(write_token_folder(tmp_path / "tiny"))
+    finish(first)
+    assert open_workshop(first).pending() == ()
+    other = request(write_token_folder(tmp_path / "other", seed=1))
+    assert len(open_workshop(other).pending()) == 2
