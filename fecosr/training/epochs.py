@@ -45,7 +45,19 @@ def ignore_progress(report: EpochReport) -> None:
     del report
 
 
-class Patience(Protocol):
+class Batching(Protocol):
+    """Say how to go through an epoch: what all settings of training share."""
+
+    @property
+    def batch_size(self) -> int:
+        """Return the sequences in a batch."""
+
+    @property
+    def precision(self) -> Precision:
+        """Return the precision of the products with the catalogue."""
+
+
+class Patience(Batching, Protocol):
     """Say how to train and how long: what `FineTuningSettings` and `LocalBaselineSettings` share."""
 
     @property
@@ -55,14 +67,6 @@ class Patience(Protocol):
     @property
     def patience(self) -> int:
         """Return the epochs without improvement after which to stop."""
-
-    @property
-    def batch_size(self) -> int:
-        """Return the sequences in a batch."""
-
-    @property
-    def precision(self) -> Precision:
-        """Return the precision of the products with the catalogue."""
 
 
 def train_epoch(
@@ -90,6 +94,33 @@ def train_epoch(
         loss_sum += loss * size
         num_targets += size
     return loss_sum.item() / max(1, num_targets)
+
+
+def train_epochs(
+    model: SequenceModel,
+    data: PreparedMarket,
+    soft: SoftTargets,
+    optimiser: Optimizer,
+    num_epochs: int,
+    *,
+    settings: Batching,
+    generator: np.random.Generator,
+    progress: Progress = ignore_progress,
+) -> float:
+    """Train for so many epochs and return the mean loss per target of the last; 0 where there is none."""
+    loss = 0.0
+    for epoch in range(1, num_epochs + 1):
+        loss = train_epoch(
+            model,
+            data,
+            soft,
+            optimiser,
+            batch_size=settings.batch_size,
+            precision=settings.precision,
+            generator=generator,
+        )
+        progress(EpochReport(epoch, num_epochs, loss))
+    return loss
 
 
 def train_until_best(

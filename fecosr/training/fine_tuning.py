@@ -9,6 +9,7 @@ from fecosr.recommender.metrics import RankingMetrics
 from fecosr.recommender.model import MarketModel, SharedModel
 from fecosr.recommender.settings import AdapterSettings
 from fecosr.training.epochs import Progress, ignore_progress, train_until_best
+from fecosr.training.optimisers import adamw
 from fecosr.training.parameters import FloatVector, load_into
 from fecosr.training.prepared import PreparedMarket
 from fecosr.training.regression import fit_regression
@@ -79,4 +80,4 @@ def _optimiser(model: MarketModel, settings: FineTuningSettings) -> AdamW:
         groups.append({"params": list(model.shared.parameters()), "lr": settings.encoder_learning_rate})
     else:
         model.shared.requires_grad_(requires_grad=False)
-    return AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+    return adamw(groups, learning_rate=settings.learning_rate, weight_decay=settings.weight_decay)

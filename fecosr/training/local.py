@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from torch.optim import AdamW
 
 from fecosr.recommender.model import SharedModel
 from fecosr.recommender.soft_targets import SoftTargets, smoothed
-from fecosr.training.epochs import EpochReport, Progress, ignore_progress, train_epoch
+from fecosr.training.epochs import Progress, ignore_progress, train_epochs
+from fecosr.training.optimisers import adamw
 from fecosr.training.parameters import FloatVector, flatten, load_into
 from fecosr.training.prepared import PreparedMarket
 from fecosr.training.proximal import ProximalTerm
@@ -61,29 +61,32 @@ def train_locally(
         Equal arguments give an equal update, bit for bit, on one machine with one number of threads.
     """
     load_into(model.to(data.device), shared)
-    optimiser = AdamW(
-        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    optimiser = adamw(
+        model.parameters(), learning_rate=settings.learning_rate, weight_decay=settings.weight_decay
     )
     if settings.proximal:
         ProximalTerm(model, settings.proximal).attach(optimiser)
     names = ("round", round_number, data.market)
     generator = np.random.default_rng(derive_seed(seed, *names))
-    loss = 0.0
     with seeded(seed, *names):
-        for epoch in range(1, settings.epochs + 1):
-            loss = train_epoch(
-                model,
-                data,
-                _targets(data, settings),
-                optimiser,
-                batch_size=settings.batch_size,
-                precision=settings.precision,
-                generator=generator,
-            )
-            progress(EpochReport(epoch, settings.epochs, loss))
+        loss = train_epochs(
+            model,
+            data,
+            _targets(data, settings),
+            optimiser,
+            settings.epochs,
+            settings=settings,
+            generator=generator,
+            progress=progress,
+        )
+    return local_result(flatten(model) - shared, data, model.max_length, loss)
+
+
+def local_result(update: FloatVector, data: PreparedMarket, max_length: int, loss: float) -> LocalResult:
+    """Return an update together with how many users and targets it was trained on."""
     lengths = np.array([len(sequence) for sequence in data.split.train], dtype=np.int64)
-    targets = np.clip(lengths - 1, 0, model.max_length)
-    return LocalResult(flatten(model) - shared, int((targets > 0).sum()), int(targets.sum()), loss)
+    targets = np.clip(lengths - 1, 0, max_length)
+    return LocalResult(update, int((targets > 0).sum()), int(targets.sum()), loss)
 
 
 def _targets(data: PreparedMarket, settings: LocalTrainingSettings) -> SoftTargets:

@@ -8,10 +8,10 @@ Reference: Li et al. 2021, "Ditto: Fair and Robust Federated Learning Through Pe
 """
 
 import numpy as np
-from torch.optim import AdamW
 
 from fecosr.recommender.model import MarketModel
-from fecosr.training.epochs import train_epoch
+from fecosr.training.epochs import train_epochs
+from fecosr.training.optimisers import adamw
 from fecosr.training.parameters import FloatVector, flatten, load_into
 from fecosr.training.prepared import PreparedMarket
 from fecosr.training.proximal import ProximalTerm
@@ -44,22 +44,13 @@ def train_near_shared(
     load_into(model.shared, shared)
     near_shared = ProximalTerm(model.shared, strength)
     load_into(model.shared, own)
-    optimiser = AdamW(
-        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    optimiser = adamw(
+        model.parameters(), learning_rate=settings.learning_rate, weight_decay=settings.weight_decay
     )
     near_shared.attach(optimiser)
     names = ("ditto", round_number, data.market)
     generator = np.random.default_rng(derive_seed(seed, *names))
-    loss = 0.0
     with seeded(seed, *names):
-        for _ in range(settings.epochs):
-            loss = train_epoch(
-                model,
-                data,
-                data.hard,
-                optimiser,
-                batch_size=settings.batch_size,
-                precision=settings.precision,
-                generator=generator,
-            )
-    return loss
+        return train_epochs(
+            model, data, data.hard, optimiser, settings.epochs, settings=settings, generator=generator
+        )

@@ -12,11 +12,11 @@ algorithm 1.
 
 import numpy as np
 from torch import nn
-from torch.optim import AdamW
 
 from fecosr.recommender.model import MarketModel
-from fecosr.training.epochs import train_epoch
-from fecosr.training.local import LocalResult
+from fecosr.training.epochs import train_epochs
+from fecosr.training.local import LocalResult, local_result
+from fecosr.training.optimisers import adamw
 from fecosr.training.parameters import FloatVector, flatten, load_into
 from fecosr.training.prepared import PreparedMarket
 from fecosr.training.seeds import derive_seed, seeded
@@ -50,10 +50,7 @@ def train_head_then_representation(
     with seeded(seed, *names):
         _train_part(model, model.adapter, data, settings, epochs=head_epochs, generator=generator)
         loss = _train_part(model, model.shared, data, settings, epochs=settings.epochs, generator=generator)
-    lengths = np.array([len(sequence) for sequence in data.split.train], dtype=np.int64)
-    targets = np.clip(lengths - 1, 0, model.max_length)
-    update = flatten(model.shared) - shared
-    return LocalResult(update, int((targets > 0).sum()), int(targets.sum()), loss)
+    return local_result(flatten(model.shared) - shared, data, model.max_length, loss)
 
 
 def _train_part(
@@ -68,19 +65,9 @@ def _train_part(
     """Train one part of the model with the other fixed, and return the loss of the last epoch."""
     model.requires_grad_(requires_grad=False)
     part.requires_grad_()
-    optimiser = AdamW(
-        part.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    optimiser = adamw(
+        part.parameters(), learning_rate=settings.learning_rate, weight_decay=settings.weight_decay
     )
-    loss = 0.0
-    for _ in range(epochs):
-        loss = train_epoch(
-            model,
-            data,
-            data.hard,
-            optimiser,
-            batch_size=settings.batch_size,
-            precision=settings.precision,
-            generator=generator,
-        )
+    loss = train_epochs(model, data, data.hard, optimiser, epochs, settings=settings, generator=generator)
     model.requires_grad_()
     return loss

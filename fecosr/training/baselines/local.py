@@ -1,12 +1,12 @@
 """Local: the very same market model, trained on one market alone. What FeCoSR has to be better than."""
 
 import numpy as np
-from torch.optim import AdamW
 
 from fecosr.recommender.model import MarketModel, SharedModel
 from fecosr.recommender.settings import AdapterSettings, EncoderSettings
 from fecosr.training.epochs import Progress, ignore_progress, train_until_best
 from fecosr.training.fine_tuning import FineTuned
+from fecosr.training.optimisers import adamw
 from fecosr.training.prepared import PreparedMarket
 from fecosr.training.regression import fit_regression
 from fecosr.training.schedule import follow_schedule
@@ -32,8 +32,8 @@ def train_alone(
     with seeded(seed, *names):
         shared = SharedModel(encoder, data.semantics.shape[1])
         model = MarketModel(shared, data.num_items, adapter).to(data.device)
-        optimiser = AdamW(
-            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+        optimiser = adamw(
+            model.parameters(), learning_rate=settings.learning_rate, weight_decay=settings.weight_decay
         )
         follow_schedule(optimiser, settings, data)
         generator = np.random.default_rng(derive_seed(seed, *names))

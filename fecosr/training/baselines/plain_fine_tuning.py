@@ -1,10 +1,10 @@
 """Fine-tuning without an adapter: the shared model itself goes on with one market's sequences."""
 
 import numpy as np
-from torch.optim import AdamW
 
 from fecosr.recommender.model import SharedModel
 from fecosr.training.epochs import Progress, ignore_progress, train_until_best
+from fecosr.training.optimisers import adamw
 from fecosr.training.parameters import FloatVector, load_into
 from fecosr.training.prepared import PreparedMarket
 from fecosr.training.seeds import derive_seed, seeded
@@ -33,8 +33,8 @@ def fine_tune_shared(
     """
     load_into(model, shared)
     names = ("plain fine-tuning", data.market)
-    optimiser = AdamW(
-        model.parameters(), lr=settings.encoder_learning_rate, weight_decay=settings.weight_decay, fused=True
+    optimiser = adamw(
+        model.parameters(), learning_rate=settings.encoder_learning_rate, weight_decay=settings.weight_decay
     )
     with seeded(seed, *names):
         train_until_best(

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-from torch.optim import AdamW
 
 from fecosr.recommender.metrics import RankingMetrics
 from fecosr.recommender.model import WITHOUT_REGRESSION, ItemTableModel
 from fecosr.recommender.settings import AdapterSettings, EncoderSettings
 from fecosr.training.epochs import Progress, ignore_progress, train_until_best
+from fecosr.training.optimisers import adamw
 from fecosr.training.prepared import PreparedMarket
 from fecosr.training.regression import fit_regression
 from fecosr.training.schedule import follow_schedule
@@ -63,8 +63,8 @@ def train_sasrec(
     names = ("sasrec", data.market)
     with seeded(seed, *names):
         model = ItemTableModel(encoder, data.num_items, adapter).to(data.device)
-        optimiser = AdamW(
-            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+        optimiser = adamw(
+            model.parameters(), learning_rate=settings.learning_rate, weight_decay=settings.weight_decay
         )
         follow_schedule(optimiser, settings, data)
         best_epoch, _ = train_until_best(

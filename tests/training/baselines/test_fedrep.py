@@ -6,7 +6,6 @@ import torch
 
 from fecosr.recommender.model import MarketModel
 from fecosr.training import epochs
-from fecosr.training.baselines import fedrep
 from fecosr.training.baselines.fedrep import train_head_then_representation
 from fecosr.training.local import LocalResult
 from fecosr.training.parameters import FloatVector, flatten, initial_shared_vector, new_shared_model
@@ -77,7 +76,7 @@ def test_the_head_is_trained_first_and_then_left_alone(
         seen.append((trains[0], trains[1], *before))
         return loss
 
-    monkeypatch.setattr(fedrep, "train_epoch", watched)
+    monkeypatch.setattr(epochs, "train_epoch", watched)
     train(model, prepared, settings, shared, head_epochs=3)
     assert [(head, body) for head, body, _, _ in seen] == 3 * [(True, False)] + 2 * [(False, True)]
     np.testing.assert_array_equal(seen[0][3], shared)

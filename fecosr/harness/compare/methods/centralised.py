@@ -9,7 +9,6 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from torch.optim import AdamW
 
 from fecosr.harness.compare.method import Trained
 from fecosr.harness.compare.pooling import UnionCatalogue, pooled_market, scorer_in_market, union_catalogue
@@ -18,6 +17,7 @@ from fecosr.recommender.model import MarketModel, SharedModel
 from fecosr.training.baselines.local import train_alone
 from fecosr.training.epochs import train_until_best
 from fecosr.training.evaluation import Scorer, model_scorer
+from fecosr.training.optimisers import adamw
 from fecosr.training.regression import fit_regression
 from fecosr.training.seeds import derive_seed, seeded
 
@@ -89,7 +89,7 @@ def _fine_tuned(study: Study, pooled: MarketModel, union: UnionCatalogue, name: 
         train_until_best(
             model,
             data,
-            AdamW(groups, weight_decay=settings.weight_decay, fused=True),
+            adamw(groups, learning_rate=settings.learning_rate, weight_decay=settings.weight_decay),
             settings=settings,
             generator=np.random.default_rng(derive_seed(study.seed, *names)),
             progress=lambda _: None,
