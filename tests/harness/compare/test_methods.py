@@ -80,6 +80,16 @@ def test_every_method_learns_more_than_popularity(
     assert [len(columns[VALIDATION]) for columns in result.ranks.values()] == [200, 120, 80]
 
 
+@pytest.mark.parametrize("method", LEARNERS, ids=lambda method: method.name)
+def test_a_seed_decides_everything(method: Method, study: Study) -> None:
+    """Nothing is left to the state that somebody else left torch's own generator in."""
+    first = run_cell(method, replace(study, stages=StagesInMemory()))
+    torch.rand(7)
+    again = run_cell(method, replace(study, stages=StagesInMemory()))
+    for name, columns in first.ranks.items():
+        np.testing.assert_array_equal(columns[FILTERED], again.ranks[name][FILTERED])
+
+
 FEDERATED = {
     "fedavg-ce",
     "fedavg-ce-ft",

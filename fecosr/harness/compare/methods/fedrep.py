@@ -8,7 +8,6 @@ Reference: Collins et al. 2021, "Exploiting Shared Representations for Personali
 from typing import ClassVar
 
 import numpy as np
-from torch.optim import AdamW
 
 from fecosr.harness.compare.federation import Contribution
 from fecosr.harness.compare.method import Trained
@@ -18,6 +17,7 @@ from fecosr.recommender.model import MarketModel
 from fecosr.training.baselines.fedrep import train_head_then_representation
 from fecosr.training.epochs import train_until_best
 from fecosr.training.evaluation import Scorer, evaluate, model_scorer
+from fecosr.training.optimisers import adamw
 from fecosr.training.parameters import FloatVector, load_into
 from fecosr.training.regression import fit_regression
 from fecosr.training.seeds import derive_seed, seeded
@@ -72,14 +72,16 @@ def _finish(study: Study, name: str, model: MarketModel, shared: FloatVector) ->
     """Train the head against the final representation while that helps on validation users."""
     load_into(model.shared, shared)
     model.shared.requires_grad_(requires_grad=False)
-    settings = study.settings.fine_tuning
-    train_until_best(
-        model,
-        study.markets[name],
-        AdamW(model.adapter.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay),
-        settings=settings,
-        generator=np.random.default_rng(derive_seed(study.seed, "fedrep", name)),
-        progress=lambda _: None,
-    )
+    settings, names = study.settings.fine_tuning, ("fedrep", name)
+    head = model.adapter.parameters()
+    with seeded(study.seed, *names):
+        train_until_best(
+            model,
+            study.markets[name],
+            adamw(head, learning_rate=settings.learning_rate, weight_decay=settings.weight_decay),
+            settings=settings,
+            generator=np.random.default_rng(derive_seed(study.seed, *names)),
+            progress=lambda _: None,
+        )
     fit_regression(model, study.markets[name])
     return model_scorer(model, study.markets[name])
