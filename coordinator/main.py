@@ -10,14 +10,15 @@ import structlog
 import typer
 
 from coordinator.state import CoordinatorState
+from coordinator.watching import Watching
 from fecosr import __version__
+from fecosr.config.address import address_option
 from fecosr.config.clock import utc_now
 from fecosr.config.exits import DONE, FAILED, TERMINATED, exit_code_of
 from fecosr.config.heap import share_one_heap
 from fecosr.config.logs import LOG_FORMAT_OPTION, LogFormat, configure_logs
 from fecosr.config.parties import (
     CoordinatorConfig,
-    address_option,
     load_coordinator,
     load_identity,
     load_roster,
@@ -68,8 +69,9 @@ def _run(path: Path, listen: str, log_format: LogFormat) -> int:
     if listen:
         config = config.model_copy(update={"listen": address_option("--listen", listen)})
     setup = _setup(config)
-    log = configure_logs(log_format, run=setup.plan.run, party=COORDINATOR)
-    code = asyncio.run(_serve(config, setup, log))
+    watching = Watching(config)
+    log = configure_logs(log_format, watching.observers, run=setup.plan.run, party=COORDINATOR)
+    code = asyncio.run(_serve(config, setup, watching, log))
     log.info("coordinator_stopped", exit_code=code)
     return code
 
@@ -101,15 +103,18 @@ def _setup(config: CoordinatorConfig) -> CoordinatorSetup:
 
 
 async def _serve(
-    config: CoordinatorConfig, setup: CoordinatorSetup, log: structlog.typing.FilteringBoundLogger
+    config: CoordinatorConfig,
+    setup: CoordinatorSetup,
+    watching: Watching,
+    log: structlog.typing.FilteringBoundLogger,
 ) -> int:
     rehearsal = begin_rehearsal(os.environ, setup.plan.run, log)
     files = TlsFiles(config.tls.ca, config.tls.certificate, config.tls.key)
     # Whatever an operator may have to correct is tried before the first record is stored.
     listener = listen(config.listen, files, utc_now())
     revocations = Revocations(config.tls.revoked, config.tls.ca)
-    with CoordinatorState(config.storage, setup) as state:
-        driver = CoordinatorDriver(state.persist, log, rehearsal)
+    with watching.server() as web, CoordinatorState(config.storage, setup) as state:
+        driver = CoordinatorDriver(watching.stored(state.persist), log, rehearsal)
         server = CoordinatorServer(
             listener,
             roster=setup.roster.nodes.keys(),
@@ -118,12 +123,15 @@ async def _serve(
             uploads=state.uploads,
             revocations=revocations,
         )
+        watching.remember(state.entries, server.meter)
         # The run is open before the first node is let in: nodes that knock earlier wait at the port.
         await driver.start(server, state.begin(config.initial_model))
         await server.start()
         try:
             warn_of_expiry(log, utc_now(), config.tls.ca, config.tls.certificate)
             log.info("coordinator_ready", address=config.listen, port=server.port)
+            if web is not None:
+                web.start()
             return await _until_over(driver, log)
         finally:
             await server.stop()

@@ -76,6 +76,11 @@ class CoordinatorState:
         kept = self._kept(replayed)
         return lambda now: resume_run(self._setup, replayed, kept, now)
 
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Return what the ledger holds."""
+        return self._ledger.entries
+
     def persist(self, record: CoordinatorRecord) -> None:
         """Store one record; it is on the disk when this returns."""
         match record:

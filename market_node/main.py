@@ -10,10 +10,11 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from fecosr import __version__
+from fecosr.config.address import address_option
 from fecosr.config.clock import utc_now
 from fecosr.config.exits import DONE, FAILED, end_on_signals, exit_code_of
 from fecosr.config.logs import LOG_FORMAT_OPTION, LogFormat, configure_logs
-from fecosr.config.parties import NodeConfig, address_option, load_identity, load_node, load_roster
+from fecosr.config.parties import NodeConfig, load_identity, load_node, load_roster
 from fecosr.config.plan import DistributedPrivacySection, Plan, load_plan
 from fecosr.data.sequences import load_market
 from fecosr.errors import ConfigError
@@ -21,7 +22,7 @@ from fecosr.federation.aggregation import Vector, parameters_hash
 from fecosr.federation.cohort import Roster
 from fecosr.federation.contribution import NodeSetup
 from fecosr.federation.node_states import Done, Refused
-from fecosr.ids import NodeId
+from fecosr.ids import NodeId, RunId
 from fecosr.recommender.semantics import EmbeddingAccess
 from fecosr.rpc.expiry import warn_of_expiry
 from fecosr.rpc.failpoints import Rehearsal, begin_rehearsal
@@ -43,6 +44,7 @@ from market_node.learning import (
 )
 from market_node.report import REPORT_FILE, fine_tune_and_report
 from market_node.state import VECTORS_FOLDER, NodeState
+from market_node.watching import Watching
 
 STOPPED: Final = "node_stopped"
 
@@ -84,6 +86,7 @@ class _Kit:
     roster: Roster
     log: Log = field(repr=False)
     rehearsal: Rehearsal
+    watching: Watching = field(repr=False)
 
 
 def _run(path: Path, coordinator: str, log_format: LogFormat) -> int:
@@ -91,11 +94,16 @@ def _run(path: Path, coordinator: str, log_format: LogFormat) -> int:
     if coordinator:
         config = config.model_copy(update={"coordinator": address_option("--coordinator", coordinator)})
     plan = load_plan(config.plan)
-    log = configure_logs(log_format, run=plan.run.name, party=config.market, market=config.market)
+    watching = Watching(config, RunId(plan.run.name))
+    bound = {"run": plan.run.name, "party": config.market, "market": config.market}
+    log = configure_logs(log_format, watching.observers, **bound)
     end_on_signals(log, STOPPED)
     rehearsal = begin_rehearsal(os.environ, plan.run.name, log)
-    kit = _Kit(config, plan, load_roster(config.roster), log, rehearsal)
-    code = _take_part(kit)
+    kit = _Kit(config, plan, load_roster(config.roster), log, rehearsal, watching)
+    with watching.server() as web:
+        if web is not None:
+            web.start()
+        code = _take_part(kit)
     log.info(STOPPED, exit_code=code)
     return code
 
@@ -182,6 +190,7 @@ async def _federate(kit: _Kit, setup: NodeSetup, state: NodeState, train: Train)
     files = TlsFiles(kit.config.tls.ca, kit.config.tls.certificate, kit.config.tls.key)
     warn_of_expiry(kit.log, utc_now(), files.authority, files.certificate)
     client = NodeClient(kit.config.coordinator, files, clock=utc_now)
+    kit.watching.count_with(client.meter)
     driver = NodeDriver(setup, state.memory(), state, train, log=kit.log, rehearsal=kit.rehearsal)
     async with client:
         ended = await driver.run(client)

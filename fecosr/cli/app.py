@@ -112,6 +112,9 @@ def audit(
     roster: Annotated[
         Path | None, typer.Option("--roster", help="Your own roster.toml instead of the copy in RUN_DIR.")
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write the JSON to this file too; the dashboard shows it.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Verify a run's ledger, signatures and privacy statement, offline and without trusting anybody.
@@ -122,7 +125,7 @@ def audit(
     """
     from fecosr.cli.audit import print_audit
 
-    raise typer.Exit(print_audit(run_folder, roster, as_json=as_json))
+    raise typer.Exit(print_audit(run_folder, roster, out, as_json=as_json))
 
 
 Part = Literal["validation", "test"]

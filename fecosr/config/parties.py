@@ -1,13 +1,14 @@
 """The files that differ from party to party: roster, coordinator and node."""
 
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, Field
 
+from fecosr.config.address import Address
 from fecosr.config.toml import Section, load
+from fecosr.config.web import WebSection
 from fecosr.crypto.signatures import SigningKey
 from fecosr.data.settings import DataSettings
 from fecosr.errors import ConfigError
@@ -18,18 +19,7 @@ from fecosr.secagg.parameters import MAX_CLIENTS
 from fecosr.training.settings import Device, LocalBaselineSettings
 
 SEED_BYTES = 32
-MOST_PORT = 65535
 
-
-def address(text: str) -> str:
-    """Return `text` if it is a host or IPv4 address and a port; raise ValueError otherwise."""
-    match = re.fullmatch(r"[A-Za-z0-9.\-]+:(\d{1,5})", text)
-    if match is None or int(match[1]) > MOST_PORT:
-        raise ValueError(f"{text!r} is not HOST:PORT")
-    return text
-
-
-Address = Annotated[str, AfterValidator(address)]
 PublicKeyHex = Annotated[str, Field(pattern=rf"^[0-9a-f]{{{2 * PUBLIC_KEY_BYTES}}}$")]
 MarketName = Annotated[str, AfterValidator(node_id)]
 
@@ -62,6 +52,7 @@ class CoordinatorConfig(Section):
     initial_model: Path = Path("initial_model.safetensors")
     storage: Path = Path("state")
     tls: TlsSection = TlsSection()
+    web: WebSection | None = None
 
 
 class ReportSection(Section):
@@ -88,6 +79,7 @@ class NodeConfig(Section):
     identity: Path = Path("identity.key")
     storage: Path = Path("state")
     tls: TlsSection = TlsSection()
+    web: WebSection | None = None
 
 
 class _RosterFile(Section):
@@ -110,18 +102,6 @@ def load_node(path: Path) -> NodeConfig:
         return config
     data = replace(config.data, path=str(path.parent / config.data.path))
     return config.model_copy(update={"data": data})
-
-
-def address_option(name: str, text: str) -> str:
-    """Return the value `text` of the command line option `name`, which stands in for a configured address.
-
-    Raises:
-        ConfigError: it is none.
-    """
-    try:
-        return address(text)
-    except ValueError as error:
-        raise ConfigError(str(error), remedy="write for example 10.0.0.7:7443", source=name) from None
 
 
 def load_roster(path: Path) -> Roster:
@@ -158,4 +138,5 @@ def load_identity(path: Path) -> SigningKey:
 
 def _resolved(config: _Config, folder: Path) -> _Config:
     paths = {name: folder / value for name, value in config if isinstance(value, Path)}
-    return config.model_copy(update={**paths, "tls": config.tls.under(folder)})
+    web = config.web and config.web.under(folder)
+    return config.model_copy(update={**paths, "tls": config.tls.under(folder), "web": web})

@@ -37,8 +37,8 @@ def _market(market: MarketView, line: LogLine) -> MarketView:
             return replace(market, finished=True)
         case "node_violation" | "protocol_violation":
             return replace(market, violations=market.violations + 1)
-        case "node_dropped":
-            # It is counted when the survivors are fixed, if they ever are.
+        case "node_dropped" if market.part != "in the sum":
+            # It is counted when the survivors are fixed; from then on whoever goes has done its part.
             return replace(market, part="dropped out", dropout=line.text("reason"))
         case _:
             return market

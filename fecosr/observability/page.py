@@ -33,10 +33,9 @@ class AuditSeen:
     findings: tuple[str, ...] = ()
 
 
-def page(view: RunView, spent: Spent, audit: AuditSeen | None, now: float) -> dict[str, object]:
-    """Return what the dashboard shows of `view` at `now`, in Unix seconds."""
+def page(view: RunView, spent: Spent, audit: AuditSeen | None) -> dict[str, object]:
+    """Return what the dashboard shows of `view`."""
     return {
-        "now": now,
         "run": view.run,
         "version": view.version,
         "state": view.state,

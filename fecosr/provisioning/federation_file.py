@@ -5,7 +5,8 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from fecosr.config.parties import Address, MarketName, ReportSection
+from fecosr.config.address import Address
+from fecosr.config.parties import MarketName, ReportSection
 from fecosr.config.plan import Plan
 from fecosr.config.toml import Section, load
 from fecosr.data.settings import DataSettings

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import AwareDatetime, Field
 
-from fecosr.config.parties import Address
+from fecosr.config.address import Address
 from fecosr.config.toml import Section, validate
 from fecosr.crypto.labels import Label, encode, sha256
 from fecosr.errors import ConfigError, CryptoError

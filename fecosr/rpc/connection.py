@@ -5,6 +5,7 @@ from typing import Final
 
 from fecosr.ids import NodeId
 from fecosr.rpc.incoming import Context, IncomingStream
+from fecosr.rpc.traffic import TrafficMeter
 
 MAX_QUEUED_MESSAGES: Final = 64
 """A round needs five messages to a node; one that leaves this many unread has stopped reading."""
@@ -14,8 +15,8 @@ FLUSH_SECONDS: Final = 5.0
 class NodeConnection(IncomingStream):
     """Send to a node at its own pace, without ever making the sender wait."""
 
-    def __init__(self, node: NodeId, context: Context) -> None:
-        super().__init__(node, context)
+    def __init__(self, node: NodeId, context: Context, meter: TrafficMeter) -> None:
+        super().__init__(node, context, meter)
         self._queue: asyncio.Queue[bytes] = asyncio.Queue(MAX_QUEUED_MESSAGES)
         self._sending: asyncio.Task[None] | None = None
 
@@ -47,5 +48,7 @@ class NodeConnection(IncomingStream):
 
     async def _send_queued(self) -> None:
         while True:
-            await self._context.write(await self._queue.get())
+            message = await self._queue.get()
+            await self._context.write(message)
+            self.meter.sent_bytes += len(message)
             self._queue.task_done()

@@ -22,6 +22,7 @@ from fecosr.rpc.incoming import Context, IncomingStream, NewestStreams, uninterr
 from fecosr.rpc.listener import Listener
 from fecosr.rpc.revocation import Revocations
 from fecosr.rpc.tls import PeerNameError, peer_certificate, peer_node
+from fecosr.rpc.traffic import TrafficMeter
 from fecosr.rpc.upload_call import receive_upload
 from fecosr.wire.control import decode_node_message, encode_coordinator_message
 from fecosr.wire.service import CONNECT, FETCH_MODEL, READY, SERVICE, UPLOAD_MASKED_INPUT
@@ -64,6 +65,7 @@ class CoordinatorServer:
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self.port = listener.port
+        self.meter = TrafficMeter()
         self._roster = frozenset(roster)
         self._handler = handler
         self._models = models
@@ -116,7 +118,7 @@ class CoordinatorServer:
             connection.close()
 
     async def _connect(self, _requests: object, context: Context) -> None:
-        connection = NodeConnection(await self._authenticated(context), context)
+        connection = NodeConnection(await self._authenticated(context), context, self.meter)
         try:
             await context.send_initial_metadata(((READY, "1"),))
             hello = await _hello(connection)
@@ -164,7 +166,7 @@ class CoordinatorServer:
             self._connections.leave(connection)
 
     async def _fetch_model(self, request: bytes, context: Context) -> None:
-        stream = IncomingStream(await self._authenticated(context), context)
+        stream = IncomingStream(await self._authenticated(context), context, self.meter)
         try:
             model_hash = decode_fetch_model(request, stream.node)
         except ProtocolViolation as violation:
@@ -185,7 +187,7 @@ class CoordinatorServer:
         return None if parameters is None else await send_model(stream, parameters)
 
     async def _upload_masked_input(self, _requests: object, context: Context) -> bytes:
-        stream = IncomingStream(await self._authenticated(context), context)
+        stream = IncomingStream(await self._authenticated(context), context, self.meter)
         try:
             return encode_receipt(await self._receive(stream))
         except ProtocolViolation as violation:

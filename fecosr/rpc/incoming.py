@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 import grpc.aio
 
 from fecosr.ids import NodeId
+from fecosr.rpc.traffic import TrafficMeter
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 Result = TypeVar("Result")
@@ -17,13 +18,15 @@ class IncomingStream:
 
     Attributes:
         node: whose call it is.
+        meter: counts what is read and written.
         replaced: whether it ended because the node opened a newer one.
         expelled: why the node is not let in any more, "" while it is.
         ended: set when nothing of this call is going on any more.
     """
 
-    def __init__(self, node: NodeId, context: Context) -> None:
+    def __init__(self, node: NodeId, context: Context, meter: TrafficMeter) -> None:
         self.node = node
+        self.meter = meter
         self.replaced = False
         self.expelled = ""
         self.ended = asyncio.Event()
@@ -56,13 +59,17 @@ class IncomingStream:
         """Return the next message, or None when there will be none."""
         message: object = await self._unless_closed(self._context.read)
         # gRPC marks the end of the stream with an object of its own.
-        return message if isinstance(message, bytes) else None
+        if not isinstance(message, bytes):
+            return None
+        self.meter.received_bytes += len(message)
+        return message
 
     async def write(self, message: bytes) -> bool:
         """Send a message as soon as the node has room for it; return whether it left."""
 
         async def writing() -> bool:
             await self._context.write(message)
+            self.meter.sent_bytes += len(message)
             return True
 
         return await self._unless_closed(writing) is True

@@ -16,6 +16,7 @@ from fecosr.rpc.node_session import CONNECT, Call, NodeSession
 from fecosr.rpc.patience import Patience
 from fecosr.rpc.refusals import MAX_DETAIL_CHARACTERS, is_distrust, raise_refusal
 from fecosr.rpc.tls import TlsFiles, channel_credentials, check_leaf
+from fecosr.rpc.traffic import TrafficMeter
 from fecosr.wire import service
 
 DIAL_SECONDS: Final = 30.0
@@ -37,6 +38,7 @@ class NodeClient:
     def __init__(
         self, address: str, tls: TlsFiles, *, clock: Callable[[], datetime], patience: Patience = PATIENCE
     ) -> None:
+        self.meter = TrafficMeter()
         self._address = address
         self._tls = tls
         self._clock = clock
@@ -74,7 +76,7 @@ class NodeClient:
             if self._failures:
                 await self._patience.wait(self._failures)
             call = await self._dial(self._channel)
-        session = NodeSession(self._channel, call, self._patience)
+        session = NodeSession(self._channel, call, self._patience, self.meter)
         try:
             yield session
         finally:

@@ -15,6 +15,7 @@ from fecosr.ids import COORDINATOR
 from fecosr.rpc import transfers
 from fecosr.rpc.patience import Patience
 from fecosr.rpc.refusals import lost
+from fecosr.rpc.traffic import TrafficMeter
 from fecosr.secagg.messages import MaskedInput, Phase
 from fecosr.wire.control import decode_coordinator_message, encode_node_message
 from fecosr.wire.transfers import UploadVerdict
@@ -36,7 +37,10 @@ class NodeSession:
     coordinator start over from a new hello.
     """
 
-    def __init__(self, channel: grpc.aio.Channel, call: Call, patience: Patience) -> None:
+    def __init__(
+        self, channel: grpc.aio.Channel, call: Call, patience: Patience, meter: TrafficMeter
+    ) -> None:
+        self._meter = meter
         self._channel = channel
         self._call = call
         self._patience = patience
@@ -58,6 +62,7 @@ class NodeSession:
             # gRPC marks the end of the stream with an object of its own.
             if not isinstance(data, bytes):
                 return
+            self._meter.received_bytes += len(data)
             yield decode_coordinator_message(data, COORDINATOR)
 
     async def send(self, message: NodeMessage) -> None:
@@ -74,6 +79,7 @@ class NodeSession:
                     lambda failures: transfers.upload(self._channel, message, masked, resume=failures > 0),
                     Phase.MASKED_INPUT,
                 )
+                self._meter.sent_bytes += masked.vector.nbytes
                 if verdict is UploadVerdict.NOT_EXPECTED:
                     _log.info("upload_not_expected", round=message.round, attempt=message.attempt)
             case _:
@@ -87,10 +93,12 @@ class NodeSession:
             ConfigError: the coordinator refuses this node.
             ProtocolViolation: the coordinator does not offer this model, or what it sent is another.
         """
-        return await self._persistently(
+        model = await self._persistently(
             lambda _failures: transfers.fetch_model(self._channel, model_hash, num_parameters),
             transfers.FETCH,
         )
+        self._meter.received_bytes += model.nbytes
+        return model
 
     async def close(self) -> None:
         """Say that nothing more will come, give the coordinator time to take the rest in, and hang up."""
@@ -111,6 +119,7 @@ class NodeSession:
         async with self._writing:
             try:
                 await self._call.write(data)
+                self._meter.sent_bytes += len(data)
             except grpc.aio.AioRpcError as error:
                 raise lost(error, CONNECT) from None
             except asyncio.InvalidStateError:

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from fecosr.config.parties import address_option, load_coordinator, load_identity, load_node, load_roster
+from fecosr.config.address import address_option
+from fecosr.config.parties import load_coordinator, load_identity, load_node, load_roster
 from fecosr.crypto.signatures import SigningKey
 from fecosr.errors import ConfigError
 from fecosr.secagg.parameters import MAX_CLIENTS

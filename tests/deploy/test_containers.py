@@ -71,11 +71,12 @@ def test_bases_are_pinned_and_nothing_is_fetched_past_the_package_manager(folder
 
 def test_the_coordinators_image_has_no_torch() -> None:
     installed = [value for name, value in instructions("coordinator") if "pip install" in value]
-    assert [value.split()[-1] for value in installed] == ["."]
+    assert [value.split()[-1] for value in installed] == ["'.[web]'"]
     installed = [value for name, value in instructions("market_node") if "pip install" in value]
-    assert [value.split()[-1] for value in installed] == ["'.[node]'"]
+    assert [value.split()[-1] for value in installed] == ["'.[node,web]'"]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert not any(re.match("torch|polars|opacus", requirement) for requirement in project["dependencies"])
+    asked_for = [*project["dependencies"], *project["optional-dependencies"]["web"]]
+    assert not any(re.match("torch|polars|opacus", requirement) for requirement in asked_for)
 
 
 def test_the_demo_is_a_federation_of_five() -> None:

@@ -41,7 +41,7 @@ def test_every_module_and_every_file_it_reads_is_in_it(names: set[str]) -> None:
     data = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "fecosr").rglob("*")
-        if path.suffix in {".toml", ".jinja", ".html", ".css", ".js"}
+        if path.suffix in {".toml", ".jinja", ".html", ".css", ".js", ".svg"}
     }
     assert data <= names
     assert "fecosr/harness/scenarios/demo.toml" in data

@@ -2,6 +2,7 @@
 
 import pytest
 
+from fecosr.ids import NodeId
 from fecosr.observability.events import after_line
 from fecosr.observability.lines import LogLine
 from fecosr.observability.view import MOST_LINES, RunView
@@ -42,6 +43,13 @@ def test_only_a_process_that_ended_well_completes_a_run(begun: WatchedRun) -> No
     view = begun.go_on().view
     assert after_line(view, line("coordinator_stopped", exit_code=143)).state == "finishing"
     assert after_line(view, line("coordinator_stopped", exit_code=0)).state == "completed"
+
+
+def test_whoever_goes_after_the_sum_is_fixed_is_in_it(begun: WatchedRun) -> None:
+    begun.go_on(lambda run: run.view.phase == "unmask")
+    begun.node_crashes(NodeId("uk"))
+    assert begun.view.lines[-1].event == "node_dropped"
+    assert (begun.view.markets["uk"].part, begun.view.markets["uk"].connected) == ("in the sum", False)
 
 
 def test_violations_are_the_markets_own(begun: WatchedRun) -> None:

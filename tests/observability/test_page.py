@@ -22,9 +22,9 @@ def unknown(_view: RunView, _market: str) -> None:
 
 def test_the_page_of_a_run_is_json_without_any_secret(begun: WatchedRun, federation: SmallFederation) -> None:
     view = begun.go_on().view
-    text = json.dumps(page(view, unknown, None, 1234.0), allow_nan=False)
+    text = json.dumps(page(view, unknown, None), allow_nan=False)
     told = json.loads(text)
-    assert (told["run"], told["released"], told["planned"], told["now"]) == ("test", 2, 2, 1234.0)
+    assert (told["run"], told["released"], told["planned"]) == ("test", 2, 2)
     assert [market["name"] for market in told["markets"]] == ["de", "fr", "jp", "uk"]
     for key in (federation.coordinator_key, *federation.keys.values()):
         assert key.seed.hex() not in text
@@ -33,7 +33,7 @@ def test_the_page_of_a_run_is_json_without_any_secret(begun: WatchedRun, federat
 def test_the_last_line_comes_first_and_long_fields_are_cut() -> None:
     view = after_line(RunView(), LogLine(1.0, "info", "first", {}))
     view = after_line(view, LogLine(2.0, "info", "second", {"reason": "x" * 1000}))
-    lines = page(view, unknown, None, 3.0)["lines"]
+    lines = page(view, unknown, None)["lines"]
     assert isinstance(lines, list)
     assert [line["event"] for line in lines] == ["second", "first"]
     assert len(lines[0]["fields"]["reason"]) == MOST_FIELD_CHARACTERS
@@ -43,7 +43,7 @@ def test_the_last_line_comes_first_and_long_fields_are_cut() -> None:
 def test_no_figure_is_shown_where_none_is_finite(
     begun: WatchedRun, epsilon: float | None, shown: float | None
 ) -> None:
-    markets = page(begun.view, lambda _view, _market: epsilon, None, 0.0)["markets"]
+    markets = page(begun.view, lambda _view, _market: epsilon, None)["markets"]
     assert isinstance(markets, list)
     assert {market["epsilon"] for market in markets} == {shown}
 
@@ -51,15 +51,15 @@ def test_no_figure_is_shown_where_none_is_finite(
 def test_the_round_shown_is_one_of_the_plan(begun: WatchedRun) -> None:
     view = begun.go_on().view
     assert view.round == 3
-    assert page(view, unknown, None, 0.0)["round"] == 2
-    assert page(replace(view, planned=0), unknown, None, 0.0)["round"] == 3
+    assert page(view, unknown, None)["round"] == 2
+    assert page(replace(view, planned=0), unknown, None)["round"] == 3
 
 
 def test_an_audit_is_read_from_what_the_command_prints() -> None:
     finding = {"record": 3, "rule": "chain", "message": HOSTILE}
     seen = audit_from({"verified": False, "findings": [finding], "privacy": [], "rounds": 2}, 5.0)
     assert seen == AuditSeen(5.0, verified=False, rounds=2, findings=(f"chain: {HOSTILE}",))
-    told = page(RunView(), unknown, seen, 6.0)["audit"]
+    told = page(RunView(), unknown, seen)["audit"]
     assert told == {"at": 5.0, "verified": False, "rounds": 2, "findings": [f"chain: {HOSTILE}"]}
 
 
