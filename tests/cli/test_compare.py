@@ -105,7 +105,7 @@ def test_methods_can_be_listed(command: Command, capsys: pytest.CaptureFixture[s
     assert command("--list-methods") == 0
     printed = capsys.readouterr().out
     assert "fecosr (core): Federated pretraining with S2CE" in printed
-    assert len(printed.splitlines()) == 21
+    assert len(printed.splitlines()) == 27
 
 
 @pytest.mark.parametrize(

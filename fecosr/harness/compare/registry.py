@@ -22,7 +22,11 @@ from fecosr.harness.compare.methods.label_smoothing import LabelSmoothingFineTun
 from fecosr.harness.compare.methods.local import LocalItemTable, LocalItemTableRegression, LocalSemantic
 from fecosr.harness.compare.methods.permuted import FeCoSRPermuted
 from fecosr.harness.compare.methods.popularity import Popularity
+from fecosr.harness.compare.methods.private import PrivateFeCoSR, PrivateFeCoSRWithoutFineTuning
 from fecosr.harness.compare.methods.transfer import OneToOneTransfer
+
+EPSILONS: Final = (8, 4, 2)
+"""Promises to every user whose price is asked."""
 
 METHODS: Final[tuple[Method, ...]] = (
     Popularity(),
@@ -44,6 +48,7 @@ METHODS: Final[tuple[Method, ...]] = (
     FeCoSRWithoutAdapter(),
     FeCoSRWithoutRegression(),
     FeCoSRWithoutFineTuning(),
+    *(method(epsilon) for epsilon in EPSILONS for method in (PrivateFeCoSR, PrivateFeCoSRWithoutFineTuning)),
     Centralised(),
     CentralisedFineTuned(),
 )

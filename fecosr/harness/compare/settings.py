@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from fecosr.config.plan import AggregationSection, EarlyStoppingSection
 from fecosr.config.toml import Section
 from fecosr.data.markets import NamedSettings
+from fecosr.federation.optimisers import Adaptive, ServerOptimiser
 from fecosr.recommender.settings import AdapterSettings, EncoderSettings, S2CESettings, SemanticsSettings
 from fecosr.training.settings import (
     FineTuningSettings,
@@ -41,6 +42,30 @@ class RivalSection(Section):
     num_neighbours: int = Field(default=0, ge=0)
 
 
+class PrivateSection(Section):
+    """Say how rounds under differential privacy are run; their noise follows from a method's epsilon.
+
+    Attributes:
+        rounds: one step of the server each.
+        sampling_probability: of every user, for every round.
+        clip_norm: L2 bound on the gradient of one user.
+        delta: of the whole run.
+        max_colluding: markets whose share of the noise does not count; all markets take part.
+        num_drawn: public items drawn for the softmax of every step.
+        server: steps along the noisy sums.
+    """
+
+    rounds: int = Field(default=60, ge=1, le=100_000)
+    sampling_probability: float = Field(default=0.25, gt=0, le=1)
+    clip_norm: float = Field(default=1.0, gt=0, le=1e6)
+    delta: float = Field(default=1e-5, gt=0, lt=1)
+    max_colluding: int = Field(default=1, ge=0)
+    num_drawn: int = Field(default=256, ge=1)
+    server: Annotated[ServerOptimiser, Field(discriminator="optimiser")] = Adaptive(
+        "adam", learning_rate=0.01, tau=1e-5
+    )
+
+
 class ComparisonSettings(Section):
     """Hold the whole of a settings file; sections have the names they have in a federation plan.
 
@@ -62,6 +87,7 @@ class ComparisonSettings(Section):
     fine_tuning: FineTuningSettings = FineTuningSettings()
     local_baseline: LocalBaselineSettings = LocalBaselineSettings()
     rivals: RivalSection = RivalSection()
+    private: PrivateSection = PrivateSection()
 
     @model_validator(mode="after")
     def _can_stop(self) -> "ComparisonSettings":

@@ -6,7 +6,8 @@ import torch
 from fecosr.config.plan import AggregationSection
 from fecosr.data.sequences import MarketSequences, load_market
 from fecosr.data.settings import DataSettings, SyntheticSettings
-from fecosr.harness.compare.settings import ComparisonSettings
+from fecosr.federation.optimisers import Sgd
+from fecosr.harness.compare.settings import ComparisonSettings, PrivateSection
 from fecosr.harness.compare.study import Study, prepare_study
 from fecosr.recommender.settings import AdapterSettings, EncoderSettings, S2CESettings, SemanticsSettings
 from fecosr.training.settings import FineTuningSettings, LocalBaselineSettings, LocalTrainingSettings
@@ -39,6 +40,7 @@ def settings() -> ComparisonSettings:
         adapter=AdapterSettings(bottleneck=4),
         fine_tuning=FineTuningSettings(max_epochs=2, patience=2, batch_size=16),
         local_baseline=LocalBaselineSettings(max_epochs=3, patience=3, batch_size=16, learning_rate=0.01),
+        private=PrivateSection(rounds=2, server=Sgd(learning_rate=1.0)),
     )
 
 
