@@ -15,6 +15,7 @@ from fecosr.harness.compare.private_pretraining import (
 )
 from fecosr.harness.compare.settings import ComparisonSettings, PrivateSection
 from fecosr.harness.compare.study import Study, prepare_study
+from fecosr.privacy.accounting import EventCounts
 from fecosr.privacy.integer_mechanism import IntegerMechanism
 from fecosr.training.accounting import ACCOUNTANTS
 from fecosr.training.parameters import FloatVector, initial_shared_vector, load_into
@@ -44,7 +45,7 @@ def mechanism(study: Study, noise_multiplier: float) -> IntegerMechanism:
 def test_all_rounds_together_spend_the_budget_and_no_more() -> None:
     private, epsilon = PrivateSection(rounds=20), 2.0
     found = mechanism_within(epsilon, private, num_parameters=1000, num_markets=5, expected_users=1000.0)
-    events = {found.event(private.sampling_probability): private.rounds}
+    events: EventCounts = {found.event(private.sampling_probability): private.rounds}
     figures = [accountant(events, private.delta) for accountant in ACCOUNTANTS.values()]
     assert 0.95 * epsilon < max(figures) <= epsilon
     assert found.num_shares == 4
