@@ -148,6 +148,7 @@ async def _until_over(driver: CoordinatorDriver, log: structlog.typing.Filtering
     if not over.done():
         over.cancel()
         log.info("terminating")
+        await driver.halt()
         return TERMINATED
     return _exit_code(over.result(), log)
 

@@ -88,6 +88,15 @@ class CoordinatorDriver:
         """
         return await asyncio.shield(self._stopped)
 
+    async def halt(self) -> None:
+        """Carry out nothing more, once what is being carried out is done: the process is about to end.
+
+        That nodes are then hung up on says nothing about them, and must not be taken for their leaving.
+        """
+        async with self._one_at_a_time:
+            self._arm(None)
+            self._stopped.cancel()
+
     async def connected(self, node: NodeId, hello: Hello) -> None:
         """Hear of a node that introduced itself."""
         await self._on(lambda state, now: state.connected(node, hello, now))

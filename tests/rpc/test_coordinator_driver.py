@@ -1,5 +1,6 @@
 """The coordinator's driver: what it answers to an upload, and which errors end the run."""
 
+import asyncio
 import hashlib
 import threading
 from dataclasses import dataclass, field, replace
@@ -208,3 +209,16 @@ async def test_a_mistake_of_a_node_ends_its_call_only(monkeypatch: pytest.Monkey
     with pytest.raises(ProtocolViolation, match="said the wrong thing"):
         await driver.received(DE, Finished(bytes(32)))
     assert not driver._stopped.done()
+
+
+async def test_whoever_leaves_a_coordinator_that_is_ending_is_not_missed() -> None:
+    kept: list[CoordinatorRecord] = []
+    scene = await masked_input_phase()
+    scene.driver._persist = kept.append
+    await scene.driver.halt()
+    for node in NAMES:
+        await scene.driver.disconnected(node)
+    assert kept == []
+    assert scene.phase is Phase.MASKED_INPUT
+    with pytest.raises(asyncio.CancelledError):
+        await scene.driver.stopped()
