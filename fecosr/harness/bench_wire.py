@@ -20,6 +20,11 @@ CROWD: Final = 20
 CROWD_ROUNDS: Final = 2
 FEW_PARAMETERS: Final = 1_000
 """So few that the memory of such a run is that of the processes themselves."""
+EMPTY_PARAMETERS: Final = 10_000
+"""So few that such a round is messages, signatures and the disk, and next to no arithmetic."""
+EMPTY_ROUNDS: Final = 20
+EMPTY_SECONDS: Final = 0.15
+"""What such a round of three nodes may take."""
 COORDINATOR_VECTORS: Final = 6
 NODE_VECTORS: Final = 3
 
@@ -31,7 +36,7 @@ def measure(num_parameters: int = NUM_PARAMETERS) -> list[Figure]:
         StorageError: a process failed or did not finish; its log is part of the message.
     """
     seconds = [figure for number in NUM_NODES for figure in _seconds_of(number, num_parameters)]
-    return [*seconds, *_memory_figures(num_parameters)]
+    return [*seconds, _empty_round(), *_memory_figures(num_parameters)]
 
 
 def _seconds_of(num_nodes: int, num_parameters: int) -> list[Figure]:
@@ -51,6 +56,14 @@ def _seconds_of(num_nodes: int, num_parameters: int) -> list[Figure]:
         Figure(name, ours, median(bare), streaming, "s"),
         Figure(f"{name}, beside the least work", ours, median(least), f"{streaming}, hashed and masked", "s"),
     ]
+
+
+def _empty_round() -> Figure:
+    """Compare the median round that has next to nothing to do with what it may take."""
+    with provisioned(NUM_NODES[0], EMPTY_PARAMETERS, rounds=EMPTY_ROUNDS) as bench:
+        seconds = median(bench.run_protocol().seconds)
+    name = f"empty round of {EMPTY_PARAMETERS:,} parameters, {NUM_NODES[0]} nodes, mTLS, all phases, durable"
+    return Figure(name, seconds, EMPTY_SECONDS, "what it may take", "s")
 
 
 def _memory_figures(num_parameters: int) -> list[Figure]:

@@ -25,3 +25,5 @@ def test_every_figure_is_beside_another(monkeypatch: pytest.MonkeyPatch) -> None
     figures = bench_wire.measure(num_parameters=4)
     assert [figure.ratio for figure in figures[:2]] == [2.0, 2.0 / 1.5]
     assert sum("peak memory" in figure.name for figure in figures) == 2
+    (empty,) = [figure for figure in figures if figure.name.startswith("empty round")]
+    assert (empty.ours, empty.reference) == (2.0, 0.15)

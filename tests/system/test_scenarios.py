@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fecosr.harness.observation import Observation
+from fecosr.harness.recomputation import wrong_sums
 from fecosr.harness.runner import run_scenario
 from fecosr.harness.scenario import Scenario, load_scenario, shipped_scenarios
 from fecosr.harness.warm_starts import WarmStarts
@@ -41,7 +42,14 @@ def shipped(name: str) -> Scenario:
 
 @pytest.mark.parametrize("name", FAST)
 def test_a_shipped_scenario_holds(name: str, tmp_path: Path, starts: WarmStarts) -> None:
-    assert failures(shipped(name), tmp_path / "run", starts) == []
+    scenario = shipped(name)
+    assert failures(scenario, tmp_path / "run", starts) == []
+    # Other updates do not add up to the sums that were opened.
+    run = scenario.plan.run.model_copy(update={"seed": scenario.plan.run.seed + 1})
+    other = scenario.model_copy(update={"plan": scenario.plan.model_copy(update={"run": run})})
+    assert [line.split(" is off")[0] for line in wrong_sums(other, tmp_path / "run")] == [
+        f"round {number}" for number in range(1, run.rounds + 1)
+    ]
 
 
 @pytest.mark.slow
