@@ -217,7 +217,7 @@ async def test_whoever_leaves_a_coordinator_that_is_ending_is_not_missed() -> No
     scene.driver._persist = kept.append
     await scene.driver.halt()
     for node in NAMES:
-        await scene.driver.disconnected(node)
+        await scene.driver.disconnected(NodeId(node))
     assert kept == []
     assert scene.phase is Phase.MASKED_INPUT
     with pytest.raises(asyncio.CancelledError):
