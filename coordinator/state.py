@@ -12,6 +12,7 @@ from fecosr.federation.effects import (
     EvidenceStored,
     ModelStored,
     OptimiserStateStored,
+    SketchStored,
     SumStored,
 )
 from fecosr.federation.progress import CoordinatorSetup
@@ -30,6 +31,7 @@ LEDGER_FILE = "ledger.jsonl"
 MODELS_FOLDER = "models"
 OPTIMISER_FOLDER = "optimiser"
 SUMS_FOLDER = "sums"
+SKETCH_FOLDER = "sketch"
 UPLOADS_FOLDER = "uploads"
 
 
@@ -54,6 +56,7 @@ class CoordinatorState:
         self._optimiser_states = OptimiserStateStore(folder / OPTIMISER_FOLDER)
         self._sums = SumStore(folder / SUMS_FOLDER)
         self._evidence = EvidenceStore(folder / EVIDENCE_FOLDER)
+        self._sketches = ModelStore(folder / SKETCH_FOLDER) if setup.plan.sketch else None
         self.uploads = UploadSpool(folder / UPLOADS_FOLDER)
 
     def begin(self, initial_model: Path) -> Callable[[float], CoordinatorTransition]:
@@ -92,6 +95,8 @@ class CoordinatorState:
                 self._sums.save(named, total)
             case EvidenceStored(evidence_hash=named, content=content):
                 self._evidence.save(named, content)
+            case SketchStored(sketch_hash=named, sketch=sketch):
+                self._sketch_store().save(named, sketch, {"run": self._setup.plan.run})
             case entry:
                 self._append(entry)
 
@@ -102,11 +107,18 @@ class CoordinatorState:
 
     def _kept(self, replayed: Replayed) -> Kept:
         parameters = self._models.load(replayed.model_hash)
+        named = replayed.sketch_hash
+        sketch = None if named is None else self._sketch_store().load(named)
         if not replayed.released:
-            return Kept(parameters, self._setup.plan.server.init(len(parameters)))
+            return Kept(parameters, self._setup.plan.server.init(len(parameters)), sketch=sketch)
         best = best_model(self._setup.plan, replayed)
         state = self._optimiser_states.load(replayed.optimiser_state)
-        return Kept(parameters, state, None if best is None else self._models.load(best))
+        return Kept(parameters, state, None if best is None else self._models.load(best), sketch)
+
+    def _sketch_store(self) -> ModelStore:
+        if self._sketches is None:
+            raise StorageError("the ledger names a sketch, and the plan has none")
+        return self._sketches
 
     def _check_unchanged(self, opened: RunOpened) -> None:
         if opened.plan_hash != self._setup.plan.hash():

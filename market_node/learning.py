@@ -43,12 +43,12 @@ class MarketTrainer:
     """Train for one round on a thread of the driver's choosing.
 
     Attributes:
-        learner: this market's.
+        learner: returns this market's, which can be made once the manifest's sum of sketches is stored.
         validates: whether the received model is measured on the validation users first.
         log: where progress goes.
     """
 
-    learner: MarketLearner = field(repr=False)
+    learner: Callable[[], MarketLearner] = field(repr=False)
     validates: bool
     log: Log = field(repr=False)
 
@@ -58,15 +58,12 @@ class MarketTrainer:
         def report(done: EpochReport) -> None:
             self.log.info("training_progress", round=manifest.round, fraction=done.epoch / done.max_epochs)
 
-        validation = self._validation(parameters) if self.validates else None
-        result = self.learner.train_round(parameters, manifest.round, report)
+        learner = self.learner()
+        validation = _validation(learner, parameters) if self.validates else None
+        result = learner.train_round(parameters, manifest.round, report)
         return LocalUpdate(
             manifest.model_hash, result.update, result.num_users, result.loss, validation=validation
         )
-
-    def _validation(self, parameters: Vector) -> float | None:
-        metrics = self.learner.evaluate_shared(parameters, "validation")
-        return metrics.ndcg_10 if metrics.num_users else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +71,20 @@ class PrivateTrainer:
     """Make a market's contribution to one private round, noise included; nothing else leaves training.
 
     Attributes:
-        learner: this market's.
+        learner: returns this market's.
         privacy: the plan's section.
         loss: of the plan's local training.
         entropy: returns that many fresh bytes from the operating system.
     """
 
-    learner: MarketLearner = field(repr=False)
+    learner: Callable[[], MarketLearner] = field(repr=False)
     privacy: DistributedPrivacySection
     loss: Literal["s2ce", "ce"]
     entropy: Callable[[int], bytes] = field(repr=False)
 
     def train(self, manifest: RoundManifest, parameters: Vector) -> PrivateContribution:
         """Return the contribution to one attempt, with users and noise of its own."""
-        vector = self.learner.contribute_privately(
+        vector = self.learner().contribute_privately(
             parameters,
             manifest.round,
             self._settings(),
@@ -105,6 +102,11 @@ class PrivateTrainer:
             loss=self.loss,
             num_drawn=self.privacy.num_drawn,
         )
+
+
+def _validation(learner: MarketLearner, parameters: Vector) -> float | None:
+    metrics = learner.evaluate_shared(parameters, "validation")
+    return metrics.ndcg_10 if metrics.num_users else None
 
 
 def check_covered(privacy: DistributedPrivacy, market: MarketSequences) -> None:
@@ -152,13 +154,13 @@ def encoding_logged(log: Log) -> Callable[[int, int], None]:
 NODE_READY: Final = "node_ready"
 
 
-def log_ready(log: Log, market: MarketSequences, learner: MarketLearner) -> None:
+def log_ready(log: Log, market: MarketSequences, semantics: str, embedding_hash: str) -> None:
     """Say on this market's own log what it starts with; counts stay in the market."""
     log.info(
         NODE_READY,
         users=market.num_users,
         items=market.num_items,
         interactions=market.num_interactions,
-        semantics=learner.semantics_source,
-        embedding=learner.settings.semantics.embedding_hash or None,
+        semantics=semantics,
+        embedding=embedding_hash or None,
     )

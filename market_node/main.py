@@ -3,7 +3,9 @@
 import asyncio
 import os
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
@@ -23,7 +25,7 @@ from fecosr.federation.cohort import Roster
 from fecosr.federation.contribution import NodeSetup
 from fecosr.federation.node_states import Done, Refused
 from fecosr.ids import NodeId, RunId
-from fecosr.recommender.semantics import EmbeddingAccess
+from fecosr.recommender.semantics import SOURCE_BEHAVIOUR, EmbeddingAccess
 from fecosr.rpc.expiry import warn_of_expiry
 from fecosr.rpc.failpoints import Rehearsal, begin_rehearsal
 from fecosr.rpc.node_client import NodeClient
@@ -32,7 +34,7 @@ from fecosr.rpc.tls import TlsFiles
 from fecosr.serving.facts import OriginFacts
 from fecosr.storage.vector_cache import VectorFolder
 from fecosr.training.accounting import ACCOUNTANTS
-from fecosr.training.market import MarketLearner
+from fecosr.training.market import MarketLearner, num_shared_parameters
 from market_node.learning import (
     Log,
     MarketTrainer,
@@ -43,6 +45,7 @@ from market_node.learning import (
     log_ready,
 )
 from market_node.report import REPORT_FILE, fine_tune_and_report
+from market_node.sketches import MarketSketches
 from market_node.state import VECTORS_FOLDER, NodeState
 from market_node.watching import Watching
 
@@ -119,15 +122,29 @@ def _take_part(kit: _Kit) -> int:
     access = EmbeddingAccess(
         config.embedding_path, VectorFolder(config.storage / VECTORS_FOLDER), encoding_logged(log)
     )
-    learner = MarketLearner(data, learning, seed=kit.plan.run.seed, device=config.device, access=access)
-    setup = _setup(kit, learner.num_shared_parameters)
+    setup = _setup(kit, num_shared_parameters(learning, kit.plan.run.seed))
     if setup.plan.privacy is not None:
         check_covered(setup.plan.privacy, data)
     with NodeState(config.storage, setup.plan.run, kit.roster.coordinator) as state:
-        log_ready(log, data, learner)
+        sketches = MarketSketches(data, learning.semantics, state) if setup.plan.sketch else None
+
+        @cache
+        def learner() -> MarketLearner:
+            return MarketLearner(
+                data,
+                learning,
+                seed=kit.plan.run.seed,
+                device=config.device,
+                sketches=state.sketch() if sketches else None,
+                access=access,
+            )
+
+        # Without sketches there is nothing to wait for, and what is wrong with the data is said at once.
+        source = SOURCE_BEHAVIOUR if sketches else learner().semantics_source
+        log_ready(log, data, source, learning.semantics.embedding_hash)
         if state.final_model() is None:
             train = _training(kit, setup, learner)
-            code = asyncio.run(_federate(kit, setup, state, train))
+            code = asyncio.run(_federate(kit, setup, state, train, sketches))
             if code != DONE:
                 return code
         shared = state.final_model()
@@ -135,7 +152,7 @@ def _take_part(kit: _Kit) -> int:
             return FAILED
         if not (config.storage / REPORT_FILE).exists():
             fine_tune_and_report(
-                learner,
+                learner(),
                 data,
                 shared,
                 wanted=config.report,
@@ -147,7 +164,7 @@ def _take_part(kit: _Kit) -> int:
     return DONE
 
 
-def _training(kit: _Kit, setup: NodeSetup, learner: MarketLearner) -> Train:
+def _training(kit: _Kit, setup: NodeSetup, learner: Callable[[], MarketLearner]) -> Train:
     privacy = kit.plan.privacy
     if isinstance(privacy, DistributedPrivacySection):
         return PrivateTrainer(learner, privacy, kit.plan.local_training.loss, secrets.token_bytes).train
@@ -185,13 +202,17 @@ def _setup(kit: _Kit, num_parameters: int) -> NodeSetup:
     )
 
 
-async def _federate(kit: _Kit, setup: NodeSetup, state: NodeState, train: Train) -> int:
+async def _federate(
+    kit: _Kit, setup: NodeSetup, state: NodeState, train: Train, sketches: MarketSketches | None
+) -> int:
     """Take part until the final model is stored; return the exit code."""
     files = TlsFiles(kit.config.tls.ca, kit.config.tls.certificate, kit.config.tls.key)
     warn_of_expiry(kit.log, utc_now(), files.authority, files.certificate)
     client = NodeClient(kit.config.coordinator, files, clock=utc_now)
     kit.watching.count_with(client.meter)
-    driver = NodeDriver(setup, state.memory(), state, train, log=kit.log, rehearsal=kit.rehearsal)
+    driver = NodeDriver(
+        setup, state.memory(), state, train, log=kit.log, sketches=sketches, rehearsal=kit.rehearsal
+    )
     async with client:
         ended = await driver.run(client)
     match ended:

@@ -7,7 +7,14 @@ from typing import Final, Self
 
 from fecosr.errors import StorageError
 from fecosr.federation.aggregation import Vector, parameters_hash
-from fecosr.federation.effects import AttemptClaimed, CheckpointKept, NodeRecord, ReleaseSeen, SumOpened
+from fecosr.federation.effects import (
+    AttemptClaimed,
+    CheckpointKept,
+    NodeRecord,
+    ReleaseSeen,
+    SketchSeen,
+    SumOpened,
+)
 from fecosr.federation.memory import Memory
 from fecosr.federation.messages import Release
 from fecosr.ids import NodeId, RunId
@@ -23,9 +30,11 @@ STATE_FILE: Final = "node.sqlite"
 CHECKPOINTS_FILE: Final = "checkpoints.jsonl"
 MODELS_FOLDER: Final = "models"
 VECTORS_FOLDER: Final = "vectors"
+SKETCH_FOLDER: Final = "sketch"
 _FINAL_MODEL: Final = "final_model"
 _MODELS: Final = "models"
 _RELEASES: Final = "releases"
+_SKETCH: Final = "sketch"
 _SUM_OPENED: Final = "sum_opened"
 _SURVIVORS_SIGNED: Final = "survivors_signed"
 
@@ -50,6 +59,7 @@ class NodeState:
         self._checkpoints = CheckpointStore(folder / CHECKPOINTS_FILE, run, coordinator_public)
         self._spending = SpendingStore(folder / SPENDING_FILE)
         self._models = ModelStore(folder / MODELS_FOLDER)
+        self._sketches = ModelStore(folder / SKETCH_FOLDER)
 
     def memory(self) -> Memory:
         """Return what the node remembers after a start."""
@@ -58,6 +68,7 @@ class NodeState:
             claimed=self._store.latest(),
             models=_models_from(self._store.get(_MODELS) or {}),
             releases=_releases_from(self._store.get(_RELEASES) or {}),
+            sketch=self._sketch_hash(),
             opened=_opened_from(opened) if opened else None,
             spending=self._spending.spending,
         )
@@ -66,6 +77,29 @@ class NodeState:
         """Return the final shared parameters, when the run is over for this node."""
         digest = self._store.get(_FINAL_MODEL)
         return self._models.load(bytes.fromhex(digest)) if isinstance(digest, str) else None
+
+    def sketch(self) -> Vector:
+        """Return the sum of sketches that the run's semantic vectors are made of.
+
+        Raises:
+            StorageError: it was never fetched, or is damaged.
+        """
+        digest = self._sketch_hash()
+        if digest is None:
+            raise StorageError("the sum of the markets' sketches is not here yet")
+        return self._sketches.load(digest)
+
+    def has_sketch(self, sketch_hash: bytes) -> bool:
+        """Return whether the sum of sketches with this hash is stored."""
+        return sketch_hash in self._sketches
+
+    def keep_sketch(self, sketch_hash: bytes, sketch: Vector) -> None:
+        """Store the sum of sketches, whose hash was verified."""
+        self._sketches.save(sketch_hash, sketch, {})
+
+    def _sketch_hash(self) -> bytes | None:
+        digest = self._store.get(_SKETCH)
+        return bytes.fromhex(digest) if isinstance(digest, str) else None
 
     def keep_final_model(self, parameters: Vector) -> None:
         """Store the final shared parameters, float32 [P]."""
@@ -92,6 +126,8 @@ class NodeState:
             case ReleaseSeen(round=number, release=release):
                 seen = {**_releases_from(self._store.get(_RELEASES) or {}), number: release}
                 self._store.put(_RELEASES, _releases_to(seen))
+            case SketchSeen(sketch_hash=sketch_hash):
+                self._store.put(_SKETCH, sketch_hash.hex())
             case SurvivorsSigned(session=session, survivors=survivors):
                 self._store.put(_SURVIVORS_SIGNED, {"session": session.hex(), "survivors": survivors})
             case SumOpened(model_hash=model_hash, survivors=survivors):

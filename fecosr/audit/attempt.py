@@ -12,6 +12,7 @@ from fecosr.audit.plan_terms import PlanTerms
 from fecosr.crypto.signatures import verify
 from fecosr.errors import CryptoError, MisuseError
 from fecosr.federation.cohort import Roster, invited
+from fecosr.federation.contents import vector_terms
 from fecosr.federation.recorded import advert_from, manifest_from
 from fecosr.ledger.records import (
     CohortFixed,
@@ -20,6 +21,7 @@ from fecosr.ledger.records import (
     RoundOpened,
     RoundReleased,
     RunOpened,
+    SketchReleased,
     SurvivorsFixed,
 )
 from fecosr.secagg.cohort import Cohort, form_cohort
@@ -40,17 +42,18 @@ def check_manifest(opened: RoundOpened, terms: Terms, *, record: int) -> Iterato
     """Check that the manifest says what the plan says, and that the coordinator signed it."""
     where = f"Round {opened.round} attempt {opened.attempt}"
     manifest = opened.manifest
+    due = vector_terms(opened.round, terms.run.num_parameters, terms.plan)
     required = {
         "run": terms.run.run,
         "round": opened.round,
         "attempt": opened.attempt,
         "plan_hash": terms.run.plan_hash,
-        "num_parameters": terms.run.num_parameters,
-        "clip_norm": terms.plan.clip_norm,
+        "num_parameters": due.num_parameters,
+        "clip_norm": due.clip_norm,
         "num_summands": len(terms.roster.nodes),
         "n_min": terms.plan.n_min,
         "max_colluding": terms.plan.max_colluding,
-        "ring_bits": terms.plan.ring_bits,
+        "ring_bits": due.ring_bits,
         "noise": planned_noise(terms),
     }
     for name, value in required.items():
@@ -130,7 +133,7 @@ def check_survivors(
 
 
 def check_release(
-    released: RoundReleased,
+    released: RoundReleased | SketchReleased,
     fixed: SurvivorsFixed,
     cohort_fixed: CohortFixed,
     opened: RoundOpened,

@@ -9,6 +9,7 @@ from fecosr.errors import LedgerError
 from fecosr.federation.ending import EarlyStopping, Schedule
 from fecosr.federation.optimisers import Adaptive, ServerOptimiser, Sgd
 from fecosr.federation.private_rounds import DistributedPrivacy
+from fecosr.federation.sketch import SketchTerms
 
 _Value = TypeVar("_Value", int, float, str)
 
@@ -24,6 +25,7 @@ class PlanTerms:
         max_loss: bound on a reported loss; part of how sums are encoded.
         server: the server optimiser; None when the plan names none that this version knows.
         privacy: terms of mode "distributed"; None in mode "none".
+        sketch: of round 0; None when there is none.
     """
 
     run: str
@@ -39,6 +41,7 @@ class PlanTerms:
     max_loss: float
     server: ServerOptimiser | None
     privacy: DistributedPrivacy | None
+    sketch: SketchTerms | None = None
 
     @property
     def schedule(self) -> Schedule:
@@ -71,6 +74,7 @@ def plan_terms(plan_json: str) -> PlanTerms:
             max_loss=_number(plan["aggregation"]["max_loss"]),
             server=_server(plan["aggregation"].get("server")),
             privacy=privacy,
+            sketch=_sketch(plan.get("semantics", {}), plan["aggregation"]),
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise LedgerError(
@@ -81,6 +85,13 @@ def plan_terms(plan_json: str) -> PlanTerms:
 def _early_stopping(section: Mapping[str, object]) -> EarlyStopping | None:
     patience = _typed(section["patience"], int)
     return EarlyStopping(patience, _typed(section["min_rounds"], int)) if patience else None
+
+
+def _sketch(semantics: Mapping[str, object], aggregation: Mapping[str, object]) -> SketchTerms | None:
+    if semantics.get("kind") != "behaviour":
+        return None
+    length = _typed(semantics["sketch_buckets"], int) * _typed(semantics["dimension"], int)
+    return SketchTerms(length, _number(aggregation["sketch_norm"]))
 
 
 def _privacy(section: Mapping[str, object]) -> DistributedPrivacy | None:

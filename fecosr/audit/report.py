@@ -8,6 +8,7 @@ from fecosr.audit.convictions import ProvedConviction
 from fecosr.audit.costs import Cost
 from fecosr.audit.findings import Finding, Status, status_of
 from fecosr.audit.plan_terms import PlanTerms
+from fecosr.audit.sketch import SketchCheck
 from fecosr.ids import NodeId
 from fecosr.ledger.records import RunOpened
 from fecosr.secagg.evidence import Fault
@@ -29,6 +30,7 @@ class RunFacts:
         vouched: for every market, of how many records it kept a checkpoint.
         costs: for every market what its users were charged; empty in mode "none".
         convictions: who was convicted of wrong shares, by evidence that verified.
+        sketch: what became of the sum of behaviour sketches, if one was released.
     """
 
     opened: RunOpened
@@ -42,6 +44,7 @@ class RunFacts:
     vouched: Mapping[NodeId, int]
     costs: Mapping[NodeId, Cost] = field(default_factory=dict)
     convictions: tuple[ProvedConviction, ...] = ()
+    sketch: SketchCheck = field(default_factory=SketchCheck)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,9 @@ def _happened(facts: RunFacts) -> Iterator[str]:
     )
     yield f"Rounds released: {facts.rounds} of {facts.plan.rounds}. Attempts aborted: {facts.aborted}."
     yield f"Next models made again from the opened sums, bit by bit: {facts.redone} of {facts.rounds}."
+    if facts.sketch.survivors:
+        redone = "made again from it" if facts.sketch.redone else "not made again, because it is not there"
+        yield f"Behaviour sketches of {facts.sketch.survivors} markets opened as one sum: {redone}."
     yield ""
     yield "| market | sums with its update | records it vouches for | epsilon |"
     yield "|---|---|---|---|"
@@ -237,6 +243,13 @@ def _not_protected_at_all(facts: RunFacts) -> Iterator[str]:
         f"The clip norm of {facts.plan.clip_norm:g} bounds the update of a market, not that of a customer, "
         "and is no privacy guarantee."
     )
+    if facts.sketch.survivors:
+        yield (
+            "The sum of the markets' behaviour sketches was opened to the coordinator and to every market: "
+            "whoever has it can estimate, for any two item ids they name, how many customers have both, over "
+            "all markets together and without noise. An item that one market alone sells, or one customer "
+            "alone has, gives away that market's figures, or that customer's other items."
+        )
     if facts.plan.releases_validation:
         yield (
             "The plan releases the weighted mean of the markets' validation NDCG@10 in every round, to the "

@@ -7,6 +7,7 @@ from fecosr.audit.attempt import Terms, check_cohort, check_manifest, check_rele
 from fecosr.audit.findings import Finding, missing
 from fecosr.errors import MisuseError
 from fecosr.federation.messages import Release
+from fecosr.federation.sketch import SKETCH_ROUND, start_hash
 from fecosr.ids import NodeId
 from fecosr.ledger.log import Entry
 from fecosr.ledger.records import (
@@ -19,12 +20,20 @@ from fecosr.ledger.records import (
     RunAborted,
     RunCompleted,
     RunOpened,
+    SketchReleased,
     SurvivorsFixed,
     UnmaskingBegun,
 )
 
 AttemptBody = (
-    RoundOpened | CohortFixed | SurvivorsFixed | UnmaskingBegun | NodeConvicted | RoundReleased | RoundAborted
+    RoundOpened
+    | CohortFixed
+    | SurvivorsFixed
+    | UnmaskingBegun
+    | NodeConvicted
+    | RoundReleased
+    | SketchReleased
+    | RoundAborted
 )
 
 
@@ -61,6 +70,7 @@ class Story:
         attempts: attempts made at the next round.
         aborted: attempts aborted so far.
         model_hash: the current shared model; after the end, the final one.
+        sketch_hash: the released sum of sketches; None before, and where the plan has none.
         sums: every sum that was opened, or may have been.
         releases: positions of the records that released a sum.
         history: what they released.
@@ -73,6 +83,7 @@ class Story:
     rounds: int = 0
     attempts: int = 0
     aborted: int = 0
+    sketch_hash: bytes | None = None
     current: Attempt | None = None
     sums: list[OpenedSum] = field(default_factory=list)
     releases: list[int] = field(default_factory=list)
@@ -108,7 +119,7 @@ class Story:
                 yield from self._begin_unmasking(record, body)
             case NodeConvicted():
                 yield from self._convict(record, body)
-            case RoundReleased():
+            case RoundReleased() | SketchReleased():
                 yield from self._release(record, body)
             case RoundAborted():
                 yield from self._abort(record, body)
@@ -117,12 +128,15 @@ class Story:
         where = f"Round {opened.round} attempt {opened.attempt}"
         if self.current is not None:
             yield Finding(record, "order", f"{where} was opened while another attempt was under way.")
-        if (opened.round, opened.attempt) != (self.rounds + 1, self.attempts + 1):
-            due = f"round {self.rounds + 1} attempt {self.attempts + 1}"
+        number = self._next_round()
+        if (opened.round, opened.attempt) != (number, self.attempts + 1):
+            due = f"round {number} attempt {self.attempts + 1}"
             yield Finding(record, "numbering", f"{where} was opened where {due} was due.")
         if opened.round > self.terms.plan.rounds:
             yield Finding(record, "plan", f"{where}: the plan has {self.terms.plan.rounds} rounds only.")
-        if opened.manifest.model_hash != self.model_hash:
+        if opened.manifest.sketch_hash != self.sketch_hash:
+            yield Finding(record, "sketch", f"{where} does not name the sketch that was released.")
+        if opened.manifest.model_hash != self._starting_point(number):
             yield Finding(record, "model_chain", f"{where} does not start from the model released before.")
         over = self.terms.plan.schedule.ended_after(self.history)
         if over is not None and over < self.terms.plan.rounds:
@@ -176,7 +190,16 @@ class Story:
             return
         self.convicted.add(convicted.market)
 
-    def _release(self, record: int, released: RoundReleased) -> Iterator[Finding]:
+    def _next_round(self) -> int:
+        is_due = self.terms.plan.sketch is not None and self.sketch_hash is None
+        return SKETCH_ROUND if is_due else self.rounds + 1
+
+    def _starting_point(self, number: int) -> bytes:
+        """Return the hash of what a round starts from: round 0 from as many zeros as the plan says."""
+        sketch = self.terms.plan.sketch
+        return self.model_hash if sketch is None or number != SKETCH_ROUND else start_hash(sketch.length)
+
+    def _release(self, record: int, released: RoundReleased | SketchReleased) -> Iterator[Finding]:
         attempt = self._attempt(released.round, released.attempt)
         if attempt is None or attempt.is_dead or attempt.unmasking is None:
             yield _out_of_order(record, "The release", released)
@@ -186,17 +209,27 @@ class Story:
         yield from check_release(
             released, attempt.survivors, attempt.cohort, attempt.opened, self.terms.roster, record=record
         )
-        if released.model_in != attempt.opened.manifest.model_hash:
+        yield from self._opened_sum(record, attempt.opened, released.survivors)
+        self.attempts, self.current = 0, None
+        if isinstance(released, RoundReleased):
+            yield from self._release_model(record, released, attempt.opened)
+        elif released.round != SKETCH_ROUND or self.terms.plan.sketch is None:
+            yield Finding(record, "sketch", f"Round {released.round} has no sketch to release.")
+        else:
+            self.sketch_hash = released.sketch_hash
+
+    def _release_model(self, record: int, released: RoundReleased, opened: RoundOpened) -> Iterator[Finding]:
+        if released.round == SKETCH_ROUND:
+            yield Finding(record, "sketch", "The sketch round released a model.")
+        if released.model_in != opened.manifest.model_hash:
             message = f"Round {released.round} was not made from the model its manifest names."
             yield Finding(record, "model_chain", message)
         if released.validation is not None and not self.terms.plan.releases_validation:
             message = f"Round {released.round} released a validation metric that the plan hides."
             yield Finding(record, "privacy_terms", message)
-        yield from self._opened_sum(record, attempt.opened, released.survivors)
         self.releases.append(record)
         self.history.append(Release(released.model_out, released.validation))
-        self.rounds, self.attempts, self.current = released.round, 0, None
-        self.model_hash = released.model_out
+        self.rounds, self.model_hash = released.round, released.model_out
 
     def _abort(self, record: int, aborted: RoundAborted) -> Iterator[Finding]:
         attempt = self._attempt(aborted.round, aborted.attempt)
@@ -209,7 +242,7 @@ class Story:
         self.current = None
 
     def _restart(self, record: int, restarted: CoordinatorRestarted) -> Iterator[Finding]:
-        due = (self.rounds + 1, self.attempts) if self.attempts else (self.rounds, 0)
+        due = (self._next_round(), self.attempts) if self.attempts else (self.rounds, 0)
         if (restarted.round, restarted.attempt) != due:
             message = f"The coordinator came back to round {due[0]} attempt {due[1]}, but recorded another."
             yield Finding(record, "numbering", message)

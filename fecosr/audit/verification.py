@@ -5,6 +5,7 @@ RUN_DIR/coordinator/ledger.jsonl     the ledger
 RUN_DIR/coordinator/models/          the released models
 RUN_DIR/coordinator/sums/            the opened sums they were made from
 RUN_DIR/coordinator/evidence/        what convicts markets of wrong shares, where any was convicted
+RUN_DIR/coordinator/sketch/          the sum of behaviour sketches, where semantics are made of it
 RUN_DIR/coordinator/optimiser/       what the server optimiser remembers after the last round
 RUN_DIR/<market>/checkpoints.jsonl   what each market kept of what the coordinator signed to it
 RUN_DIR/<market>/privacy.jsonl       what each market charged its users, where the run is private
@@ -23,6 +24,7 @@ from fecosr.audit.opening import check_opening
 from fecosr.audit.plan_terms import plan_terms
 from fecosr.audit.report import AuditReport, RunFacts, privacy_figures
 from fecosr.audit.server_steps import check_server_steps
+from fecosr.audit.sketch import check_sketch_files
 from fecosr.audit.stated import check_stated
 from fecosr.audit.story import follow
 from fecosr.audit.witnesses import check_witnesses
@@ -68,6 +70,7 @@ def _audit(run_dir: Path, roster: Roster, data: bytes) -> AuditReport:
     models = run_dir / "coordinator" / "models"
     steps = check_server_steps(run_dir / "coordinator", chain.entries, terms)
     convictions = check_convictions(run_dir / "coordinator" / EVIDENCE_FOLDER, chain.entries, terms)
+    sketch = check_sketch_files(run_dir / "coordinator", chain.entries)
     final = story.model_hash if chain.is_whole else None
     accounts = {node: _read(run_dir / node / SPENDING_FILE) for node in roster.nodes}
     costs = check_costs(chain.entries, terms, accounts)
@@ -80,6 +83,7 @@ def _audit(run_dir: Path, roster: Roster, data: bytes) -> AuditReport:
         aborted=story.aborted,
         is_completed=story.is_completed,
         costs=costs.by_market,
+        sketch=sketch,
         sums={node: sum(node in opened.survivors for opened in story.sums) for node in roster.nodes},
         vouched=witnesses.sizes,
         convictions=convictions.proved,
@@ -94,6 +98,7 @@ def _audit(run_dir: Path, roster: Roster, data: bytes) -> AuditReport:
             *check_models(models, chain.entries, opened.num_parameters, final),
             *steps.findings,
             *convictions.findings,
+            *sketch.findings,
             *witnesses.findings,
             *costs.findings,
             *check_stated(stated, privacy_figures(facts), last_release),

@@ -13,6 +13,7 @@ from fecosr.federation.ending import EarlyStopping
 from fecosr.federation.optimisers import ServerOptimiser, Sgd
 from fecosr.federation.plan import FederationPlan
 from fecosr.federation.private_rounds import DistributedPrivacy
+from fecosr.federation.sketch import SketchTerms
 from fecosr.ids import RunId, run_id
 from fecosr.privacy.integer_mechanism import RING_BITS
 from fecosr.recommender.settings import (
@@ -76,11 +77,15 @@ class AggregationSection(Section):
     A market with n users weighs `min(1, n / reference_num_users) ** weight_exponent`; the exponent below 1
     keeps a large market from drowning a small one. In privacy mode "distributed" only `server` counts: what
     bounds a contribution is `privacy.clip_norm`, every user weighs the same, and no loss is sent.
+
+    `sketch_norm` counts only where semantics are made from behaviour: a market's whole sketch is shortened to
+    it, so that no sum leaves the ring. What one user adds is bounded by `semantics.sketch_clip_norm`.
     """
 
     clip_norm: float | None = Field(default=None, gt=0, le=1e6, allow_inf_nan=False)
     ring_bits: Literal[32, 24, 16] = 32
     max_loss: float = Field(default=20.0, gt=0, le=1e6, allow_inf_nan=False)
+    sketch_norm: float = Field(default=20_000.0, gt=0, le=1e6, allow_inf_nan=False)
     reference_num_users: int = Field(default=10_000, ge=1)
     weight_exponent: float = Field(default=0.5, ge=0, le=1)
     server: Annotated[ServerOptimiser, Field(discriminator="optimiser")] = Sgd()
@@ -187,10 +192,6 @@ class Plan(Section):
             raise ValueError('aggregation.clip_norm is needed in privacy mode "none"')
         if self.early_stopping.patience:
             self._can_stop_early()
-        if self.semantics.kind == "behaviour":
-            raise ValueError(
-                "semantics.kind: a run does not add up sketches of behaviour yet, only fecosr compare does"
-            )
         if self.semantics.kind in EMBEDDINGS and not self.semantics.embedding_hash:
             raise ValueError(
                 f"semantics.embedding_hash is missing, by which markets agree on the files of kind "
@@ -205,6 +206,9 @@ class Plan(Section):
                 self.aggregation.clip_norm is not None
             ),
             "aggregation.ring_bits must be 32": self.aggregation.ring_bits != RING_BITS,
+            'semantics.kind must not be "behaviour", whose sketch noise would drown: use titles or ids': (
+                self.semantics.kind == "behaviour"
+            ),
             "early_stopping would follow a metric without noise": self.early_stopping.patience > 0,
             's2ce.support must not be "catalogue"': self.s2ce.support == "catalogue",
             "local_training.label_smoothing must be 0": self.local_training.label_smoothing > 0,
@@ -237,6 +241,12 @@ class Plan(Section):
         if isinstance(self.privacy, DistributedPrivacySection):
             return self.privacy.clip_norm
         return self.aggregation.update_bound()
+
+    def sketch_terms(self) -> SketchTerms | None:
+        """Return what the sketch round adds up; None where semantics are not made from behaviour."""
+        if self.semantics.kind != "behaviour":
+            return None
+        return SketchTerms(self.semantics.sketch_length, self.aggregation.sketch_norm)
 
     def canonical(self) -> str:
         """Return the one JSON text of this plan: sorted keys, defaults written out."""
@@ -272,6 +282,7 @@ class Plan(Section):
             finish_seconds=self.deadlines.finish_seconds,
             phase_seconds=phases,
             privacy=self.privacy.terms() if isinstance(self.privacy, DistributedPrivacySection) else None,
+            sketch=self.sketch_terms(),
         )
 
 

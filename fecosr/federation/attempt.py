@@ -14,14 +14,16 @@ from fecosr.federation.effects import (
     ModelStored,
     Observed,
     OptimiserStateStored,
+    SketchStored,
     SumStored,
     ToNode,
 )
 from fecosr.federation.evidence import evidence_bytes, evidence_hash
-from fecosr.federation.messages import Outcome, Release, RoundClosed, RoundManifest
+from fecosr.federation.messages import Outcome, Release, RoundClosed, RoundManifest, SketchRelease
 from fecosr.federation.private_rounds import mechanism_of
 from fecosr.federation.progress import CoordinatorSetup, Progress
 from fecosr.federation.recorded import recorded_event
+from fecosr.federation.sketch import SKETCH_ROUND, open_sketch
 from fecosr.ids import NodeId
 from fecosr.ledger.checkpoint import sign_checkpoint
 from fecosr.ledger.records import (
@@ -30,6 +32,7 @@ from fecosr.ledger.records import (
     RecordedSignature,
     RoundAborted,
     RoundReleased,
+    SketchReleased,
 )
 from fecosr.privacy.clipping import l2_norm
 from fecosr.secagg import server as secagg
@@ -96,7 +99,39 @@ EndingTransition = Transition[Ending, CoordinatorRecord, CoordinatorOutgoing]
 
 
 def release(attempt: Attempt, completed: secagg.Completed, now: float) -> EndingTransition:
-    """Turn the opened sum into the next shared model, or refuse a sum that cannot be one."""
+    """Turn the opened sum into what the round releases, or refuse a sum that cannot be that."""
+    if attempt.manifest.round == SKETCH_ROUND:
+        return _release_sketch(attempt, completed, now)
+    return _release_model(attempt, completed, now)
+
+
+def _release_sketch(attempt: Attempt, completed: secagg.Completed, now: float) -> EndingTransition:
+    """Release the sum of the markets' sketches; there is no server step."""
+    try:
+        sketch = open_sketch(completed.total, len(completed.survivors), attempt.manifest)
+    except CryptoError as error:
+        return abort(attempt, "bad_sum", str(error), unmasked=True)
+    sketch_hash = parameters_hash(sketch)
+    body = SketchReleased(
+        round=attempt.manifest.round,
+        attempt=attempt.manifest.attempt,
+        session=completed.session,
+        survivors=completed.survivors,
+        consistency_signatures=_signatures(completed),
+        total_hash=sum_hash(completed.total),
+        sketch_hash=sketch_hash,
+    )
+    entry, progress = attempt.progress.recorded(body, attempt.setup.key)
+    progress = progress.with_sketch(sketch, sketch_hash)
+    outbox: tuple[CoordinatorOutgoing, ...] = (
+        _released_event("sketch_released", attempt, completed, now),
+        *_closed(attempt, progress, Outcome.RELEASED, "", SketchRelease(sketch_hash)),
+    )
+    stored = (SketchStored(sketch_hash, sketch), SumStored(body.total_hash, completed.total))
+    return Transition(Released(progress), (*stored, entry), outbox)
+
+
+def _release_model(attempt: Attempt, completed: secagg.Completed, now: float) -> EndingTransition:
     num_survivors = len(completed.survivors)
     try:
         opened = open_sum(completed.total, num_survivors, attempt.manifest, attempt.setup.plan)
@@ -117,7 +152,7 @@ def release(attempt: Attempt, completed: secagg.Completed, now: float) -> Ending
     entry, progress = before.recorded(body, attempt.setup.key)
     progress = progress.with_release(released, step, attempt.setup.plan.schedule)
     outbox: tuple[CoordinatorOutgoing, ...] = (
-        _released_event(attempt, completed, opened, now),
+        _released_event("round_released", attempt, completed, now, **_figures(opened)),
         *_closed(attempt, progress, Outcome.RELEASED, "", released),
     )
     stored = (
@@ -200,15 +235,12 @@ def _check_mean(attempt: Attempt, mean: Vector, num_survivors: int, weight: floa
 def _released_body(
     attempt: Attempt, completed: secagg.Completed, released: Release, state_hash: bytes
 ) -> RoundReleased:
-    signatures = sorted(completed.proof.signatures, key=lambda signed: signed.client)
     return RoundReleased(
         round=attempt.manifest.round,
         attempt=attempt.manifest.attempt,
         session=completed.session,
         survivors=completed.survivors,
-        consistency_signatures=tuple(
-            RecordedSignature(signed.client, signed.signature) for signed in signatures
-        ),
+        consistency_signatures=_signatures(completed),
         total_hash=sum_hash(completed.total),
         model_in=attempt.manifest.model_hash,
         model_out=released.model_hash,
@@ -218,24 +250,39 @@ def _released_body(
     )
 
 
+def _signatures(completed: secagg.Completed) -> tuple[RecordedSignature, ...]:
+    signatures = sorted(completed.proof.signatures, key=lambda signed: signed.client)
+    return tuple(RecordedSignature(signed.client, signed.signature) for signed in signatures)
+
+
 def _privacy_event(attempt: Attempt) -> RecordedEvent | None:
     privacy = attempt.setup.plan.privacy
     return None if privacy is None else recorded_event(privacy.event(mechanism_of(attempt.manifest)))
 
 
-def _released_event(attempt: Attempt, completed: secagg.Completed, opened: OpenedSum, now: float) -> Observed:
+def _figures(opened: OpenedSum) -> dict[str, float]:
+    figures = {"loss": opened.loss, "validation": opened.validation}
+    return {name: value for name, value in figures.items() if value is not None}
+
+
+def _released_event(
+    event: str, attempt: Attempt, completed: secagg.Completed, now: float, **figures: float
+) -> Observed:
     return attempt.observed(
-        "round_released",
+        event,
         survivors=completed.survivors,
         dropouts={node: reason.value for node, reason in completed.dropouts.items()},
-        **({} if opened.loss is None else {"loss": opened.loss}),
-        **({} if opened.validation is None else {"validation": opened.validation}),
+        **figures,
         seconds=now - attempt.started,
     )
 
 
 def _closed(
-    attempt: Attempt, progress: Progress, outcome: Outcome, reason: str, released: Release | None = None
+    attempt: Attempt,
+    progress: Progress,
+    outcome: Outcome,
+    reason: str,
+    released: Release | SketchRelease | None = None,
 ) -> tuple[ToNode, ...]:
     manifest = attempt.manifest
     checkpoint = sign_checkpoint(progress.head, attempt.setup.key)

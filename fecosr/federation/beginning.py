@@ -64,16 +64,19 @@ def returning(
         charged=replayed.charged,
         excluded=replayed.convicted,
         bound_to=frozenset(replayed.survivors if replayed.unmasking else replayed.bound_to),
+        sketch=kept.sketch,
+        sketch_hash=replayed.sketch_hash,
     )
     if replayed.ended:
         return (), progress
-    number = replayed.released + 1 if replayed.attempts else replayed.released
+    next_round = setup.next_round(replayed.released, replayed.sketch_hash)
+    number = next_round if replayed.attempts else replayed.released
     restarted, progress = progress.recorded(CoordinatorRestarted(number, replayed.attempts), setup.key)
     if not replayed.open_attempt:
         return (restarted,), progress
     aborted, progress = progress.recorded(
         RoundAborted(
-            round=replayed.released + 1,
+            round=next_round,
             attempt=replayed.open_attempt,
             reason=COORDINATOR_RESTARTED,
             detail="The coordinator stopped during this attempt.",

@@ -50,13 +50,13 @@ def num_invited(participation: float, num_markets: int) -> int:
 
 
 def invited(run: RunId, round_number: int, roster: Roster, participation: float) -> frozenset[NodeId]:
-    """Return the markets that are invited to a round, in every attempt at it.
+    """Return the markets that are invited to a round, in every attempt at it; to round 0 all are.
 
     Those whose SHA-256 of run, round, roster and name is smallest. Coordinator, nodes and auditor compute it
     alike, so nobody can choose who takes part together with whom once the run is provisioned.
     """
     count = num_invited(participation, len(roster.nodes))
-    if count == len(roster.nodes):
+    if count == len(roster.nodes) or round_number == 0:
         return frozenset(roster.nodes)
     pinned = [part for name, public in roster.nodes.items() for part in (name.encode(), public)]
     everybody = sha256(encode(Label.PARTICIPATION, roster.coordinator, *pinned))

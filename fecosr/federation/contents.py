@@ -6,11 +6,24 @@ from typing import Protocol
 from fecosr.federation.aggregation import RingVector, Vector, mean_update
 from fecosr.federation.messages import RoundManifest
 from fecosr.federation.private_rounds import DistributedPrivacy, PrivateEncoding, mechanism_of
+from fecosr.federation.sketch import SKETCH_ROUND, SketchTerms, ring_bits_of, sketch_encoding
 from fecosr.secagg.encoding import UpdateEncoding
 
 
 class ContentTerms(Protocol):
     """Be what a plan says about the contents of masked vectors."""
+
+    @property
+    def clip_norm(self) -> float:
+        """Return the L2 bound on an update."""
+
+    @property
+    def ring_bits(self) -> int:
+        """Return the bits per parameter in which an update travels."""
+
+    @property
+    def sketch(self) -> SketchTerms | None:
+        """Return the terms of the sketch round; None without one."""
 
     @property
     def max_loss(self) -> float:
@@ -23,6 +36,15 @@ class ContentTerms(Protocol):
     @property
     def privacy(self) -> DistributedPrivacy | None:
         """Return the terms of mode "distributed"; None in mode "none"."""
+
+
+@dataclass(frozen=True, slots=True)
+class VectorTerms:
+    """Hold what the plan fixes of the vectors of one round, and every manifest of it repeats."""
+
+    num_parameters: int
+    clip_norm: float
+    ring_bits: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +62,20 @@ class OpenedSum:
     weight: float | None
     loss: float | None
     validation: float | None
+
+
+def vector_terms(round_number: int, num_parameters: int, terms: ContentTerms) -> VectorTerms:
+    """Return what every manifest of a round must say of its vectors.
+
+    Args:
+        round_number: the round.
+        num_parameters: of the shared model.
+        terms: of the plan.
+    """
+    ring_bits = ring_bits_of(round_number, terms.ring_bits)
+    if round_number == SKETCH_ROUND and terms.sketch is not None:
+        return VectorTerms(terms.sketch.length, terms.sketch.norm, ring_bits)
+    return VectorTerms(num_parameters, terms.clip_norm, ring_bits)
 
 
 def update_encoding(manifest: RoundManifest, terms: ContentTerms) -> UpdateEncoding:
@@ -70,6 +106,8 @@ def private_encoding(manifest: RoundManifest, terms: ContentTerms) -> PrivateEnc
 
 def contents_length(manifest: RoundManifest, terms: ContentTerms) -> int:
     """Return how many ring elements a masked vector of an attempt has."""
+    if manifest.round == SKETCH_ROUND:
+        return sketch_encoding(manifest).length
     return (private_encoding(manifest, terms) or update_encoding(manifest, terms)).length
 
 

@@ -9,13 +9,14 @@ from fecosr.crypto.signatures import SigningKey, verify
 from fecosr.errors import CryptoError, MisuseError, ProtocolViolation
 from fecosr.federation.aggregation import RingVector, Vector, weight_of
 from fecosr.federation.cohort import Roster, invited
-from fecosr.federation.contents import contents_length, private_encoding, update_encoding
+from fecosr.federation.contents import contents_length, private_encoding, update_encoding, vector_terms
 from fecosr.federation.effects import SumOpened
 from fecosr.federation.ending import check_ending, check_model
 from fecosr.federation.messages import NoiseTerms, Release, RoundManifest, RoundTask, RunClosed
 from fecosr.federation.plan import FederationPlan
 from fecosr.federation.policy import NodePolicy
 from fecosr.federation.private_rounds import PrivateContribution, noise_terms
+from fecosr.federation.sketch import SKETCH_ROUND, SketchContribution, prepare_sketch
 from fecosr.ids import COORDINATOR, NodeId
 from fecosr.privacy.accounting import Accountant
 from fecosr.privacy.clipping import clip_factor
@@ -105,17 +106,18 @@ def check_task(
     manifest = task.manifest
     _verify(setup, task.signature, manifest.signed_bytes(), "round_task")
     plan = setup.plan
+    due = vector_terms(manifest.round, setup.num_parameters, plan)
     rules = {
         "the manifest is of another run": manifest.run != plan.run,
         "the manifest is of another plan": manifest.plan_hash != plan.hash(),
-        "the manifest is of another model": manifest.num_parameters != setup.num_parameters,
-        "clip_norm differs from the plan": manifest.clip_norm != plan.clip_norm,
+        "the manifest is of another model": manifest.num_parameters != due.num_parameters,
+        "clip_norm differs from the plan": manifest.clip_norm != due.clip_norm,
         "n_min differs from the plan": manifest.n_min != plan.n_min,
         "max_colluding differs from the plan": manifest.max_colluding != plan.max_colluding,
-        "ring_bits differs from the plan": manifest.ring_bits != plan.ring_bits,
+        "ring_bits differs from the plan": manifest.ring_bits != due.ring_bits,
         "the noise differs from the plan": manifest.noise != _noise(setup),
         "num_summands differs from the roster": manifest.num_summands != len(setup.roster.nodes),
-        "the round is outside the plan": not 1 <= manifest.round <= plan.rounds,
+        "the round is outside the plan": not plan.first_round <= manifest.round <= plan.rounds,
         "the attempt is outside the plan": not 1 <= manifest.attempt <= plan.max_attempts,
         "the round has another model already": (
             models.get(manifest.round, manifest.model_hash) != manifest.model_hash
@@ -199,8 +201,8 @@ def check_same_nodes(
         raise ProtocolViolation(COORDINATOR, phase, rule)
 
 
-Trained = LocalUpdate | PrivateContribution
-"""What a market brings to a round: in mode "none" an update, else a vector that is noisy already."""
+Trained = LocalUpdate | PrivateContribution | SketchContribution
+"""What a market brings to a round: an update, or a vector that is noisy already; to round 0 a sketch."""
 
 
 def begin_session(
@@ -211,7 +213,7 @@ def begin_session(
     Args:
         setup: what this node was provisioned with.
         manifest: the attempt, already checked.
-        trained: the update to contribute.
+        trained: the update or sketch to contribute.
         entropy: 32 fresh bytes from the operating system; every secret of the session derives from them.
 
     Guarantees:
@@ -233,6 +235,10 @@ def begin_session(
 def _encoded(
     plan: FederationPlan, manifest: RoundManifest, trained: Trained, entropy: bytes
 ) -> RingVector | Summand:
+    if isinstance(trained, SketchContribution) != (manifest.round == SKETCH_ROUND):
+        raise MisuseError("sketches are contributed to round 0, and nothing else is")
+    if isinstance(trained, SketchContribution):
+        return prepare_sketch(trained, manifest, entropy)
     private = private_encoding(manifest, plan)
     if private is not None and isinstance(trained, PrivateContribution):
         return private.encode(trained)

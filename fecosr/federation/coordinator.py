@@ -174,7 +174,7 @@ def _give_up(setup: CoordinatorSetup, progress: Progress, reason: str, now: floa
 def _gather(setup: CoordinatorSetup, progress: Progress, since: float, now: float) -> CoordinatorTransition:
     """Open the next attempt if it is time and the budget allows it, or wait and say for whom."""
     chosen, invited = candidates(setup, progress), affordable(setup, progress)
-    is_spent = invited < setup.invited(progress.released + 1)
+    is_spent = invited < setup.invited(setup.next_round(progress.released, progress.sketch_hash))
     if is_spent and (len(invited) < setup.plan.n_min or not progress.bound_to <= invited):
         return _give_up(setup, progress, BUDGET_SPENT, now)
     if progress.bound_to:

@@ -53,6 +53,14 @@ class EvidenceStored:
     content: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SketchStored:
+    """Keep the opened sum of sketches, float32 [length], under its hash (coordinator's record)."""
+
+    sketch_hash: bytes
+    sketch: Vector = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class ToNode:
     """Send a message to one node, if it is still connected."""
@@ -68,8 +76,8 @@ class Disconnect:
     node: NodeId
 
 
-CoordinatorRecord = ModelStored | OptimiserStateStored | SumStored | EvidenceStored | Entry
-"""The entry that names model, state and sum is the release; what is stored before it is not yet released.
+CoordinatorRecord = ModelStored | OptimiserStateStored | SumStored | SketchStored | EvidenceStored | Entry
+"""The entry that names the others is the release; what is stored before it is not yet released.
 
 A conviction counts from the entry that names its evidence.
 """
@@ -105,6 +113,13 @@ class ReleaseSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class SketchSeen:
+    """Remember which sum of sketches the coordinator spoke of: every later round and the end must name it."""
+
+    sketch_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class SumOpened:
     """Remember, before its shares leave, over which nodes this node let the sum on a model be opened.
 
@@ -125,7 +140,14 @@ class ToCoordinator:
 
 @dataclass(frozen=True, slots=True)
 class TrainLocally:
-    """Fetch the model the manifest names, train on it, and answer with `Training.trained(...)`."""
+    """Fetch what the manifest names, train on the model, and answer with `Training.trained(...)`."""
+
+    manifest: RoundManifest
+
+
+@dataclass(frozen=True, slots=True)
+class MakeSketch:
+    """Sketch this market's behaviour, and answer with `Training.trained(...)`; nothing is fetched for it."""
 
     manifest: RoundManifest
 
@@ -139,9 +161,15 @@ class StartSession:
 
 @dataclass(frozen=True, slots=True)
 class KeepFinalModel:
-    """Fetch the final model by its hash, store it, and answer with `Closing.final_model_kept()`."""
+    """Fetch the final model by its hash, store it, and answer with `Closing.final_model_kept()`.
+
+    Attributes:
+        model_hash: of the model.
+        sketch_hash: of the sum of sketches, which must be stored before the model; None without any.
+    """
 
     model_hash: bytes
+    sketch_hash: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,5 +179,7 @@ class FineTune:
     model_hash: bytes
 
 
-NodeRecord = AttemptClaimed | CheckpointKept | ReleaseSeen | SurvivorsSigned | SumOpened | BudgetRecord
-NodeOutgoing = ToCoordinator | TrainLocally | StartSession | KeepFinalModel | FineTune | Observed
+NodeRecord = (
+    AttemptClaimed | CheckpointKept | ReleaseSeen | SketchSeen | SurvivorsSigned | SumOpened | BudgetRecord
+)
+NodeOutgoing = ToCoordinator | TrainLocally | MakeSketch | StartSession | KeepFinalModel | FineTune | Observed

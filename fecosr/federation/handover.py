@@ -116,6 +116,7 @@ def finish(setup: CoordinatorSetup, progress: Progress, now: float) -> HandoverT
         previous=progress.previous,
         checkpoint=sign_checkpoint(progress.head, setup.key),
         signature=b"",
+        sketch_hash=progress.sketch_hash,
     )
     closed = replace(unsigned, signature=setup.key.sign(unsigned.signed_bytes()))
     deadline = now + setup.plan.finish_seconds

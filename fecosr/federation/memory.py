@@ -4,8 +4,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from fecosr.federation.contribution import LocalUpdate, NodeSetup
-from fecosr.federation.effects import AttemptClaimed, CheckpointKept, NodeRecord, ReleaseSeen, SumOpened
+from fecosr.federation.effects import (
+    AttemptClaimed,
+    CheckpointKept,
+    NodeRecord,
+    ReleaseSeen,
+    SketchSeen,
+    SumOpened,
+)
 from fecosr.federation.messages import Release, RoundManifest
+from fecosr.federation.sketch import SketchContribution
 from fecosr.federation.spending import charge_attempt
 from fecosr.privacy.budget import BudgetRecord, Charged, Spending, TakenBack
 from fecosr.secagg.client import SurvivorsSigned
@@ -19,7 +27,8 @@ class Memory:
         claimed: the latest (round, attempt) it took part in.
         models: the model of every round it took part in.
         releases: what it was told of every round it saw the end of.
-        trained: the latest finished update.
+        sketch: hash of the sum of sketches it was told of; None before that, and without any.
+        trained: the latest finished update or sketch.
         opened: the latest sum this node helped to open.
         spending: what its users were charged, and what was taken back.
         unsent: the charge of the current attempt, as long as no masked vector has left for it; else empty.
@@ -28,7 +37,8 @@ class Memory:
     claimed: tuple[int, int] = (0, 0)
     models: Mapping[int, bytes] = field(default_factory=dict)
     releases: Mapping[int, Release] = field(default_factory=dict)
-    trained: LocalUpdate | None = None
+    sketch: bytes | None = None
+    trained: LocalUpdate | SketchContribution | None = None
     opened: SumOpened | None = None
     spending: Spending = field(default_factory=Spending)
     unsent: str = ""
@@ -47,6 +57,8 @@ def remembered(records: Iterable[NodeRecord]) -> Memory:
                 memory = replace(memory, claimed=(number, attempt), models=models)
             case ReleaseSeen(round=number, release=release):
                 memory = replace(memory, releases={**memory.releases, number: release})
+            case SketchSeen(sketch_hash=sketch_hash):
+                memory = replace(memory, sketch=sketch_hash)
             case SumOpened():
                 memory = replace(memory, opened=record)
             case Charged() | TakenBack():

@@ -34,7 +34,7 @@ class RoundManifest:
 
     Attributes:
         run: the run this round belongs to.
-        round: from 1.
+        round: from 1; 0 is the round that adds up sketches of behaviour.
         attempt: from 1 within a round; rises by one for every retry, so that no two sessions share a context.
         plan_hash: SHA-256 of the canonical federation plan every party was provisioned with.
         model_hash: SHA-256 of the shared parameters the round starts from (float32, little endian).
@@ -45,6 +45,8 @@ class RoundManifest:
         max_colluding: nodes assumed to collude with the coordinator.
         ring_bits: 32, 24 or 16, the bits per parameter in which an update travels.
         noise: of a private round; None when the exact sum is opened.
+        sketch_hash: SHA-256 of the sum of behaviour sketches that semantic vectors are made of; None in the
+            round that opens it, and where the plan has none.
     """
 
     run: RunId
@@ -59,10 +61,12 @@ class RoundManifest:
     max_colluding: int
     ring_bits: int
     noise: NoiseTerms | None = None
+    sketch_hash: bytes | None = None
 
     def signed_bytes(self) -> bytes:
         """Return the one encoding of this manifest that is hashed and signed."""
         noise = () if self.noise is None else astuple(self.noise)
+        sketch = () if self.sketch_hash is None else (self.sketch_hash,)
         return encode(
             Label.ROUND_MANIFEST,
             self.run.encode(),
@@ -77,6 +81,7 @@ class RoundManifest:
             self.max_colluding.to_bytes(8, "big"),
             self.ring_bits.to_bytes(8, "big"),
             *(part.to_bytes(8, "big") for part in noise),
+            *sketch,
         )
 
     def context(self) -> bytes:
@@ -147,6 +152,13 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class SketchRelease:
+    """State what the sketch round released: the sum of the markets' sketches, by its SHA-256."""
+
+    sketch_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class RoundClosed:
     """Tell a node that an attempt is over (coordinator -> node).
 
@@ -155,7 +167,7 @@ class RoundClosed:
         attempt: the attempt that ended.
         outcome: whether a sum was released.
         reason: why it was aborted; empty when released.
-        release: what was released; None when it was aborted.
+        release: what was released, by round 0 a sketch and by every other a model; None when it was aborted.
         checkpoint: the ledger after the record of this ending.
     """
 
@@ -163,7 +175,7 @@ class RoundClosed:
     attempt: int
     outcome: Outcome
     reason: str
-    release: Release | None
+    release: Release | SketchRelease | None
     checkpoint: Checkpoint
 
 
@@ -180,7 +192,9 @@ class RunClosed:
         previous: hash of the last record but one. With it everybody can see that the last one, whose hash the
             checkpoint states, completes the run with these rounds and this model.
         checkpoint: the ledger after its last record.
-        signature: the coordinator's Ed25519 identity over run, rounds, model_hash and history, 64 bytes.
+        signature: the coordinator's Ed25519 identity over run, rounds, model_hash, history and, if there is
+            one, sketch_hash; 64 bytes.
+        sketch_hash: SHA-256 of the sum of sketches that semantic vectors are made of; None without any.
     """
 
     run: RunId
@@ -190,12 +204,18 @@ class RunClosed:
     previous: bytes
     checkpoint: Checkpoint
     signature: bytes
+    sketch_hash: bytes | None = None
 
     def signed_bytes(self) -> bytes:
         """Return the bytes the coordinator signs."""
         rounds = self.rounds.to_bytes(8, "big")
         return encode(
-            Label.RUN_CLOSED, self.run.encode(), rounds, self.model_hash, _history_hash(self.history)
+            Label.RUN_CLOSED,
+            self.run.encode(),
+            rounds,
+            self.model_hash,
+            _history_hash(self.history),
+            *(() if self.sketch_hash is None else (self.sketch_hash,)),
         )
 
 

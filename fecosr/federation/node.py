@@ -13,22 +13,25 @@ from fecosr.federation.contribution import check_run_closed, check_task
 from fecosr.federation.effects import (
     AttemptClaimed,
     KeepFinalModel,
+    MakeSketch,
     NodeRecord,
     Observed,
     StartSession,
     ToCoordinator,
     TrainLocally,
 )
-from fecosr.federation.memory import charged, take_back
+from fecosr.federation.memory import Memory, charged, take_back
 from fecosr.federation.messages import (
     CoordinatorMessage,
     FromClient,
     FromServer,
     Hello,
     Rejected,
+    Release,
     RoundClosed,
     RoundTask,
     RunClosed,
+    SketchRelease,
 )
 from fecosr.federation.node_states import (
     Aggregating,
@@ -40,7 +43,8 @@ from fecosr.federation.node_states import (
     Refused,
     Training,
 )
-from fecosr.federation.testimony import keep_checkpoint, see_release
+from fecosr.federation.sketch import SKETCH_ROUND, check_final_sketch, check_sketch
+from fecosr.federation.testimony import keep_checkpoint, note_sketch, see_release, see_sketch
 from fecosr.ids import COORDINATOR, NodeId
 from fecosr.privacy.budget import BudgetRecord
 from fecosr.secagg.messages import Withdrawal
@@ -87,9 +91,11 @@ def _receive(state: Listening, message: CoordinatorMessage) -> NodeTransition:
             return _close_round(state, message)
         case RunClosed(checkpoint=checkpoint, model_hash=model_hash):
             check_run_closed(state.setup, state.memory.models, state.memory.releases, message)
+            check_final_sketch(message, state.setup.plan.sketch, state.memory.sketch)
             kept = keep_checkpoint(state.setup, checkpoint)
-            closing = Closing(state.setup, state.memory, model_hash)
-            return Transition(closing, (kept,), (KeepFinalModel(model_hash),))
+            memory, seen = note_sketch(state.memory, message.sketch_hash)
+            closing = Closing(state.setup, memory, model_hash)
+            return Transition(closing, (kept, *seen), (KeepFinalModel(model_hash, memory.sketch),))
         case Rejected(reason=reason):
             return Transition(Refused(reason), outbox=(Observed("rejected", {"reason": reason}),))
 
@@ -100,9 +106,11 @@ def _take(state: Listening, task: RoundTask) -> NodeTransition:
     if (manifest.round, manifest.attempt) == state.memory.claimed:
         return _late(state, task)
     check_task(state.setup, state.memory.claimed, state.memory.models, state.memory.releases, task)
+    check_sketch(manifest, state.setup.plan.sketch, state.memory.sketch)
     claim = AttemptClaimed(manifest.round, manifest.attempt, manifest.model_hash)
     memory, booked = charged(state.setup, state.memory, manifest)
-    records = (*booked, claim)
+    memory, seen = note_sketch(memory, manifest.sketch_hash)
+    records = (*booked, *seen, claim)
     memory = replace(
         memory,
         claimed=(manifest.round, manifest.attempt),
@@ -114,7 +122,8 @@ def _take(state: Listening, task: RoundTask) -> NodeTransition:
         return Transition(ready, records, (StartSession(manifest),))
     training = Training(state.setup, memory, manifest.model_hash, manifest)
     under_way = isinstance(state, Training) and state.model_hash == manifest.model_hash
-    return Transition(training, records, () if under_way else (TrainLocally(manifest),))
+    work = MakeSketch(manifest) if manifest.round == SKETCH_ROUND else TrainLocally(manifest)
+    return Transition(training, records, () if under_way else (work,))
 
 
 def _serve(state: Listening, message: FromServer) -> NodeTransition:
@@ -132,7 +141,7 @@ def _late(state: Listening, message: CoordinatorMessage) -> NodeTransition:
 def _close_round(state: Listening, message: RoundClosed) -> NodeTransition:
     kept: tuple[NodeRecord, ...] = (keep_checkpoint(state.setup, message.checkpoint),)
     if message.release is not None:
-        memory, seen = see_release(state.memory, message.round, message.release)
+        memory, seen = _see(state, message.round, message.release)
         state = replace(state, memory=memory)
         kept = (*kept, *seen)
     fields = {
@@ -144,6 +153,14 @@ def _close_round(state: Listening, message: RoundClosed) -> NodeTransition:
     is_current = state.memory.claimed == (message.round, message.attempt)
     following, taken_back = _without_session(state) if is_current else (state, ())
     return Transition(following, (*kept, *taken_back), (Observed("round_closed", fields),))
+
+
+def _see(
+    state: Listening, number: int, release: Release | SketchRelease
+) -> tuple[Memory, tuple[NodeRecord, ...]]:
+    if isinstance(release, SketchRelease):
+        return see_sketch(state.memory, number, release, state.setup.plan.sketch)
+    return see_release(state.memory, number, release)
 
 
 def _withdraw(state: Listening, message: CoordinatorMessage, violation: ProtocolViolation) -> NodeTransition:

@@ -31,6 +31,7 @@ from fecosr.federation.effects import (
 from fecosr.federation.memory import Memory, take_back
 from fecosr.federation.messages import Finished, FromClient, RoundManifest
 from fecosr.federation.private_rounds import PrivateContribution
+from fecosr.federation.sketch import SketchContribution
 from fecosr.ids import COORDINATOR
 from fecosr.secagg import client as secagg
 from fecosr.secagg.messages import MaskedInput, Phase, ServerMessage, Withdrawal
@@ -70,6 +71,10 @@ class Training:
         """
         if isinstance(result, PrivateContribution):
             return self._contribute(self.memory, result)
+        if isinstance(result, SketchContribution):
+            if not np.isfinite(result.sketch).all():
+                return self.failed("the sketch is not finite")
+            return self._contribute(replace(self.memory, trained=result), result)
         if not (np.isfinite(result.update).all() and math.isfinite(result.loss)):
             return self.failed("the update is not finite")
         if result.validation is not None and not 0.0 <= result.validation <= 1.0:

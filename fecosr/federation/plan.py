@@ -7,6 +7,7 @@ from fecosr.crypto.labels import sha256
 from fecosr.federation.ending import EarlyStopping, Schedule
 from fecosr.federation.optimisers import ServerOptimiser
 from fecosr.federation.private_rounds import DistributedPrivacy
+from fecosr.federation.sketch import SKETCH_ROUND, SketchTerms
 from fecosr.ids import RunId
 from fecosr.privacy.integer_mechanism import IntegerMechanism
 from fecosr.secagg.messages import Phase
@@ -36,6 +37,7 @@ class FederationPlan:
         finish_seconds: how long the end of the run waits for nodes to fetch the final model.
         phase_seconds: deadline of each secure-aggregation phase; AdvertiseKeys covers the training.
         privacy: terms of mode "distributed"; None in mode "none".
+        sketch: of round 0, which adds up sketches of behaviour; None when there is no such round.
     """
 
     run: RunId
@@ -57,11 +59,17 @@ class FederationPlan:
     finish_seconds: float
     phase_seconds: Mapping[Phase, float]
     privacy: DistributedPrivacy | None = None
+    sketch: SketchTerms | None = None
 
     @property
     def schedule(self) -> Schedule:
         """Return the rule that says when the run is over."""
         return Schedule(self.rounds, self.early_stopping)
+
+    @property
+    def first_round(self) -> int:
+        """Return the number of the first round."""
+        return 1 if self.sketch is None else SKETCH_ROUND
 
     def mechanism(self, num_parameters: int, num_nodes: int) -> IntegerMechanism | None:
         """Return how every sum is clipped and made noisy; None in mode "none".

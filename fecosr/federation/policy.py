@@ -6,6 +6,7 @@ from typing import ClassVar
 from fecosr.errors import ProtocolViolation
 from fecosr.federation.messages import RoundManifest
 from fecosr.federation.private_rounds import DistributedPrivacy
+from fecosr.federation.sketch import SKETCH_ROUND
 from fecosr.secagg.packing import RING_BITS
 
 
@@ -20,6 +21,8 @@ class NodePolicy:
         max_clip_norm: largest clip norm it accepts; a huge one is no bound at all.
         min_ring_bits: narrowest ring it accepts, 16, 24 or 32: in a narrow one updates are rounded coarsely.
         release_validation: whether its validation metric may be part of a released mean.
+        release_sketch: whether a sketch of what its users have in common may be part of a sum that is opened
+            to all parties. Without it the market takes part from round 1 on, with the sum of the others.
         max_epsilon: the most a run may cost any of its users; None accepts runs that promise nothing.
         max_delta: at a delta of at most this; None leaves it to the plan.
     """
@@ -32,6 +35,7 @@ class NodePolicy:
     max_clip_norm: float
     min_ring_bits: int = min(RING_BITS)
     release_validation: bool = False
+    release_sketch: bool = False
     max_epsilon: float | None = None
     max_delta: float | None = None
 
@@ -64,7 +68,11 @@ class NodePolicy:
                 manifest.round > self.max_rounds
             ),
             f"clip_norm {manifest.clip_norm} is above this market's {self.max_clip_norm}": (
-                manifest.clip_norm > self.max_clip_norm
+                # The bound on a sketch keeps sums within their ring; users are bounded before it.
+                manifest.round != SKETCH_ROUND and manifest.clip_norm > self.max_clip_norm
+            ),
+            "this market does not release its behaviour sketch": (
+                manifest.round == SKETCH_ROUND and not self.release_sketch
             ),
             f"ring_bits {manifest.ring_bits} is below this market's {self.min_ring_bits}": (
                 manifest.ring_bits < self.min_ring_bits

@@ -10,6 +10,7 @@ from fecosr.federation.ending import Schedule, best_round
 from fecosr.federation.messages import Release
 from fecosr.federation.optimisers import OptimiserState, ServerStep
 from fecosr.federation.plan import FederationPlan
+from fecosr.federation.sketch import SKETCH_ROUND
 from fecosr.federation.spending import with_cohort
 from fecosr.ids import NodeId
 from fecosr.ledger.log import Entry, Head, append
@@ -28,6 +29,11 @@ class CoordinatorSetup:
     def invited(self, round_number: int) -> frozenset[NodeId]:
         """Return the markets that are invited to a round."""
         return invited(self.plan.run, round_number, self.roster, self.plan.participation)
+
+    def next_round(self, released: int, sketch_hash: bytes | None) -> int:
+        """Return the round that follows when so many have been released, and this sketch or none."""
+        is_due = self.plan.sketch is not None and sketch_hash is None
+        return SKETCH_ROUND if is_due else released + 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +55,8 @@ class Progress:
         finished: nodes that hold the final model.
         absent_since: when each node that is not connected was last seen, in driver seconds.
         bound_to: the nodes a retry must be over, as their sum on this model may have been opened; empty: any.
+        sketch: float32 [length], the sum of the markets' behaviour sketches; None before round 0 released it.
+        sketch_hash: its name.
         excluded: nodes that recorded evidence convicts.
         charged: in how many attempts each node may have handed in a masked vector, for whatever came of it.
     """
@@ -67,6 +75,8 @@ class Progress:
     absent_since: Mapping[NodeId, float]
     bound_to: frozenset[NodeId] = frozenset()
     excluded: frozenset[NodeId] = frozenset()
+    sketch: Vector | None = field(default=None, repr=False)
+    sketch_hash: bytes | None = None
     charged: Mapping[NodeId, int] = field(default_factory=dict)
 
     def joined(self, node: NodeId) -> "Progress":
@@ -96,6 +106,10 @@ class Progress:
             history=history,
             best_parameters=self.parameters if is_best else self.best_parameters,
         )
+
+    def with_sketch(self, sketch: Vector, sketch_hash: bytes) -> "Progress":
+        """Return the progress after round 0 released this sum of sketches."""
+        return replace(self, attempts=0, bound_to=frozenset(), sketch=sketch, sketch_hash=sketch_hash)
 
     def with_final_model(self, schedule: Schedule) -> "Progress":
         """Return the progress with the final model in place of the current one."""

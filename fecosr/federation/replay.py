@@ -20,6 +20,7 @@ from fecosr.ledger.records import (
     RunAborted,
     RunCompleted,
     RunOpened,
+    SketchReleased,
     SurvivorsFixed,
     UnmaskingBegun,
 )
@@ -46,6 +47,7 @@ class Replayed:
         aborted: why it was given up; empty otherwise.
         charged: in how many attempts each node may have handed in a masked vector.
         convicted: nodes that recorded evidence convicts.
+        sketch_hash: the released sum of sketches; None before round 0 released it, and without one.
     """
 
     head: Head
@@ -64,6 +66,7 @@ class Replayed:
     aborted: str
     charged: Mapping[NodeId, int] = field(default_factory=dict)
     convicted: frozenset[NodeId] = frozenset()
+    sketch_hash: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,11 +77,13 @@ class Kept:
         parameters: float32 [P], the current shared model.
         optimiser_state: what the server optimiser remembers after the round released last.
         best_parameters: float32 [P], the model `best_model` names; None when it names none.
+        sketch: float32 [length], the sum that `Replayed.sketch_hash` names; None when it names none.
     """
 
     parameters: Vector = field(repr=False)
     optimiser_state: OptimiserState
     best_parameters: Vector | None = field(default=None, repr=False)
+    sketch: Vector | None = field(default=None, repr=False)
 
 
 def best_model(plan: FederationPlan, replayed: "Replayed") -> bytes | None:
@@ -145,13 +150,8 @@ def _after(before: Replayed, body: Body) -> Replayed:
             return replace(before, survivors=body.survivors)
         case UnmaskingBegun():
             return replace(before, unmasking=True)
-        case RoundReleased():
-            return replace(
-                _nothing_yet(before.head),
-                released=body.round,
-                model_hash=body.model_out,
-                optimiser_state=body.optimiser_state,
-            )
+        case RoundReleased() | SketchReleased():
+            return _after_release(before, body)
         case RoundAborted():
             bound_to = before.survivors if body.unmasked else before.bound_to
             return replace(
@@ -163,3 +163,17 @@ def _after(before: Replayed, body: Body) -> Replayed:
             return replace(before, ended=True, aborted=body.reason)
         case _:
             return before
+
+
+def _after_release(before: Replayed, body: RoundReleased | SketchReleased) -> Replayed:
+    """Forget what was known of attempts; models and sketches are released in rounds of their own."""
+    fresh = _nothing_yet(before.head)
+    if isinstance(body, SketchReleased):
+        return replace(fresh, model_hash=before.model_hash, sketch_hash=body.sketch_hash)
+    return replace(
+        fresh,
+        released=body.round,
+        model_hash=body.model_out,
+        optimiser_state=body.optimiser_state,
+        sketch_hash=before.sketch_hash,
+    )

@@ -4,11 +4,13 @@ from dataclasses import dataclass, replace
 
 from fecosr.errors import ProtocolViolation
 from fecosr.federation.attempt import Attempt, Ending, abort, convict, release
+from fecosr.federation.contents import vector_terms
 from fecosr.federation.effects import CoordinatorOutgoing, CoordinatorRecord, Observed, ToNode
 from fecosr.federation.messages import FromClient, FromServer, NodeMessage, RoundManifest, RoundTask
 from fecosr.federation.private_rounds import noise_terms
 from fecosr.federation.progress import CoordinatorSetup, Progress
 from fecosr.federation.recorded import manifest_fields, recorded_advert
+from fecosr.federation.sketch import SKETCH_ROUND, start_hash
 from fecosr.federation.spending import affordable_sums
 from fecosr.ids import NodeId
 from fecosr.ledger.records import (
@@ -80,19 +82,23 @@ def open_round(
     """Open the next attempt with every invited market that is connected."""
     plan = setup.plan
     mechanism = plan.mechanism(len(progress.parameters), len(setup.roster.nodes))
+    number = setup.next_round(progress.released, progress.sketch_hash)
+    due = vector_terms(number, len(progress.parameters), plan)
+    starts_from = start_hash(due.num_parameters) if number == SKETCH_ROUND else progress.model_hash
     manifest = RoundManifest(
         run=plan.run,
-        round=progress.released + 1,
+        round=number,
         attempt=progress.attempts + 1,
         plan_hash=plan.hash(),
-        model_hash=progress.model_hash,
-        num_parameters=len(progress.parameters),
-        clip_norm=plan.clip_norm,
+        model_hash=starts_from,
+        num_parameters=due.num_parameters,
+        clip_norm=due.clip_norm,
         num_summands=len(setup.roster.nodes),
         n_min=plan.n_min,
         max_colluding=plan.max_colluding,
-        ring_bits=plan.ring_bits,
+        ring_bits=due.ring_bits,
         noise=None if mechanism is None else noise_terms(mechanism),
+        sketch_hash=progress.sketch_hash,
     )
     signature = setup.key.sign(manifest.signed_bytes())
     expected = tuple(sorted(candidates(setup, progress)))
@@ -141,7 +147,7 @@ def candidates(setup: CoordinatorSetup, progress: Progress) -> frozenset[NodeId]
 
 def affordable(setup: CoordinatorSetup, progress: Progress) -> frozenset[NodeId]:
     """Return the markets invited to the next round whose users' budget allows one more sum."""
-    invited = setup.invited(progress.released + 1)
+    invited = setup.invited(setup.next_round(progress.released, progress.sketch_hash))
     most = affordable_sums(setup.plan, len(progress.parameters), len(setup.roster.nodes))
     if most is None:
         return invited

@@ -16,14 +16,17 @@ from fecosr.federation.coordinator import (
     resume_run,
 )
 from fecosr.federation.effects import (
+    CoordinatorRecord,
     Disconnect,
     EvidenceStored,
     FineTune,
     KeepFinalModel,
+    MakeSketch,
     ModelStored,
     NodeRecord,
     Observed,
     OptimiserStateStored,
+    SketchStored,
     StartSession,
     SumStored,
     ToCoordinator,
@@ -37,19 +40,34 @@ from fecosr.federation.node_states import Closing, Idle, Listening, NodeState, N
 from fecosr.federation.optimisers import OptimiserState
 from fecosr.federation.progress import CoordinatorSetup
 from fecosr.federation.replay import Kept, Replayed, best_model, replay
+from fecosr.federation.sketch import SketchContribution
 from fecosr.ids import NodeId
 from fecosr.ledger.log import Entry
 
 Train = Callable[[NodeId, RoundManifest, Vector], Trained]
 Entropy = Callable[[NodeId], bytes]
+Sketch = Callable[[NodeId], Vector]
+
+
+def no_sketch(node: NodeId) -> Vector:
+    """Stand for the sketches of a plan that has none."""
+    raise MisuseError(f"{node} was asked for a sketch although the plan has none")
 
 
 def run_federation(
-    setup: CoordinatorSetup, nodes: Sequence[NodeSetup], initial: Vector, train: Train, entropy: Entropy
+    setup: CoordinatorSetup,
+    nodes: Sequence[NodeSetup],
+    initial: Vector,
+    train: Train,
+    entropy: Entropy,
+    *,
+    sketch: Sketch = no_sketch,
 ) -> "FederationRun":
     """Run a whole federation in one process, every message delivered in order and nobody failing.
 
     Coordinator: opens the run and waits for the markets that are invited to the round.
+    Both, if semantics are made from behaviour: round 0, in which everybody's sketch is added up the same way;
+    its sum is released as it is, every later manifest names it, and nodes fetch it before they train.
     Nodes: introduce themselves; once these are there the coordinator opens a round and sends the signed task.
     Nodes: check the task, fetch the model, measure it if the plan says so, train, and start the secure
     aggregation with their masked update.
@@ -58,7 +76,7 @@ def run_federation(
     Coordinator, after the last round or when the models no longer become better: closes the run.
     Nodes: check that the end follows from what they were told, keep the final model, fine-tune it at home.
     """
-    run = FederationRun(train, entropy)
+    run = FederationRun(train, entropy, sketch)
     run.coordinator_does(open_run(setup, initial, run.now))
     for node in nodes:
         run.node_arrives(node)
@@ -74,11 +92,13 @@ class FederationRun:
     Attributes:
         train: stands for local training.
         entropy: stands for the operating system's; must return 32 fresh bytes each time.
+        sketch: stands for sketching a market's behaviour.
         now: virtual seconds.
         ledger: the coordinator's ledger entries, in order.
         models: shared models by hash.
         optimiser_states: what the server optimiser remembered after each round, by hash.
         sums: opened sums by hash.
+        sketches: the opened sum of sketches by its hash, if there is one.
         records: what each node stored, in order.
         fine_tuning: the final model's hash for each node that got it.
         log: every observed event, with who observed it.
@@ -86,12 +106,14 @@ class FederationRun:
 
     train: Train
     entropy: Entropy
+    sketch: Sketch = no_sketch
     now: float = 0.0
     ledger: list[Entry] = field(default_factory=list)
     models: dict[bytes, Vector] = field(default_factory=dict)
     optimiser_states: dict[bytes, OptimiserState] = field(default_factory=dict)
     sums: dict[bytes, RingVector] = field(default_factory=dict)
     evidence: dict[bytes, bytes] = field(default_factory=dict)
+    sketches: dict[bytes, Vector] = field(default_factory=dict)
     records: dict[NodeId, list[NodeRecord]] = field(default_factory=dict)
     fine_tuning: dict[NodeId, bytes] = field(default_factory=dict)
     log: list[tuple[str, str, Mapping[str, object]]] = field(default_factory=list)
@@ -128,11 +150,12 @@ class FederationRun:
     def kept(self, setup: CoordinatorSetup, replayed: Replayed) -> Kept:
         """Return what the coordinator stored under the hashes its ledger ends with."""
         parameters = self.models[replayed.model_hash]
+        sketch = None if replayed.sketch_hash is None else self.sketches[replayed.sketch_hash]
         if not replayed.released:
-            return Kept(parameters, setup.plan.server.init(len(parameters)))
+            return Kept(parameters, setup.plan.server.init(len(parameters)), sketch=sketch)
         best = best_model(setup.plan, replayed)
         state = self.optimiser_states[replayed.optimiser_state]
-        return Kept(parameters, state, None if best is None else self.models[best])
+        return Kept(parameters, state, None if best is None else self.models[best], sketch)
 
     def time_passes(self) -> None:
         """Jump to the coordinator's deadline."""
@@ -157,17 +180,7 @@ class FederationRun:
     def coordinator_does(self, transition: CoordinatorTransition) -> None:
         """Carry out a transition of the coordinator: records first, then messages."""
         for record in transition.records:
-            match record:
-                case ModelStored(model_hash=digest, parameters=parameters):
-                    self.models[digest] = parameters
-                case OptimiserStateStored(state_hash=digest, state=state):
-                    self.optimiser_states[digest] = state
-                case SumStored(sum_hash=digest, total=total):
-                    self.sums[digest] = total
-                case EvidenceStored(evidence_hash=digest, content=content):
-                    self.evidence[digest] = content
-                case entry:
-                    self.ledger.append(entry)
+            self._store(record)
         self.coordinator, self.deadline = transition.state, transition.deadline
         for item in transition.outbox:
             match item:
@@ -177,6 +190,21 @@ class FederationRun:
                     self.log.append(("coordinator", event, fields))
                 case Disconnect():
                     pass
+
+    def _store(self, record: CoordinatorRecord) -> None:
+        match record:
+            case ModelStored(model_hash=digest, parameters=parameters):
+                self.models[digest] = parameters
+            case OptimiserStateStored(state_hash=digest, state=state):
+                self.optimiser_states[digest] = state
+            case SumStored(sum_hash=digest, total=total):
+                self.sums[digest] = total
+            case EvidenceStored(evidence_hash=digest, content=content):
+                self.evidence[digest] = content
+            case SketchStored(sketch_hash=digest, sketch=sketch):
+                self.sketches[digest] = sketch
+            case entry:
+                self.ledger.append(entry)
 
     def _coordinator_hears(self, sender: NodeId, message: NodeMessage) -> None:
         if isinstance(self.coordinator, Stopped):
@@ -194,6 +222,9 @@ class FederationRun:
             match item, self.nodes[node]:
                 case ToCoordinator(message=message), _:
                     self.to_coordinator.append((node, message))
+                case MakeSketch(manifest=manifest), Training() as training:
+                    sketched = SketchContribution(manifest.model_hash, self.sketch(node))
+                    self._node_does(node, training.trained(sketched))
                 case TrainLocally(manifest=manifest), Training() as training:
                     result = self.train(node, manifest, self.models[manifest.model_hash])
                     self._node_does(node, training.trained(result))

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 from fecosr.errors import LedgerError, ProtocolViolation
 from fecosr.federation.contribution import NodeSetup
-from fecosr.federation.effects import CheckpointKept, ReleaseSeen
+from fecosr.federation.effects import CheckpointKept, ReleaseSeen, SketchSeen
 from fecosr.federation.memory import Memory
-from fecosr.federation.messages import Release
+from fecosr.federation.messages import Release, SketchRelease
+from fecosr.federation.sketch import SKETCH_ROUND, SketchTerms
 from fecosr.ids import COORDINATOR
 from fecosr.ledger.checkpoint import Checkpoint, verify_checkpoint
 
@@ -17,6 +18,8 @@ def see_release(memory: Memory, number: int, release: Release) -> tuple[Memory, 
     Raises:
         ProtocolViolation: it contradicts what this node was told, or trained on, before.
     """
+    if number == SKETCH_ROUND:
+        raise ProtocolViolation(COORDINATOR, "round_closed", "the sketch round releases no model")
     if memory.releases.get(number, release) != release:
         raise ProtocolViolation(COORDINATOR, "round_closed", "the round has released something else already")
     if memory.models.get(number + 1, release.model_hash) != release.model_hash:
@@ -25,6 +28,28 @@ def see_release(memory: Memory, number: int, release: Release) -> tuple[Memory, 
         return memory, ()
     memory = replace(memory, releases={**memory.releases, number: release})
     return memory, (ReleaseSeen(number, release),)
+
+
+def see_sketch(
+    memory: Memory, number: int, release: SketchRelease, terms: SketchTerms | None
+) -> tuple[Memory, tuple[SketchSeen, ...]]:
+    """Remember which sum of sketches round 0 released.
+
+    Raises:
+        ProtocolViolation: the plan has no such round, or this node was told of another sum before.
+    """
+    if terms is None or number != SKETCH_ROUND:
+        raise ProtocolViolation(COORDINATOR, "round_closed", "the round has no sketch to release")
+    if memory.sketch not in {None, release.sketch_hash}:
+        raise ProtocolViolation(COORDINATOR, "round_closed", "another sketch was released already")
+    return note_sketch(memory, release.sketch_hash)
+
+
+def note_sketch(memory: Memory, sketch_hash: bytes | None) -> tuple[Memory, tuple[SketchSeen, ...]]:
+    """Remember a sum of sketches that a checked message named, if it named one and it is news."""
+    if sketch_hash is None or memory.sketch is not None:
+        return memory, ()
+    return replace(memory, sketch=sketch_hash), (SketchSeen(sketch_hash),)
 
 
 def keep_checkpoint(setup: NodeSetup, checkpoint: Checkpoint) -> CheckpointKept:

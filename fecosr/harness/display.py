@@ -39,6 +39,9 @@ def facts(scenario: Scenario, observation: Observation) -> Iterator[str]:
         for name, party in observation.parties.items()
         if party.times > 1
     )
+    if observation.sketch is not None:
+        lost = f" without {', '.join(observation.sketch.dropouts)}" if observation.sketch.dropouts else ""
+        yield f"behaviour sketches of {len(observation.sketch.survivors)} markets opened as one sum{lost}"
     for number in sorted(observation.released):
         yield _round_fact(scenario, observation.released[number])
     if observation.final_round not in {None, observation.completed_rounds}:

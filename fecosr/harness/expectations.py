@@ -144,10 +144,11 @@ def _dropouts(scenario: Scenario, observation: Observation) -> Iterator[Verdict]
     expected = scenario.expected_dropouts()
     if expected is None:
         return
-    for number in sorted({*expected, *(n for n, r in observation.released.items() if r.dropouts)}):
+    rounds = observation.released | ({0: observation.sketch} if observation.sketch else {})
+    for number in sorted({*expected, *(n for n, r in rounds.items() if r.dropouts)}):
         wanted = expected.get(number, ())
         expectation = f"round {number} is released without {', '.join(wanted) or 'losing anybody'}"
-        released = observation.released.get(number)
+        released = rounds.get(number)
         if released is None:
             yield Verdict(expectation, False, "it was not released")
             continue

@@ -28,7 +28,9 @@ Brief = Annotated[float, Field(gt=0, le=3600, description="for how long")]
 class _At(Section):
     """Say when: at a point of a round, or some seconds after the nodes were started."""
 
-    round: Annotated[int | None, Field(ge=1, description="in which round, from 1; with `phase`")] = None
+    round: Annotated[
+        int | None, Field(ge=0, description="in which round, 0 being that of sketches; with `phase`")
+    ] = None
     phase: Annotated[
         Point | None,
         Field(description="just before the target sends what this point of the round demands; with `round`"),

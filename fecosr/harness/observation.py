@@ -85,6 +85,7 @@ class Observation:
     run_aborted: str | None = None
     endings: list[Ending] = field(default_factory=list)
     port: int | None = None
+    sketch: ReleasedRound | None = None
     completed_rounds: int | None = None
     final_round: int | None = None
 
@@ -140,7 +141,8 @@ class Observation:
             party.fraction = None
         if event.event in _PROGRESS:
             party.fraction = event.number("fraction")
-        party.round = event.whole("round") or party.round
+        number = event.whole("round")
+        party.round = party.round if number is None else number
 
     def _see_coordinator(self, event: Logged) -> None:
         match event.event:
@@ -151,6 +153,8 @@ class Observation:
                 self.released[released.round] = released
             case "run_aborted":
                 self.run_aborted = event.text("reason")
+            case "sketch_released":
+                self.sketch = _released(event)
             case "round_aborted":
                 self.abort_reasons.add(event.text("reason"))
                 self.aborted.append(
@@ -165,6 +169,8 @@ _PROGRESS = frozenset({"training_progress", "local_progress", "fine_tuning_progr
 _ACTIVITIES: Mapping[str, str] = {
     "coordinator_ready": "ready",
     "node_ready": "ready",
+    "sketch_started": "sketching",
+    "sketch_finished": "sketched",
     "training_started": "training",
     "training_finished": "trained",
     "phase_started": "{phase}",

@@ -19,10 +19,13 @@ from fecosr.federation.recorded import manifest_from
 from fecosr.harness.scenario import Scenario
 from fecosr.ids import COORDINATOR
 from fecosr.ledger.log import decode_entry
+from fecosr.ledger.records import SketchReleased
 from fecosr.privacy.clipping import clip
+from fecosr.secagg.encoding import UpdateEncoding
 from fecosr.storage.parameters import read_parameters
 from fecosr.storage.sums import read_sum, sum_path
 from fecosr.training.market import MarketLearner
+from fecosr.training.prepared import sketch_of_market
 from fecosr.training.settings import LearningSettings
 
 FLOAT_SLACK: Final = 1e-6
@@ -36,12 +39,38 @@ def wrong_sums(scenario: Scenario, out: Path) -> Sequence[str]:
     """
     lines = (out / COORDINATOR / "ledger.jsonl").read_bytes().splitlines()
     entries = [decode_entry(line, place) for place, line in enumerate(lines)]
-    learners = {market.name: _learner(scenario, market.name) for market in scenario.markets}
+    sketched = next((entry.body for entry in entries if isinstance(entry.body, SketchReleased)), None)
+    sketch, wrong_sketch = _sketch(scenario, out / COORDINATOR, sketched)
+    learners = {market.name: _learner(scenario, market.name, sketch) for market in scenario.markets}
     return [
-        complaint
-        for release in releases(entries)
-        for complaint in _complaints(scenario, out / COORDINATOR, release, learners)
+        *wrong_sketch,
+        *(
+            complaint
+            for release in releases(entries)
+            for complaint in _complaints(scenario, out / COORDINATOR, release, learners)
+        ),
     ]
+
+
+def _sketch(
+    scenario: Scenario, folder: Path, released: SketchReleased | None
+) -> tuple[Vector | None, Sequence[str]]:
+    """Return the released sum of sketches, if there is one, and what is wrong with it."""
+    terms = scenario.plan.sketch_terms()
+    if released is None or terms is None:
+        return None, ()
+    sketch = read_parameters(folder / "sketch" / f"{released.sketch_hash.hex()}.safetensors")
+    expected = np.zeros(terms.length)  # [B * Z]
+    for market in (it for it in scenario.markets if it.name in released.survivors):
+        own = sketch_of_market(load_market(market.data), scenario.plan.semantics)
+        expected += clip(own, terms.norm).astype(np.float64)
+    scale = UpdateEncoding(terms.length, terms.norm, len(scenario.markets), max_loss=1.0).update_scale
+    allowed = len(released.survivors) / scale + FLOAT_SLACK * float(np.abs(expected).max(initial=0.0))
+    worst = float(np.abs(sketch - expected).max(initial=0.0))
+    if worst > allowed:
+        wrong = f"the sum of sketches is off by {worst:.3g}, more than the {allowed:.3g} of rounding"
+        return sketch, (wrong,)
+    return sketch, ()
 
 
 def _complaints(
@@ -78,7 +107,7 @@ def _contribution(
     return clip(result.update, aggregation.update_bound()), weight
 
 
-def _learner(scenario: Scenario, name: str) -> MarketLearner:
+def _learner(scenario: Scenario, name: str, sketch: Vector | None) -> MarketLearner:
     plan = scenario.plan
     market = next(it for it in scenario.markets if it.name == name)
     torch.set_num_threads(market.num_threads)
@@ -91,4 +120,6 @@ def _learner(scenario: Scenario, name: str) -> MarketLearner:
         fine_tuning=plan.fine_tuning,
         local_baseline=market.report.local_training,
     )
-    return MarketLearner(load_market(market.data), settings, seed=plan.run.seed, device=market.device)
+    return MarketLearner(
+        load_market(market.data), settings, seed=plan.run.seed, device=market.device, sketches=sketch
+    )

@@ -75,10 +75,11 @@ class Scenario(Section):
 
     def _check_faults(self) -> None:
         names = {market.name for market in self.markets}
+        first = self.plan.federation().first_round
         for fault in self.faults:
             _require_known(targets_of(fault), names | {COORDINATOR}, "faults.target")
             number = getattr(fault, "round", None)
-            if number is not None and number > self.plan.run.rounds:
+            if number is not None and not first <= number <= self.plan.run.rounds:
                 raise ValueError(f"faults.round: there is no round {number}")
         for target in {fault.target for fault in self.phase_kills()}:
             if not all(fault.restart for fault in self.phase_kills(target)[:-1]):
@@ -127,7 +128,11 @@ class Scenario(Section):
             return None
         implied: dict[int, tuple[str, ...]] = {}
         for fault in self.phase_kills():
-            if fault.round and fault.target != COORDINATOR and fault.phase not in COUNTED_BEFORE_KILL:
+            if (
+                fault.round is not None
+                and fault.target != COORDINATOR
+                and fault.phase not in COUNTED_BEFORE_KILL
+            ):
                 implied[fault.round] = tuple(sorted({*implied.get(fault.round, ()), fault.target}))
         return implied
 

@@ -3,6 +3,7 @@
 Order in a ledger: `RunOpened`; then, for each attempt at a round, `RoundOpened`, `CohortFixed`,
 `SurvivorsFixed`, `UnmaskingBegun` and `RoundReleased` (or `RoundAborted` any time after `RoundOpened`), and
 before the last of these a `NodeConvicted` for each conviction; last, `RunCompleted` or `RunAborted`.
+Where semantics are made from behaviour, round 0 comes first and ends with `SketchReleased`.
 A coordinator that comes back appends `CoordinatorRestarted` before anything else.
 """
 
@@ -80,6 +81,7 @@ class ManifestFields:
     max_colluding: int
     ring_bits: int
     noise: NoiseFields | None
+    sketch_hash: Digest | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +239,31 @@ class RoundReleased:
 
 
 @dataclass(frozen=True, slots=True)
+class SketchReleased:
+    """Release the sum of the markets' behaviour sketches; there is one in a run, or none.
+
+    Attributes:
+        survivors: whose sketches are in the sum, sorted.
+        consistency_signatures: the quorum that signed this survivor list, sorted by client.
+        total_hash: SHA-256 of the opened sum (uint32, little endian).
+        sketch_hash: SHA-256 of what it says (float32, little endian); every later manifest names it.
+    """
+
+    round: int
+    attempt: int
+    session: Digest
+    survivors: tuple[NodeId, ...]
+    consistency_signatures: tuple[RecordedSignature, ...]
+    total_hash: Digest
+    sketch_hash: Digest
+
+    def __post_init__(self) -> None:
+        _require_sorted("survivors", self.survivors)
+        signers = tuple(signature.client for signature in self.consistency_signatures)
+        _require_sorted("consistency_signatures", signers)
+
+
+@dataclass(frozen=True, slots=True)
 class RoundAborted:
     """End an attempt without a release.
 
@@ -290,6 +317,7 @@ Body = (
     | UnmaskingBegun
     | NodeConvicted
     | RoundReleased
+    | SketchReleased
     | RoundAborted
     | RunCompleted
     | RunAborted
@@ -304,6 +332,7 @@ KINDS: Final[Mapping[str, type[Body]]] = {
     "unmasking_begun": UnmaskingBegun,
     "node_convicted": NodeConvicted,
     "round_released": RoundReleased,
+    "sketch_released": SketchReleased,
     "round_aborted": RoundAborted,
     "run_completed": RunCompleted,
     "run_aborted": RunAborted,

@@ -72,7 +72,7 @@ def from_json(hint: Any, value: object, where: str) -> Any:
         return _bytes(value, typing.get_args(hint)[1], where)
     if origin is Literal:
         return _one_of(typing.get_args(hint), value, where)
-    if origin is UnionType:
+    if origin in (UnionType, typing.Union):
         return None if value is None else from_json(typing.get_args(hint)[0], value, where)
     if origin is tuple:
         return _tuple(typing.get_args(hint)[0], value, where)

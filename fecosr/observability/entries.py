@@ -16,6 +16,7 @@ from fecosr.ledger.records import (
     RunAborted,
     RunCompleted,
     RunOpened,
+    SketchReleased,
     SurvivorsFixed,
     UnmaskingBegun,
 )
@@ -41,7 +42,7 @@ def _after(view: RunView, body: Body, now: float | None) -> RunView:
             return _opened(view, body)
         case RoundOpened() | CohortFixed() | SurvivorsFixed():
             return _in_attempt(view, body)
-        case RoundReleased():
+        case RoundReleased() | SketchReleased():
             return _released(view, body, now)
         case RoundAborted(reason=reason):
             view = replace(view, aborts=counted(view.aborts, reason), last_abort=reason, state="gathering")
@@ -108,16 +109,13 @@ def _in_cohort(market: MarketView) -> MarketView:
     return replace(market, part="in the cohort", charged=market.charged + 1)
 
 
-def _released(view: RunView, body: RoundReleased, now: float | None) -> RunView:
+def _released(view: RunView, body: RoundReleased | SketchReleased, now: float | None) -> RunView:
     for name in body.survivors:
         view = view.of_market(name, lambda market: replace(market, sums=market.sums + 1))
-    seen = RoundView(body.round, body.attempt, body.survivors, at=now, validation=body.validation)
-    view = view.in_phase("", now).with_round(seen)
-    return replace(
-        view,
-        state="gathering",
-        round=body.round + 1,
-        attempt=0,
-        released=view.released + 1,
-        event=body.privacy_event or view.event,
-    )
+    view = view.in_phase("", now)
+    if isinstance(body, RoundReleased):
+        seen = RoundView(body.round, body.attempt, body.survivors, at=now, validation=body.validation)
+        view = replace(
+            view.with_round(seen), released=view.released + 1, event=body.privacy_event or view.event
+        )
+    return replace(view, state="gathering", round=body.round + 1, attempt=0)

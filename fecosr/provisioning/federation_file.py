@@ -93,6 +93,7 @@ def policy_of(plan: Plan) -> NodePolicy:
         max_clip_norm=plan.clip_norm,
         min_ring_bits=plan.aggregation.ring_bits,
         release_validation=plan.releases_validation,
+        release_sketch=plan.sketch_terms() is not None,
         max_epsilon=privacy.epsilon if privacy else None,
         max_delta=privacy.delta if privacy else None,
     )

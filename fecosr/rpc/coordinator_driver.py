@@ -140,12 +140,14 @@ class CoordinatorDriver:
         return packed_bytes(running.attempt.length(), running.attempt.manifest.ring_bits)
 
     def parameters(self, node: NodeId, model_hash: bytes) -> memoryview | None:
-        """Return the shared parameters with this hash, if nodes may have them now: only the current ones."""
+        """Return what has this hash, if nodes may have it now: the current model, or the sum of sketches."""
         del node
         progress = self._progress()
-        if progress is None or progress.model_hash != model_hash:
+        if progress is None:
             return None
-        return np.ascontiguousarray(progress.parameters, dtype="<f4").data
+        offered = {progress.model_hash: progress.parameters, progress.sketch_hash: progress.sketch}
+        vector = offered.get(model_hash)
+        return None if vector is None else np.ascontiguousarray(vector, dtype="<f4").data
 
     def _progress(self) -> Progress | None:
         match self._state:

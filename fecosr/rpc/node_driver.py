@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 from typing import Final, Protocol
@@ -10,13 +10,14 @@ from typing import Final, Protocol
 import numpy as np
 import structlog
 
-from fecosr.errors import ConnectionLost, ProtocolViolation
+from fecosr.errors import ConnectionLost, MisuseError, ProtocolViolation
 from fecosr.federation import node as market
 from fecosr.federation.aggregation import Vector
 from fecosr.federation.contribution import NodeSetup, Trained
 from fecosr.federation.effects import (
     FineTune,
     KeepFinalModel,
+    MakeSketch,
     NodeOutgoing,
     NodeRecord,
     Observed,
@@ -38,6 +39,8 @@ from fecosr.federation.node_states import (
     Refused,
     Training,
 )
+from fecosr.federation.sketch import SketchContribution
+from fecosr.ids import COORDINATOR
 from fecosr.rpc.failpoints import NEVER, TRAINING, Rehearsal
 from fecosr.secagg.messages import (
     ClientMessage,
@@ -88,6 +91,19 @@ class NodeStore(Protocol):
         """Store the final shared parameters."""
 
 
+class Sketches(Protocol):
+    """Make this market's sketch of behaviour, and keep the sum over all markets."""
+
+    def make(self) -> Vector:
+        """Return this market's sketch, float32 [length]; it may take a while."""
+
+    def has(self, sketch_hash: bytes) -> bool:
+        """Return whether the sum with this hash is stored."""
+
+    def keep(self, sketch_hash: bytes, sketch: Vector) -> None:
+        """Store the sum with this hash, which was verified; it is on the disk when this returns."""
+
+
 Train = Callable[[RoundManifest, Vector], Trained]
 
 
@@ -98,7 +114,9 @@ class NodeDriver:
         setup: what the node was provisioned with.
         memory: what it remembers from before.
         store: where records go.
-        train: trains for one round; runs on a thread.
+        train: trains for one round, with the stored sum of sketches if the manifest names one; runs on a
+            thread.
+        sketches: where the plan has a sketch round; None in every other plan.
         log: where observed events go.
         rehearsal: where to break off, in one.
     """
@@ -111,12 +129,17 @@ class NodeDriver:
         train: Train,
         *,
         log: structlog.typing.FilteringBoundLogger,
+        sketches: Sketches | None = None,
         rehearsal: Rehearsal = NEVER,
     ) -> None:
+        if (sketches is None) != (setup.plan.sketch is None):
+            raise MisuseError("a node needs sketches where its plan has a sketch round, and only there")
+        self._sketch_length = setup.plan.sketch.length if setup.plan.sketch else 0
         self._num_parameters = setup.num_parameters
         self._state: NodeState = Idle(setup, memory)
         self._store = store
         self._train = train
+        self._sketches = sketches
         self._log = log
         self._rehearsal = rehearsal
         self._session: Session | None = None
@@ -184,12 +207,15 @@ class NodeDriver:
             case Observed(event=event, fields=fields):
                 self._log.info(event, **fields)
             case TrainLocally(manifest=manifest):
-                self._start_training(manifest)
+                self._start(self._fetch_and_train(manifest, self._training))
+            case MakeSketch(manifest=manifest):
+                self._start(self._make_sketch(manifest, self._training))
             case StartSession():
                 if isinstance(self._state, Ready):
                     entropy = secrets.token_bytes(ENTROPY_BYTES)
                     await self._carry_out(await asyncio.to_thread(self._state.start_session, entropy))
-            case KeepFinalModel(model_hash=model_hash):
+            case KeepFinalModel(model_hash=model_hash, sketch_hash=sketch_hash):
+                await self._fetch_sketch(sketch_hash)
                 await self._keep_final_model(model_hash)
             case FineTune():
                 self._log.info("final_model_kept")
@@ -205,8 +231,8 @@ class NodeDriver:
         if self._session is not None:
             await self._session.send(message)
 
-    def _start_training(self, manifest: RoundManifest) -> None:
-        self._training = asyncio.ensure_future(self._fetch_and_train(manifest, self._training))
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        self._training = asyncio.ensure_future(work)
         self._training.add_done_callback(self._note_failure)
 
     async def _fetch_and_train(self, manifest: RoundManifest, earlier: asyncio.Task[None] | None) -> None:
@@ -214,7 +240,8 @@ class NodeDriver:
         if earlier is not None:
             await asyncio.wait({earlier})
         try:
-            parameters = await self._fetch(manifest.model_hash)
+            await self._fetch_sketch(manifest.sketch_hash)
+            parameters = await self._fetch(manifest.model_hash, self._num_parameters)
         except (ConnectionLost, ProtocolViolation) as error:
             # The round may have gone on without this node; then its model is no longer on offer.
             self._log.info("model_not_fetched", round=manifest.round, reason=str(error))
@@ -227,6 +254,19 @@ class NodeDriver:
         self._rehearsal.hit(TRAINING, manifest.round)
         result = await asyncio.to_thread(self._train, manifest, parameters)
         self._log.info("training_finished", round=manifest.round, attempt=manifest.attempt)
+        await self._on_training(manifest.model_hash, partial(Training.trained, result=result))
+
+    async def _make_sketch(self, manifest: RoundManifest, earlier: asyncio.Task[None] | None) -> None:
+        """Sketch the market's behaviour; nothing is fetched for it."""
+        if earlier is not None:
+            await asyncio.wait({earlier})
+        if self._sketches is None:
+            raise MisuseError("there is no sketch round in this plan")
+        self._log.info("sketch_started", round=manifest.round, attempt=manifest.attempt)
+        self._rehearsal.hit(TRAINING, manifest.round)
+        sketch = await asyncio.to_thread(self._sketches.make)
+        self._log.info("sketch_finished", round=manifest.round, attempt=manifest.attempt)
+        result = SketchContribution(manifest.model_hash, sketch)
         await self._on_training(manifest.model_hash, partial(Training.trained, result=result))
 
     async def _give_up_training(self, manifest: RoundManifest, reason: str) -> None:
@@ -249,13 +289,23 @@ class NodeDriver:
         if error is not None and not self._failed.done():
             self._failed.set_exception(error)
 
-    async def _fetch(self, model_hash: bytes) -> Vector:
+    async def _fetch(self, named: bytes, length: int) -> Vector:
         if self._session is None:
             raise ConnectionLost("the coordinator is gone")
-        return await self._session.fetch_model(model_hash, self._num_parameters)
+        return await self._session.fetch_model(named, length)
+
+    async def _fetch_sketch(self, sketch_hash: bytes | None) -> None:
+        """Fetch the sum of sketches, if there is one and it is not stored yet."""
+        if sketch_hash is None or self._sketches is None or self._sketches.has(sketch_hash):
+            return
+        sketch = await self._fetch(sketch_hash, self._sketch_length)
+        if not np.isfinite(sketch).all():
+            raise ProtocolViolation(COORDINATOR, "fetch_model", "the sum of sketches is not finite")
+        await asyncio.to_thread(self._sketches.keep, sketch_hash, sketch)
+        self._log.info("sketch_kept")
 
     async def _keep_final_model(self, model_hash: bytes) -> None:
-        parameters = await self._fetch(model_hash)
+        parameters = await self._fetch(model_hash, self._num_parameters)
         await asyncio.to_thread(self._store.keep_final_model, parameters)
         if isinstance(self._state, Closing):
             await self._carry_out(self._state.final_model_kept())

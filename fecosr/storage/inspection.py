@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from fecosr.errors import LedgerError, StorageError
-from fecosr.federation.replay import replay
+from fecosr.federation.replay import Replayed, replay
 from fecosr.ids import NodeId
 from fecosr.ledger.checkpoint import decode_checkpoint
 from fecosr.ledger.log import Entry, decode_entry
@@ -139,7 +139,7 @@ def inspect_coordinator(folder: Path) -> CoordinatorStatus | None:
         run=opened.run,
         running=is_held(folder / f"{LEDGER_FILE}.lock"),
         state=over if replayed.ended else "round" if is_open else "waiting",
-        round=replayed.released + (not replayed.ended),
+        round=_round_after(entries, replayed),
         rounds=_planned_rounds(opened),
         attempt=replayed.attempts,
         phase=_PHASES[type(last)] if is_open and last is not None else "",
@@ -227,6 +227,14 @@ def _convicted(entries: list[Entry]) -> dict[NodeId, tuple[str, ...]]:
             case _:
                 pass
     return found
+
+
+def _round_after(entries: list[Entry], replayed: Replayed) -> int:
+    """Return the round that is under way or next; the last one when the run is over."""
+    opened = [entry.body.round for entry in entries if isinstance(entry.body, RoundOpened)]
+    if opened == [0] * len(opened) and opened and replayed.sketch_hash is None:
+        return 0
+    return replayed.released + (not replayed.ended)
 
 
 def _last_release(entries: list[Entry]) -> LastRelease | None:

@@ -58,11 +58,6 @@ class MarketLearner:
         """Return what the semantic vectors were made from, in words for a report."""
         return self.data.semantics_source
 
-    @property
-    def num_shared_parameters(self) -> int:
-        """Return P, the length of the vector the markets share."""
-        return layout_of(self._shared_model()).num_parameters
-
     def train_round(
         self, shared: FloatVector, round_number: int, progress: Progress = ignore_progress
     ) -> LocalResult:
@@ -140,3 +135,8 @@ class MarketLearner:
         # Its parameters are overwritten; made this way, it leaves torch's own generator alone.
         model = new_shared_model(self.settings.encoder, self.settings.semantics, self.seed)
         return model.to(self.data.device)
+
+
+def num_shared_parameters(settings: LearningSettings, seed: int) -> int:
+    """Return P, the length of the vector the markets share; no market's data decide it."""
+    return layout_of(new_shared_model(settings.encoder, settings.semantics, seed)).num_parameters

@@ -97,7 +97,7 @@ def decode_coordinator_message(data: bytes, peer: str) -> CoordinatorMessage:
 def _decode_from_client(message: federation_pb2.FromClient) -> FromClient:
     present(message, "body")
     return FromClient(
-        round=at_least(1, message.round, "round"),
+        round=message.round,
         attempt=at_least(1, message.attempt, "attempt"),
         body=decode_client_message(message.body),
     )
@@ -106,7 +106,7 @@ def _decode_from_client(message: federation_pb2.FromClient) -> FromClient:
 def _decode_from_server(message: federation_pb2.FromServer) -> FromServer:
     present(message, "body")
     return FromServer(
-        round=at_least(1, message.round, "round"),
+        round=message.round,
         attempt=at_least(1, message.attempt, "attempt"),
         body=decode_server_message(message.body),
     )

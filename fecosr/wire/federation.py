@@ -15,6 +15,7 @@ from fecosr.federation.messages import (
     RoundManifest,
     RoundTask,
     RunClosed,
+    SketchRelease,
 )
 from fecosr.ledger.checkpoint import Checkpoint
 from fecosr.secagg.packing import RING_BITS
@@ -47,6 +48,7 @@ def encode_manifest(manifest: RoundManifest) -> pb.RoundManifest:
         max_colluding=manifest.max_colluding,
         ring_bits=manifest.ring_bits,
         noise=None if manifest.noise is None else _encode_noise(manifest.noise),
+        sketch_hash=manifest.sketch_hash,
     )
 
 
@@ -58,7 +60,7 @@ def decode_manifest(manifest: pb.RoundManifest) -> RoundManifest:
         raise MalformedError("ring_bits is none of those there are")
     return RoundManifest(
         run=run_name(manifest.run, "run"),
-        round=at_least(1, manifest.round, "round"),
+        round=manifest.round,
         attempt=at_least(1, manifest.attempt, "attempt"),
         plan_hash=exactly(HASH_BYTES, manifest.plan_hash, "plan_hash"),
         model_hash=exactly(HASH_BYTES, manifest.model_hash, "model_hash"),
@@ -69,6 +71,7 @@ def decode_manifest(manifest: pb.RoundManifest) -> RoundManifest:
         max_colluding=manifest.max_colluding,
         ring_bits=manifest.ring_bits,
         noise=_decode_noise(manifest.noise) if manifest.HasField("noise") else None,
+        sketch_hash=_sketch_hash(manifest),
     )
 
 
@@ -152,7 +155,8 @@ def encode_round_closed(closed: RoundClosed) -> pb.RoundClosed:
         outcome=_OUTCOMES[closed.outcome],
         reason=closed.reason,
         checkpoint=encode_checkpoint(closed.checkpoint),
-        release=None if closed.release is None else encode_release(closed.release),
+        release=encode_release(closed.release) if isinstance(closed.release, Release) else None,
+        sketch_hash=closed.release.sketch_hash if isinstance(closed.release, SketchRelease) else None,
     )
 
 
@@ -163,21 +167,38 @@ def decode_round_closed(closed: pb.RoundClosed) -> RoundClosed:
         raise MalformedError("outcome is not known")
     if outcome is Outcome.ABORTED:
         text(closed.reason, "reason")
-        if closed.HasField("release"):
+        if closed.WhichOneof("released") is not None:
             raise MalformedError("an aborted round has no release")
     else:
-        present(closed, "release")
+        if closed.WhichOneof("released") is None:
+            raise MalformedError("a released round says what it released")
         if closed.reason:
             raise MalformedError("a released round has no reason")
     present(closed, "checkpoint")
     return RoundClosed(
-        round=at_least(1, closed.round, "round"),
+        round=closed.round,
         attempt=at_least(1, closed.attempt, "attempt"),
         outcome=outcome,
         reason=closed.reason,
-        release=decode_release(closed.release) if outcome is Outcome.RELEASED else None,
+        release=_released(closed),
         checkpoint=decode_checkpoint(closed.checkpoint),
     )
+
+
+def _released(closed: pb.RoundClosed) -> Release | SketchRelease | None:
+    match closed.WhichOneof("released"):
+        case "release":
+            return decode_release(closed.release)
+        case "sketch_hash":
+            return SketchRelease(exactly(HASH_BYTES, closed.sketch_hash, "sketch_hash"))
+        case _:
+            return None
+
+
+def _sketch_hash(message: pb.RoundManifest | pb.RunClosed) -> bytes | None:
+    if not message.HasField("sketch_hash"):
+        return None
+    return exactly(HASH_BYTES, message.sketch_hash, "sketch_hash")
 
 
 def encode_run_closed(closed: RunClosed) -> pb.RunClosed:
@@ -190,6 +211,7 @@ def encode_run_closed(closed: RunClosed) -> pb.RunClosed:
         previous=closed.previous,
         checkpoint=encode_checkpoint(closed.checkpoint),
         signature=closed.signature,
+        sketch_hash=closed.sketch_hash,
     )
 
 
@@ -206,6 +228,7 @@ def decode_run_closed(closed: pb.RunClosed) -> RunClosed:
         previous=exactly(HASH_BYTES, closed.previous, "previous"),
         checkpoint=decode_checkpoint(closed.checkpoint),
         signature=exactly(SIGNATURE_BYTES, closed.signature, "signature"),
+        sketch_hash=_sketch_hash(closed),
     )
 
 

@@ -130,7 +130,7 @@ def decode_upload_chunk(data: bytes, peer: str) -> UploadHeader | memoryview:
             return _bounded(memoryview(chunk.data))
         header = chunk.header
         return UploadHeader(
-            round=at_least(1, header.round, "round"),
+            round=header.round,
             attempt=at_least(1, header.attempt, "attempt"),
             size_bytes=at_least(1, header.size_bytes, "size_bytes"),
             sha256=exactly(HASH_BYTES, header.sha256, "sha256"),

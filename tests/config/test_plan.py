@@ -10,6 +10,7 @@ from fecosr.crypto.labels import sha256
 from fecosr.errors import ConfigError
 from fecosr.federation.ending import EarlyStopping
 from fecosr.federation.optimisers import Adaptive, Sgd
+from fecosr.federation.sketch import SketchTerms
 from fecosr.secagg.messages import Phase
 
 SMALLEST: dict[str, Any] = {
@@ -109,7 +110,6 @@ def test_nothing_that_decides_privacy_has_a_default(section: str) -> None:
         ("aggregation", {"clip_norm": float("inf")}, "clip_norm"),
         ("encoder", {"num_heads": 7}, "num_heads"),
         ("s2ce", {"alhpa": 0.1}, "unknown key"),
-        ("semantics", {"kind": "behaviour"}, "only fecosr compare does"),
         (
             "aggregation",
             {"server": {"optimiser": "adagrad"}},
@@ -176,7 +176,7 @@ def test_no_term_of_a_private_plan_has_a_default(name: str) -> None:
         ({"local_training": {"label_smoothing": 0.1}}, "label_smoothing must be 0"),
         ({"aggregation": {"clip_norm": 1.0}}, "bounds markets"),
         ({"aggregation": {"ring_bits": 16}}, "ring_bits must be 32"),
-        ({"semantics": {"kind": "behaviour"}}, "sketches"),
+        ({"semantics": {"kind": "behaviour"}}, "noise would drown: use titles or ids"),
     ],
 )
 def test_what_would_reach_a_later_round_without_noise_is_refused(
@@ -200,3 +200,18 @@ def test_a_plan_pins_the_files_of_an_embedding(kind: str) -> None:
     assert f'"embedding":"e5-small","embedding_hash":"{"ab" * 32}"' in plan.canonical()
     other = plan_with("semantics", kind=kind, embedding="e5-small", embedding_hash="cd" * 32)
     assert plan.hash() != other.hash()
+
+
+def test_semantics_from_behaviour_bring_a_sketch_round() -> None:
+    plan = validate(
+        {**SMALLEST, "semantics": {"kind": "behaviour", "dimension": 64, "sketch_buckets": 512}},
+        Plan,
+        source="plan.toml",
+    ).federation()
+    assert plan.sketch == SketchTerms(512 * 64, 20_000.0)
+    assert plan.first_round == 0
+
+
+def test_other_semantics_bring_none() -> None:
+    plan = validate(SMALLEST, Plan, source="plan.toml").federation()
+    assert (plan.sketch, plan.first_round) == (None, 1)

@@ -4,6 +4,7 @@ import pytest
 
 from fecosr.data.settings import demo_markets
 from fecosr.errors import ConfigError, DataError
+from fecosr.harness.compare.settings import settings_for
 from fecosr.harness.demo import demo_scenario, fresh_run_folder
 
 
@@ -43,6 +44,27 @@ def test_the_demo_takes_its_markets_from_a_folder(folder: Path) -> None:
     assert [market.data.exclude_users for market in scenario.markets] == [(), ("both",), ("both",)]
     assert all(Path(market.data.path).is_absolute() for market in scenario.markets)
     assert (scenario.phase_kills()[0].target, scenario.plan.run.rounds) == ("fr", 5)
+
+
+def test_data_without_titles_are_learned_as_a_comparison_learns_them(folder: Path) -> None:
+    scenario = demo_scenario(folder)
+
+    settings = settings_for(tuple((market.name, market.data) for market in scenario.markets))
+    assert scenario.plan.semantics == settings.semantics
+    assert scenario.plan.semantics.kind == "behaviour"
+    assert (scenario.plan.s2ce, scenario.plan.fine_tuning) == (settings.s2ce, settings.fine_tuning)
+    for market in scenario.markets:
+        assert market.report.local_training == settings.local_baseline
+        assert market.policy_under(scenario.plan).release_sketch
+
+
+def test_data_with_titles_are_learned_from_their_titles(tmp_path: Path) -> None:
+    for name in ("ca", "de", "fr"):
+        rows = [f"{name}{user},i{item},{item},A lamp" for user in range(9) for item in range(6)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["user,item,timestamp,title", *rows]) + "\n")
+    plan = demo_scenario(tmp_path).plan
+    assert plan.semantics.kind == "hashed_ngrams"
+    assert plan.sketch_terms() is None
 
 
 def test_a_folder_without_markets_is_refused(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from fecosr.ledger.records import (
     RunAborted,
     RunCompleted,
     RunOpened,
+    SketchReleased,
     SurvivorsFixed,
     UnmaskingBegun,
 )
@@ -43,7 +44,7 @@ def bodies(key: SigningKey) -> tuple[Body, ...]:
     """Return one body of every kind; what they say fits together only as far as the schema goes."""
     digest, signature = b"\xab" * 32, b"\xcd" * 64
     terms = PrivacyTerms("none", "user", "add_or_remove_one", 0.1, None, None)
-    manifest = ManifestFields(RUN, 1, 1, digest, digest, 7, 0.1, 2, 2, 0, 32, None)
+    manifest = ManifestFields(RUN, 1, 1, digest, digest, 7, 0.1, 2, 2, 0, 32, None, digest)
     advert = RecordedAdvert(DE, digest, digest, digest, signature)
     return (
         RunOpened(RUN, digest, '{"a":"é"}', {US: digest, DE: digest}, key.public, "0.1.0", digest, 7, terms),
@@ -64,6 +65,7 @@ def bodies(key: SigningKey) -> tuple[Body, ...]:
             validation=0.25,
             privacy_event=None,
         ),
+        SketchReleased(0, 1, digest, (DE, US), (RecordedSignature(DE, signature),), digest, digest),
         CoordinatorRestarted(1, 2),
         RunAborted(1, "bad_sum"),
         RunCompleted(1, digest),

@@ -60,9 +60,9 @@ def test_training_yields_an_update_of_the_model_it_was_given(market: MarketSeque
     log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     shared = initial_shared_vector(PLAN.encoder, PLAN.semantics, seed=1)
     with capture_logs() as lines:
-        result = MarketTrainer(learner, False, log).train(manifest(1), shared)
+        result = MarketTrainer(lambda: learner, False, log).train(manifest(1), shared)
     assert result.model_hash == sha256(b"model")
-    assert result.update.shape == (learner.num_shared_parameters,)
+    assert result.update.shape == (len(shared),)
     assert np.any(result.update != 0)
     assert [line["fraction"] for line in lines if line["event"] == "training_progress"] == [0.5, 1.0]
 
@@ -72,9 +72,9 @@ def test_training_again_for_a_retry_yields_the_same_update(market: MarketSequenc
     log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     shared = initial_shared_vector(PLAN.encoder, PLAN.semantics, seed=1)
     first, second = (
-        MarketTrainer(MarketLearner(market, learning_settings(PLAN, CONFIG), seed=1), False, log).train(
-            manifest(2), shared
-        )
+        MarketTrainer(
+            lambda: MarketLearner(market, learning_settings(PLAN, CONFIG), seed=1), False, log
+        ).train(manifest(2), shared)
         for _ in range(2)
     )
     np.testing.assert_array_equal(first.update, second.update)
@@ -84,8 +84,8 @@ def test_the_received_model_is_measured_only_when_the_plan_says_so(market: Marke
     log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     learner = MarketLearner(market, learning_settings(PLAN, CONFIG), seed=1)
     shared = initial_shared_vector(PLAN.encoder, PLAN.semantics, seed=1)
-    measured = MarketTrainer(learner, True, log).train(manifest(1), shared)
-    silent = MarketTrainer(learner, False, log).train(manifest(1), shared)
+    measured = MarketTrainer(lambda: learner, True, log).train(manifest(1), shared)
+    silent = MarketTrainer(lambda: learner, False, log).train(manifest(1), shared)
     assert measured.validation == learner.evaluate_shared(shared, "validation").ndcg_10
     assert silent.validation is None
     # Measuring draws no random numbers that training would have drawn.

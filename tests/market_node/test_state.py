@@ -6,7 +6,8 @@ import pytest
 from fecosr.crypto.labels import sha256
 from fecosr.crypto.signatures import SigningKey
 from fecosr.errors import ConfigError, LedgerError, ProtocolViolation, StorageError
-from fecosr.federation.effects import AttemptClaimed, CheckpointKept, ReleaseSeen, SumOpened
+from fecosr.federation.aggregation import parameters_hash
+from fecosr.federation.effects import AttemptClaimed, CheckpointKept, ReleaseSeen, SketchSeen, SumOpened
 from fecosr.federation.memory import Memory
 from fecosr.federation.messages import Release
 from fecosr.ids import NodeId, RunId
@@ -38,6 +39,31 @@ def test_claims_and_opened_sums_survive_a_restart(tmp_path: Path) -> None:
         state.persist(SumOpened(MODEL, SURVIVORS))
     with opened(tmp_path) as state:
         assert state.memory() == Memory((2, 3), models={2: MODEL}, opened=SumOpened(MODEL, SURVIVORS))
+
+
+def test_the_sum_of_sketches_is_kept_under_the_hash_that_was_named(tmp_path: Path) -> None:
+    sketch = np.arange(8, dtype=np.float32)
+    digest = parameters_hash(sketch)
+    with opened(tmp_path) as state:
+        with pytest.raises(StorageError, match="not here yet"):
+            state.sketch()
+        state.persist(SketchSeen(digest))
+        assert not state.has_sketch(digest), "it was named, and not fetched"
+        state.keep_sketch(digest, sketch)
+    with opened(tmp_path) as state:
+        assert state.memory() == Memory(sketch=digest)
+        assert state.has_sketch(digest)
+        np.testing.assert_array_equal(state.sketch(), sketch)
+
+
+def test_a_damaged_sum_of_sketches_is_not_used(tmp_path: Path) -> None:
+    sketch = np.arange(8, dtype=np.float32)
+    digest = parameters_hash(sketch)
+    with opened(tmp_path) as state:
+        state.persist(SketchSeen(digest))
+        state.keep_sketch(digest, sketch + 1)
+        with pytest.raises(StorageError, match="other parameters than its name says"):
+            state.sketch()
 
 
 def test_the_model_of_every_round_is_remembered(tmp_path: Path) -> None:

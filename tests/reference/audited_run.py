@@ -233,5 +233,6 @@ def _round_opened(
         max_colluding=MAX_COLLUDING,
         ring_bits=32,
         noise=None,
+        sketch_hash=None,
     )
     return signed(RoundOpened(number, attempt, manifest, b"", MARKETS), coordinator)

@@ -19,6 +19,7 @@ from fecosr.federation.messages import (
     RoundManifest,
     RoundTask,
     RunClosed,
+    SketchRelease,
 )
 from fecosr.ids import NodeId, RunId
 from fecosr.ledger.checkpoint import Checkpoint
@@ -50,6 +51,7 @@ runs = st.sampled_from([RunId("first-light"), RunId("r1")])
 hashes = _bytes(32)
 signatures = _bytes(64)
 counters = st.integers(1, 2**32 - 1)
+rounds = st.integers(0, 2**32 - 1)
 reasons = st.text(min_size=1, max_size=40)
 
 
@@ -99,7 +101,7 @@ server_messages = st.one_of(
 manifests = st.builds(
     RoundManifest,
     run=runs,
-    round=counters,
+    round=rounds,
     attempt=counters,
     plan_hash=hashes,
     model_hash=hashes,
@@ -109,21 +111,30 @@ manifests = st.builds(
     n_min=counters,
     max_colluding=st.integers(0, 2**32 - 1),
     ring_bits=st.sampled_from(RING_BITS),
+    sketch_hash=st.none() | hashes,
 )
 releases = st.builds(Release, hashes, st.none() | st.floats(0, 1))
 checkpoints = st.builds(Checkpoint, runs, st.integers(1, 2**63), hashes, signatures)
 
 node_messages: st.SearchStrategy[NodeMessage] = st.one_of(
     st.builds(Hello, runs, hashes, st.text(min_size=1, max_size=16)),
-    st.builds(FromClient, counters, counters, client_messages),
+    st.builds(FromClient, rounds, counters, client_messages),
     st.builds(Finished, hashes),
 )
 
 coordinator_messages: st.SearchStrategy[CoordinatorMessage] = st.one_of(
     st.builds(RoundTask, manifests, signatures),
-    st.builds(FromServer, counters, counters, server_messages),
-    st.builds(RoundClosed, counters, counters, st.just(Outcome.RELEASED), st.just(""), releases, checkpoints),
-    st.builds(RoundClosed, counters, counters, st.just(Outcome.ABORTED), reasons, st.none(), checkpoints),
+    st.builds(FromServer, rounds, counters, server_messages),
+    st.builds(
+        RoundClosed,
+        rounds,
+        counters,
+        st.just(Outcome.RELEASED),
+        st.just(""),
+        releases | st.builds(SketchRelease, hashes),
+        checkpoints,
+    ),
+    st.builds(RoundClosed, rounds, counters, st.just(Outcome.ABORTED), reasons, st.none(), checkpoints),
     st.builds(
         RunClosed,
         runs,
@@ -133,6 +144,7 @@ coordinator_messages: st.SearchStrategy[CoordinatorMessage] = st.one_of(
         hashes,
         checkpoints,
         signatures,
+        st.none() | hashes,
     ),
     st.builds(Rejected, reasons),
 )

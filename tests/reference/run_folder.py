@@ -35,7 +35,7 @@ def keep(federation: SmallFederation, run: FederationRun, folder: Path) -> None:
 
 def _keep_coordinator(federation: SmallFederation, run: FederationRun, folder: Path) -> None:
     models, states = ModelStore(folder / "models"), OptimiserStateStore(folder / "optimiser")
-    sums = SumStore(folder / "sums")
+    sums, sketches = SumStore(folder / "sums"), ModelStore(folder / "sketch")
     for digest, parameters in run.models.items():
         models.save(digest, parameters, {})
     for state in run.optimiser_states.values():
@@ -45,6 +45,8 @@ def _keep_coordinator(federation: SmallFederation, run: FederationRun, folder: P
     evidence = EvidenceStore(folder / EVIDENCE_FOLDER)
     for digest, content in run.evidence.items():
         evidence.save(digest, content)
+    for digest, sketch in run.sketches.items():
+        sketches.save(digest, sketch, {})
     with LedgerStore(folder / "ledger.jsonl", federation.plan.run, federation.setup.key.public) as ledger:
         for entry in run.ledger:
             ledger.append(entry)

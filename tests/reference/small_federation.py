@@ -18,10 +18,13 @@ from fecosr.federation.optimisers import Sgd
 from fecosr.federation.plan import FederationPlan
 from fecosr.federation.policy import NodePolicy
 from fecosr.federation.progress import CoordinatorSetup
+from fecosr.federation.sketch import SketchTerms
 from fecosr.ids import NodeId, RunId
 from fecosr.secagg.messages import Phase
 
 NUM_PARAMETERS = 40
+SKETCH_LENGTH = 64
+SKETCH = SketchTerms(SKETCH_LENGTH, 50.0)
 
 
 class SmallFederation:
@@ -67,7 +70,12 @@ class SmallFederation:
             "roster": self.roster,
             "plan": self.plan,
             "policy": NodePolicy(
-                n_min=3, max_colluding=1, max_rounds=100, max_clip_norm=100.0, release_validation=True
+                n_min=3,
+                max_colluding=1,
+                max_rounds=100,
+                max_clip_norm=100.0,
+                release_validation=True,
+                release_sketch=True,
             ),
             "num_parameters": NUM_PARAMETERS,
             "version": "test",
@@ -81,6 +89,12 @@ class SmallFederation:
         """Return the update every round of this market yields, with norm below the clip norm."""
         place = self.names.index(name)
         return np.full(NUM_PARAMETERS, 0.1 * (place + 1), dtype=np.float32)
+
+    def sketch(self, name: NodeId) -> Vector:
+        """Return this market's sketch: rows of its own, and one that all have in common."""
+        sketch = np.zeros(SKETCH_LENGTH, dtype=np.float32)
+        sketch[[0, 1 + self.names.index(name)]] = [0.5, -1.25 * (1 + self.names.index(name))]
+        return sketch
 
     def num_users(self, name: NodeId) -> int:
         return 10 * (self.names.index(name) + 1)
@@ -116,7 +130,7 @@ class SmallFederation:
 def plan_text(values: Mapping[str, Any]) -> str:
     """Return the canonical text of a plan with these values, as far as an audit reads it."""
     aggregation = [name for name in ("clip_norm", "max_loss", "ring_bits") if name in values]
-    plan = {
+    plan: dict[str, dict[str, object]] = {
         "run": {"name": values["run"], "rounds": values["rounds"]},
         "cohort": {name: values[name] for name in ("n_min", "max_colluding", "participation")},
         "aggregation": {
@@ -126,6 +140,13 @@ def plan_text(values: Mapping[str, Any]) -> str:
         "privacy": _privacy(values),
         "early_stopping": asdict(values["early_stopping"] or EarlyStopping(0, 2)),
     }
+    if values.get("sketch") is not None:
+        plan["semantics"] = {
+            "kind": "behaviour",
+            "sketch_buckets": values["sketch"].length // 8,
+            "dimension": 8,
+        }
+        plan["aggregation"]["sketch_norm"] = values["sketch"].norm
     return json.dumps(plan, sort_keys=True, separators=(",", ":"))
 
 

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from fecosr.federation.messages import SketchRelease
 from fecosr.wire import federation
 from fecosr.wire.checks import MalformedError
 from fecosr.wire.generated.v1 import federation_pb2 as pb
@@ -39,7 +40,6 @@ def round_closed() -> pb.RoundClosed:
     ("field", "value"),
     [
         ("run", "R1"),
-        ("round", 0),
         ("attempt", 0),
         ("plan_hash", bytes(31)),
         ("model_hash", bytes(33)),
@@ -52,6 +52,8 @@ def round_closed() -> pb.RoundClosed:
         ("n_min", 0),
         ("ring_bits", 0),
         ("ring_bits", 20),
+        ("sketch_hash", bytes(31)),
+        ("sketch_hash", b""),
     ],
 )
 def test_manifest_refuses_what_is_out_of_range(field: str, value: object) -> None:
@@ -141,12 +143,32 @@ def test_a_release_without_a_metric_is_not_one_with_metric_zero() -> None:
 def test_a_release_goes_with_a_released_round_only() -> None:
     message = round_closed()
     message.ClearField("release")
-    with pytest.raises(MalformedError, match="RoundClosed lacks release"):
+    with pytest.raises(MalformedError, match="says what it released"):
         federation.decode_round_closed(message)
     message = round_closed()
     message.outcome, message.reason = pb.OUTCOME_ABORTED, "bad_sum"
     with pytest.raises(MalformedError, match="an aborted round has no release"):
         federation.decode_round_closed(message)
+
+
+def test_a_sketch_is_released_instead_of_a_model() -> None:
+    message = round_closed()
+    message.sketch_hash = bytes(32)
+    assert not message.HasField("release"), "one of them, never both"
+    assert federation.decode_round_closed(message).release == SketchRelease(bytes(32))
+    message.sketch_hash = bytes(31)
+    with pytest.raises(MalformedError, match="sketch_hash must be 32 bytes"):
+        federation.decode_round_closed(message)
+    message.outcome, message.reason, message.sketch_hash = pb.OUTCOME_ABORTED, "bad_sum", bytes(32)
+    with pytest.raises(MalformedError, match="an aborted round has no release"):
+        federation.decode_round_closed(message)
+
+
+def test_a_manifest_without_a_sketch_is_not_one_with_an_empty_hash() -> None:
+    assert federation.decode_manifest(manifest()).sketch_hash is None
+    message = manifest()
+    message.sketch_hash = bytes(32)
+    assert federation.decode_manifest(message).sketch_hash == bytes(32)
 
 
 def test_a_history_has_an_end() -> None:
@@ -164,6 +186,10 @@ def test_a_history_has_an_end() -> None:
     with pytest.raises(MalformedError, match="more than 10000"):
         federation.decode_run_closed(closed)
     del closed.history[:]
+    closed.sketch_hash = bytes(33)
+    with pytest.raises(MalformedError, match="sketch_hash must be 32 bytes"):
+        federation.decode_run_closed(closed)
+    closed.ClearField("sketch_hash")
     closed.previous = bytes(31)
     with pytest.raises(MalformedError, match="previous must be 32 bytes"):
         federation.decode_run_closed(closed)

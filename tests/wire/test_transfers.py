@@ -105,7 +105,6 @@ def test_empty_and_oversized_data_are_refused(size_bytes: int) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("round", 0),
         ("attempt", 0),
         ("size_bytes", 0),
         ("sha256", bytes(20)),

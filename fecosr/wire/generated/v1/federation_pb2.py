@@ -25,37 +25,37 @@ _sym_db = _symbol_database.Default()
 from fecosr.wire.generated.v1 import secagg_pb2 as fecosr_dot_v1_dot_secagg__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x66\x65\x63osr/v1/federation.proto\x12\tfecosr.v1\x1a\x16\x66\x65\x63osr/v1/secagg.proto\"\x83\x02\n\rRoundManifest\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x11\n\tplan_hash\x18\x04 \x01(\x0c\x12\x12\n\nmodel_hash\x18\x05 \x01(\x0c\x12\x16\n\x0enum_parameters\x18\x06 \x01(\x04\x12\x11\n\tclip_norm\x18\x07 \x01(\x01\x12\x14\n\x0cnum_summands\x18\x08 \x01(\r\x12\r\n\x05n_min\x18\t \x01(\r\x12\x15\n\rmax_colluding\x18\n \x01(\r\x12\x11\n\tring_bits\x18\x0b \x01(\r\x12$\n\x05noise\x18\x0c \x01(\x0b\x32\x15.fecosr.v1.NoiseTerms\"L\n\nNoiseTerms\x12\x12\n\nclip_units\x18\x01 \x01(\x04\x12\x16\n\x0eshare_variance\x18\x02 \x01(\x04\x12\x12\n\nnum_shares\x18\x03 \x01(\r\"H\n\nCheckpoint\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0c\n\x04head\x18\x03 \x01(\x0c\x12\x11\n\tsignature\x18\x04 \x01(\x0c\"8\n\x05Hello\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x11\n\tplan_hash\x18\x02 \x01(\x0c\x12\x0f\n\x07version\x18\x03 \x01(\t\"J\n\tRoundTask\x12*\n\x08manifest\x18\x01 \x01(\x0b\x32\x18.fecosr.v1.RoundManifest\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"T\n\nFromClient\x12\r\n\x05round\x18\x01 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12&\n\x04\x62ody\x18\x03 \x01(\x0b\x32\x18.fecosr.v1.ClientMessage\"T\n\nFromServer\x12\r\n\x05round\x18\x01 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12&\n\x04\x62ody\x18\x03 \x01(\x0b\x32\x18.fecosr.v1.ServerMessage\"E\n\x07Release\x12\x12\n\nmodel_hash\x18\x01 \x01(\x0c\x12\x17\n\nvalidation\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_validation\"\xb2\x01\n\x0bRoundClosed\x12\r\n\x05round\x18\x01 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12#\n\x07outcome\x18\x03 \x01(\x0e\x32\x12.fecosr.v1.Outcome\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12)\n\ncheckpoint\x18\x05 \x01(\x0b\x32\x15.fecosr.v1.Checkpoint\x12#\n\x07release\x18\x06 \x01(\x0b\x32\x12.fecosr.v1.Release\"\xb1\x01\n\tRunClosed\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x0e\n\x06rounds\x18\x02 \x01(\r\x12\x12\n\nmodel_hash\x18\x03 \x01(\x0c\x12)\n\ncheckpoint\x18\x04 \x01(\x0b\x32\x15.fecosr.v1.Checkpoint\x12\x11\n\tsignature\x18\x05 \x01(\x0c\x12#\n\x07history\x18\x06 \x03(\x0b\x32\x12.fecosr.v1.Release\x12\x10\n\x08previous\x18\x07 \x01(\x0c\"\x1e\n\x08\x46inished\x12\x12\n\nmodel_hash\x18\x01 \x01(\x0c\"\x1a\n\x08Rejected\x12\x0e\n\x06reason\x18\x01 \x01(\t*M\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n\x10OUTCOME_RELEASED\x10\x01\x12\x13\n\x0fOUTCOME_ABORTED\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x66\x65\x63osr/v1/federation.proto\x12\tfecosr.v1\x1a\x16\x66\x65\x63osr/v1/secagg.proto\"\xad\x02\n\rRoundManifest\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x11\n\tplan_hash\x18\x04 \x01(\x0c\x12\x12\n\nmodel_hash\x18\x05 \x01(\x0c\x12\x16\n\x0enum_parameters\x18\x06 \x01(\x04\x12\x11\n\tclip_norm\x18\x07 \x01(\x01\x12\x14\n\x0cnum_summands\x18\x08 \x01(\r\x12\r\n\x05n_min\x18\t \x01(\r\x12\x15\n\rmax_colluding\x18\n \x01(\r\x12\x11\n\tring_bits\x18\x0b \x01(\r\x12$\n\x05noise\x18\x0c \x01(\x0b\x32\x15.fecosr.v1.NoiseTerms\x12\x18\n\x0bsketch_hash\x18\r \x01(\x0cH\x00\x88\x01\x01\x42\x0e\n\x0c_sketch_hash\"L\n\nNoiseTerms\x12\x12\n\nclip_units\x18\x01 \x01(\x04\x12\x16\n\x0eshare_variance\x18\x02 \x01(\x04\x12\x12\n\nnum_shares\x18\x03 \x01(\r\"H\n\nCheckpoint\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0c\n\x04head\x18\x03 \x01(\x0c\x12\x11\n\tsignature\x18\x04 \x01(\x0c\"8\n\x05Hello\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x11\n\tplan_hash\x18\x02 \x01(\x0c\x12\x0f\n\x07version\x18\x03 \x01(\t\"J\n\tRoundTask\x12*\n\x08manifest\x18\x01 \x01(\x0b\x32\x18.fecosr.v1.RoundManifest\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"T\n\nFromClient\x12\r\n\x05round\x18\x01 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12&\n\x04\x62ody\x18\x03 \x01(\x0b\x32\x18.fecosr.v1.ClientMessage\"T\n\nFromServer\x12\r\n\x05round\x18\x01 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12&\n\x04\x62ody\x18\x03 \x01(\x0b\x32\x18.fecosr.v1.ServerMessage\"E\n\x07Release\x12\x12\n\nmodel_hash\x18\x01 \x01(\x0c\x12\x17\n\nvalidation\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_validation\"\xd7\x01\n\x0bRoundClosed\x12\r\n\x05round\x18\x01 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12#\n\x07outcome\x18\x03 \x01(\x0e\x32\x12.fecosr.v1.Outcome\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12)\n\ncheckpoint\x18\x05 \x01(\x0b\x32\x15.fecosr.v1.Checkpoint\x12%\n\x07release\x18\x06 \x01(\x0b\x32\x12.fecosr.v1.ReleaseH\x00\x12\x15\n\x0bsketch_hash\x18\x07 \x01(\x0cH\x00\x42\n\n\x08released\"\xdb\x01\n\tRunClosed\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x0e\n\x06rounds\x18\x02 \x01(\r\x12\x12\n\nmodel_hash\x18\x03 \x01(\x0c\x12)\n\ncheckpoint\x18\x04 \x01(\x0b\x32\x15.fecosr.v1.Checkpoint\x12\x11\n\tsignature\x18\x05 \x01(\x0c\x12#\n\x07history\x18\x06 \x03(\x0b\x32\x12.fecosr.v1.Release\x12\x10\n\x08previous\x18\x07 \x01(\x0c\x12\x18\n\x0bsketch_hash\x18\x08 \x01(\x0cH\x00\x88\x01\x01\x42\x0e\n\x0c_sketch_hash\"\x1e\n\x08\x46inished\x12\x12\n\nmodel_hash\x18\x01 \x01(\x0c\"\x1a\n\x08Rejected\x12\x0e\n\x06reason\x18\x01 \x01(\t*M\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n\x10OUTCOME_RELEASED\x10\x01\x12\x13\n\x0fOUTCOME_ABORTED\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fecosr.v1.federation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OUTCOME']._serialized_start=1277
-  _globals['_OUTCOME']._serialized_end=1354
+  _globals['_OUTCOME']._serialized_start=1398
+  _globals['_OUTCOME']._serialized_end=1475
   _globals['_ROUNDMANIFEST']._serialized_start=66
-  _globals['_ROUNDMANIFEST']._serialized_end=325
-  _globals['_NOISETERMS']._serialized_start=327
-  _globals['_NOISETERMS']._serialized_end=403
-  _globals['_CHECKPOINT']._serialized_start=405
-  _globals['_CHECKPOINT']._serialized_end=477
-  _globals['_HELLO']._serialized_start=479
-  _globals['_HELLO']._serialized_end=535
-  _globals['_ROUNDTASK']._serialized_start=537
-  _globals['_ROUNDTASK']._serialized_end=611
-  _globals['_FROMCLIENT']._serialized_start=613
-  _globals['_FROMCLIENT']._serialized_end=697
-  _globals['_FROMSERVER']._serialized_start=699
-  _globals['_FROMSERVER']._serialized_end=783
-  _globals['_RELEASE']._serialized_start=785
-  _globals['_RELEASE']._serialized_end=854
-  _globals['_ROUNDCLOSED']._serialized_start=857
-  _globals['_ROUNDCLOSED']._serialized_end=1035
-  _globals['_RUNCLOSED']._serialized_start=1038
-  _globals['_RUNCLOSED']._serialized_end=1215
-  _globals['_FINISHED']._serialized_start=1217
-  _globals['_FINISHED']._serialized_end=1247
-  _globals['_REJECTED']._serialized_start=1249
-  _globals['_REJECTED']._serialized_end=1275
+  _globals['_ROUNDMANIFEST']._serialized_end=367
+  _globals['_NOISETERMS']._serialized_start=369
+  _globals['_NOISETERMS']._serialized_end=445
+  _globals['_CHECKPOINT']._serialized_start=447
+  _globals['_CHECKPOINT']._serialized_end=519
+  _globals['_HELLO']._serialized_start=521
+  _globals['_HELLO']._serialized_end=577
+  _globals['_ROUNDTASK']._serialized_start=579
+  _globals['_ROUNDTASK']._serialized_end=653
+  _globals['_FROMCLIENT']._serialized_start=655
+  _globals['_FROMCLIENT']._serialized_end=739
+  _globals['_FROMSERVER']._serialized_start=741
+  _globals['_FROMSERVER']._serialized_end=825
+  _globals['_RELEASE']._serialized_start=827
+  _globals['_RELEASE']._serialized_end=896
+  _globals['_ROUNDCLOSED']._serialized_start=899
+  _globals['_ROUNDCLOSED']._serialized_end=1114
+  _globals['_RUNCLOSED']._serialized_start=1117
+  _globals['_RUNCLOSED']._serialized_end=1336
+  _globals['_FINISHED']._serialized_start=1338
+  _globals['_FINISHED']._serialized_end=1368
+  _globals['_REJECTED']._serialized_start=1370
+  _globals['_REJECTED']._serialized_end=1396
 # @@protoc_insertion_point(module_scope)

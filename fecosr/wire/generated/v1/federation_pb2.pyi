@@ -17,7 +17,7 @@ OUTCOME_RELEASED: Outcome
 OUTCOME_ABORTED: Outcome
 
 class RoundManifest(_message.Message):
-    __slots__ = ("run", "round", "attempt", "plan_hash", "model_hash", "num_parameters", "clip_norm", "num_summands", "n_min", "max_colluding", "ring_bits", "noise")
+    __slots__ = ("run", "round", "attempt", "plan_hash", "model_hash", "num_parameters", "clip_norm", "num_summands", "n_min", "max_colluding", "ring_bits", "noise", "sketch_hash")
     RUN_FIELD_NUMBER: _ClassVar[int]
     ROUND_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
@@ -30,6 +30,7 @@ class RoundManifest(_message.Message):
     MAX_COLLUDING_FIELD_NUMBER: _ClassVar[int]
     RING_BITS_FIELD_NUMBER: _ClassVar[int]
     NOISE_FIELD_NUMBER: _ClassVar[int]
+    SKETCH_HASH_FIELD_NUMBER: _ClassVar[int]
     run: str
     round: int
     attempt: int
@@ -42,7 +43,8 @@ class RoundManifest(_message.Message):
     max_colluding: int
     ring_bits: int
     noise: NoiseTerms
-    def __init__(self, run: _Optional[str] = ..., round: _Optional[int] = ..., attempt: _Optional[int] = ..., plan_hash: _Optional[bytes] = ..., model_hash: _Optional[bytes] = ..., num_parameters: _Optional[int] = ..., clip_norm: _Optional[float] = ..., num_summands: _Optional[int] = ..., n_min: _Optional[int] = ..., max_colluding: _Optional[int] = ..., ring_bits: _Optional[int] = ..., noise: _Optional[_Union[NoiseTerms, _Mapping]] = ...) -> None: ...
+    sketch_hash: bytes
+    def __init__(self, run: _Optional[str] = ..., round: _Optional[int] = ..., attempt: _Optional[int] = ..., plan_hash: _Optional[bytes] = ..., model_hash: _Optional[bytes] = ..., num_parameters: _Optional[int] = ..., clip_norm: _Optional[float] = ..., num_summands: _Optional[int] = ..., n_min: _Optional[int] = ..., max_colluding: _Optional[int] = ..., ring_bits: _Optional[int] = ..., noise: _Optional[_Union[NoiseTerms, _Mapping]] = ..., sketch_hash: _Optional[bytes] = ...) -> None: ...
 
 class NoiseTerms(_message.Message):
     __slots__ = ("clip_units", "share_variance", "num_shares")
@@ -113,23 +115,25 @@ class Release(_message.Message):
     def __init__(self, model_hash: _Optional[bytes] = ..., validation: _Optional[float] = ...) -> None: ...
 
 class RoundClosed(_message.Message):
-    __slots__ = ("round", "attempt", "outcome", "reason", "checkpoint", "release")
+    __slots__ = ("round", "attempt", "outcome", "reason", "checkpoint", "release", "sketch_hash")
     ROUND_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     RELEASE_FIELD_NUMBER: _ClassVar[int]
+    SKETCH_HASH_FIELD_NUMBER: _ClassVar[int]
     round: int
     attempt: int
     outcome: Outcome
     reason: str
     checkpoint: Checkpoint
     release: Release
-    def __init__(self, round: _Optional[int] = ..., attempt: _Optional[int] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., reason: _Optional[str] = ..., checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ..., release: _Optional[_Union[Release, _Mapping]] = ...) -> None: ...
+    sketch_hash: bytes
+    def __init__(self, round: _Optional[int] = ..., attempt: _Optional[int] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., reason: _Optional[str] = ..., checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ..., release: _Optional[_Union[Release, _Mapping]] = ..., sketch_hash: _Optional[bytes] = ...) -> None: ...
 
 class RunClosed(_message.Message):
-    __slots__ = ("run", "rounds", "model_hash", "checkpoint", "signature", "history", "previous")
+    __slots__ = ("run", "rounds", "model_hash", "checkpoint", "signature", "history", "previous", "sketch_hash")
     RUN_FIELD_NUMBER: _ClassVar[int]
     ROUNDS_FIELD_NUMBER: _ClassVar[int]
     MODEL_HASH_FIELD_NUMBER: _ClassVar[int]
@@ -137,6 +141,7 @@ class RunClosed(_message.Message):
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
     HISTORY_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_FIELD_NUMBER: _ClassVar[int]
+    SKETCH_HASH_FIELD_NUMBER: _ClassVar[int]
     run: str
     rounds: int
     model_hash: bytes
@@ -144,7 +149,8 @@ class RunClosed(_message.Message):
     signature: bytes
     history: _containers.RepeatedCompositeFieldContainer[Release]
     previous: bytes
-    def __init__(self, run: _Optional[str] = ..., rounds: _Optional[int] = ..., model_hash: _Optional[bytes] = ..., checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ..., signature: _Optional[bytes] = ..., history: _Optional[_Iterable[_Union[Release, _Mapping]]] = ..., previous: _Optional[bytes] = ...) -> None: ...
+    sketch_hash: bytes
+    def __init__(self, run: _Optional[str] = ..., rounds: _Optional[int] = ..., model_hash: _Optional[bytes] = ..., checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ..., signature: _Optional[bytes] = ..., history: _Optional[_Iterable[_Union[Release, _Mapping]]] = ..., previous: _Optional[bytes] = ..., sketch_hash: _Optional[bytes] = ...) -> None: ...
 
 class Finished(_message.Message):
     __slots__ = ("model_hash",)
