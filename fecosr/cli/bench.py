@@ -32,6 +32,7 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
         "fecosr.harness.bench_privacy", "Noise and private steps, beside plain ones and Opacus."
     ),
     "secagg": Benchmark("fecosr.harness.bench_secagg", "Encoding, masking and sharing, beside their floors."),
+    "startup": Benchmark("fecosr.harness.bench_startup", "Start-up of both binaries, beside bare imports."),
     "training": Benchmark(
         "fecosr.harness.bench_training", "Full-softmax training, beside autograd and a peer.", on_device=True
     ),

@@ -18,6 +18,7 @@ from fecosr.rpc.allowance import CALLS_PER_SECOND, MESSAGES_PER_SECOND, Allowanc
 from fecosr.rpc.connection import NodeConnection
 from fecosr.rpc.download_call import send_model
 from fecosr.rpc.handler import CoordinatorHandler, ModelSource, UploadSink
+from fecosr.rpc.health_call import HealthCall
 from fecosr.rpc.incoming import Context, IncomingStream, NewestStreams, uninterrupted
 from fecosr.rpc.listener import Listener
 from fecosr.rpc.revocation import Revocations
@@ -80,6 +81,7 @@ class CoordinatorServer:
         self._calls = {node: Allowance(CALLS_PER_SECOND) for node in self._roster}
         self._watch: asyncio.Task[None] | None = None
         self._server = listener.server
+        self._health = HealthCall()
 
     async def start(self) -> None:
         """Begin to answer, first those who have knocked already."""
@@ -88,12 +90,15 @@ class CoordinatorServer:
             FETCH_MODEL: grpc.unary_stream_rpc_method_handler(self._fetch_model),
             UPLOAD_MASKED_INPUT: grpc.stream_unary_rpc_method_handler(self._upload_masked_input),
         }
-        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, calls),))
+        ours = grpc.method_handlers_generic_handler(SERVICE, calls)
+        self._server.add_generic_rpc_handlers((ours, self._health.handler()))
         await self._server.start()
+        self._health.serving = True
         self._watch = asyncio.create_task(self._watch_certificates())
 
     async def stop(self, grace_seconds: float = 5.0) -> None:
         """Send what is queued, end every connection, and stop listening; after `grace_seconds` by force."""
+        self._health.serving = False
         if self._watch is not None:
             self._watch.cancel()
         for connection in self._connections:
