@@ -227,6 +227,22 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricShared:
+    """Show a market's own validation metric, because its policy says so (node -> coordinator).
+
+    It is in no ledger and decides nothing. Beside a released mean it narrows down what the others' is.
+
+    Attributes:
+        round: the round that began with the measured model, from 1; `attempt` likewise.
+        validation: NDCG@10 on the market's validation users, in 0 .. 1.
+    """
+
+    round: int
+    attempt: int
+    validation: float
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected:
     """Refuse a node for a named reason that only an operator can mend (coordinator -> node)."""
 
@@ -241,5 +257,5 @@ def _history_hash(history: tuple[Release, ...]) -> bytes:
     return sha256(encode(Label.RELEASES, *parts))
 
 
-NodeMessage = Hello | FromClient | Finished
+NodeMessage = Hello | FromClient | Finished | MetricShared
 CoordinatorMessage = RoundTask | FromServer | RoundClosed | RunClosed | Rejected

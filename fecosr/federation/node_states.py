@@ -29,7 +29,7 @@ from fecosr.federation.effects import (
     ToCoordinator,
 )
 from fecosr.federation.memory import Memory, take_back
-from fecosr.federation.messages import Finished, FromClient, RoundManifest
+from fecosr.federation.messages import Finished, FromClient, MetricShared, RoundManifest
 from fecosr.federation.private_rounds import PrivateContribution
 from fecosr.federation.sketch import SketchContribution
 from fecosr.ids import COORDINATOR
@@ -79,7 +79,8 @@ class Training:
             return self.failed("the update is not finite")
         if result.validation is not None and not 0.0 <= result.validation <= 1.0:
             return self.failed("the validation metric is not in 0 .. 1")
-        return self._contribute(replace(self.memory, trained=result), result)
+        shared = self._shared(result.validation)
+        return self._contribute(replace(self.memory, trained=result), result, shared)
 
     def failed(self, reason: str) -> "NodeTransition":
         """Give the training up for a named reason, and let the attempt go on without this node."""
@@ -90,11 +91,19 @@ class Training:
         memory, taken_back = take_back(self.memory)
         return Transition(Idle(self.setup, memory), taken_back, outbox)
 
-    def _contribute(self, memory: Memory, result: Trained) -> "NodeTransition":
+    def _shared(self, validation: float | None) -> tuple[ToCoordinator, ...]:
+        """Return what this market shows of its own metric: nothing, unless its policy says so."""
+        if validation is None or self.manifest is None or not self.setup.policy.share_validation:
+            return ()
+        return (ToCoordinator(MetricShared(self.manifest.round, self.manifest.attempt, validation)),)
+
+    def _contribute(
+        self, memory: Memory, result: Trained, shared: tuple[ToCoordinator, ...] = ()
+    ) -> "NodeTransition":
         if self.manifest is None or result.model_hash != self.manifest.model_hash:
             return Transition(Idle(self.setup, memory))
         state = Ready(self.setup, memory, self.manifest, result)
-        return Transition(state, outbox=(StartSession(self.manifest),))
+        return Transition(state, outbox=(*shared, StartSession(self.manifest)))
 
 
 @dataclass(frozen=True, slots=True)

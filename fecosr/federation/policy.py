@@ -23,6 +23,8 @@ class NodePolicy:
         release_validation: whether its validation metric may be part of a released mean.
         release_sketch: whether a sketch of what its users have in common may be part of a sum that is opened
             to all parties. Without it the market takes part from round 1 on, with the sum of the others.
+        share_validation: whether the coordinator may see this market's own validation metric, and show it; it
+            is measured only where the plan releases the mean.
         max_epsilon: the most a run may cost any of its users; None accepts runs that promise nothing.
         max_delta: at a delta of at most this; None leaves it to the plan.
     """
@@ -35,6 +37,7 @@ class NodePolicy:
     max_clip_norm: float
     min_ring_bits: int = min(RING_BITS)
     release_validation: bool = False
+    share_validation: bool = False
     release_sketch: bool = False
     max_epsilon: float | None = None
     max_delta: float | None = None

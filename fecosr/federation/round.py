@@ -6,7 +6,14 @@ from fecosr.errors import ProtocolViolation
 from fecosr.federation.attempt import Attempt, Ending, abort, convict, release
 from fecosr.federation.contents import vector_terms
 from fecosr.federation.effects import CoordinatorOutgoing, CoordinatorRecord, Observed, ToNode
-from fecosr.federation.messages import FromClient, FromServer, NodeMessage, RoundManifest, RoundTask
+from fecosr.federation.messages import (
+    FromClient,
+    FromServer,
+    MetricShared,
+    NodeMessage,
+    RoundManifest,
+    RoundTask,
+)
 from fecosr.federation.private_rounds import noise_terms
 from fecosr.federation.progress import CoordinatorSetup, Progress
 from fecosr.federation.recorded import manifest_fields, recorded_advert
@@ -46,6 +53,9 @@ class RoundRunning:
         """Pass on a message of this attempt; anything else is late and changes nothing."""
         manifest = self.attempt.manifest
         current = (manifest.round, manifest.attempt)
+        if isinstance(message, MetricShared) and (message.round, message.attempt) == current:
+            seen = self.attempt.observed("metric_shared", market=node, validation=message.validation)
+            return Transition(self, outbox=(seen,), deadline=self.deadline)
         if not isinstance(message, FromClient) or (message.round, message.attempt) != current:
             return Transition(self, outbox=(_late(self, node, message),), deadline=self.deadline)
         try:

@@ -33,6 +33,8 @@ def _market(market: MarketView, line: LogLine) -> MarketView:
     match line.event:
         case "node_connected" | "node_disconnected":
             return replace(market, connected=line.event == "node_connected", changed=line.at)
+        case "metric_shared":
+            return replace(market, validation=line.number("validation"))
         case "node_finished":
             return replace(market, finished=True)
         case "node_violation" | "protocol_violation":

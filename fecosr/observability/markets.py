@@ -26,6 +26,7 @@ class MarketView:
         violations: how often it broke the protocol.
         convicted: of what it was convicted by evidence; empty otherwise.
         finished: whether it holds the final model.
+        validation: its own validation NDCG@10, where it chose to share that; the newest.
     """
 
     connected: bool = False
@@ -38,6 +39,7 @@ class MarketView:
     violations: int = 0
     convicted: str = ""
     finished: bool = False
+    validation: float | None = None
 
     def dropped(self, reason: str) -> "MarketView":
         """Return the market after it dropped out of the open attempt."""

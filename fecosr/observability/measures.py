@@ -108,6 +108,9 @@ def _market_measures(view: RunView, spent: Spent) -> Iterator[Measure]:
     charged = {name: float(market.charged) for name, market in markets.items()}
     says = "Attempts that may have seen a vector of this market."
     yield _by("counter", "fecosr_budget_charges", says, "market", charged)
+    shared = {name: market.validation for name, market in markets.items() if market.validation is not None}
+    says = "A market's own validation NDCG@10, where it chose to share that."
+    yield _by("gauge", "fecosr_shared_validation_ndcg_10", says, "market", shared)
     if view.privacy is not None and view.privacy.epsilon is not None:
         yield gauge("fecosr_budget_epsilon", "What the run may cost any user.", value=view.privacy.epsilon)
         found = {name: spent(view, name) for name in markets}

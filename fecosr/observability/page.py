@@ -97,6 +97,7 @@ def _market(view: RunView, name: str, market: MarketView, spent: Spent) -> Mappi
         "violations": market.violations,
         "convicted": market.convicted,
         "finished": market.finished,
+        "validation": market.validation,
         "epsilon": epsilon if is_known else None,
     }
 

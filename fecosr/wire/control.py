@@ -6,6 +6,7 @@ from fecosr.federation.messages import (
     FromClient,
     FromServer,
     Hello,
+    MetricShared,
     NodeMessage,
     Rejected,
     RoundClosed,
@@ -35,6 +36,8 @@ def encode_node_message(message: NodeMessage) -> bytes:
             envelope = pb.NodeEnvelope(from_client=carried)
         case Finished():
             envelope = pb.NodeEnvelope(finished=federation_pb2.Finished(model_hash=message.model_hash))
+        case MetricShared():
+            envelope = pb.NodeEnvelope(metric_shared=federation.encode_metric_shared(message))
     return envelope.SerializeToString()
 
 
@@ -51,6 +54,8 @@ def decode_node_message(data: bytes, peer: str) -> NodeMessage:
                 return federation.decode_hello(envelope.hello)
             case "from_client":
                 return _decode_from_client(envelope.from_client)
+            case "metric_shared":
+                return federation.decode_metric_shared(envelope.metric_shared)
             case _:
                 return federation.decode_finished(envelope.finished)
 

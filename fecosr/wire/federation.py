@@ -7,6 +7,7 @@ from fecosr.crypto.signatures import SIGNATURE_BYTES
 from fecosr.federation.messages import (
     Finished,
     Hello,
+    MetricShared,
     NoiseTerms,
     Outcome,
     Rejected,
@@ -141,10 +142,14 @@ def encode_release(release: Release) -> pb.Release:
 
 def decode_release(release: pb.Release) -> Release:
     """Return what `release` stands for, refusing a wrong hash and a metric that cannot be."""
-    validation = release.validation if release.HasField("validation") else None
-    if validation is not None and not 0 <= validation <= 1:
-        raise MalformedError("validation must be in 0 .. 1")
+    validation = _fraction(release.validation) if release.HasField("validation") else None
     return Release(exactly(HASH_BYTES, release.model_hash, "model_hash"), validation)
+
+
+def _fraction(validation: float) -> float:
+    if not 0 <= validation <= 1:
+        raise MalformedError("validation must be in 0 .. 1")
+    return validation
 
 
 def encode_round_closed(closed: RoundClosed) -> pb.RoundClosed:
@@ -235,6 +240,20 @@ def decode_run_closed(closed: pb.RunClosed) -> RunClosed:
 def decode_finished(finished: pb.Finished) -> Finished:
     """Return what `finished` stands for, refusing a hash of the wrong size."""
     return Finished(exactly(HASH_BYTES, finished.model_hash, "model_hash"))
+
+
+def encode_metric_shared(shared: MetricShared) -> pb.MetricShared:
+    """Return `shared` as protobuf."""
+    return pb.MetricShared(round=shared.round, attempt=shared.attempt, validation=shared.validation)
+
+
+def decode_metric_shared(shared: pb.MetricShared) -> MetricShared:
+    """Return what `shared` stands for, refusing what no metric can be."""
+    return MetricShared(
+        round=at_least(1, shared.round, "round"),
+        attempt=at_least(1, shared.attempt, "attempt"),
+        validation=_fraction(shared.validation),
+    )
 
 
 def decode_rejected(rejected: pb.Rejected) -> Rejected:

@@ -9,6 +9,7 @@ from fecosr.federation.messages import (
     FromClient,
     FromServer,
     Hello,
+    MetricShared,
     NodeMessage,
     Outcome,
     Rejected,
@@ -58,6 +59,7 @@ def node_messages() -> tuple[bytes, ...]:
     messages: list[NodeMessage] = [
         Hello(RUN, bytes(32), "1.0"),
         Finished(bytes(32)),
+        MetricShared(1, 1, 0.25),
         FromClient(1, 1, Withdrawal("late", NodeId("at"))),
         *(FromClient(1, 1, body) for body in bodies),
     ]

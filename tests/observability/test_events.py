@@ -63,6 +63,14 @@ def test_violations_are_the_markets_own(begun: WatchedRun) -> None:
     }
 
 
+def test_a_shared_metric_is_shown_until_the_next_one(begun: WatchedRun) -> None:
+    view = after_line(begun.view, line("metric_shared", market="fr", round=1, validation=0.25))
+    assert view.markets["fr"].validation == 0.25
+    assert view.markets["de"].validation is None
+    view = after_line(view, line("metric_shared", market="fr", round=2, validation=0.5))
+    assert view.markets["fr"].validation == 0.5
+
+
 def test_the_event_log_is_bounded_and_counted() -> None:
     view = RunView()
     for number in range(MOST_LINES + 50):

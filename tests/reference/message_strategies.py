@@ -11,6 +11,7 @@ from fecosr.federation.messages import (
     FromClient,
     FromServer,
     Hello,
+    MetricShared,
     NodeMessage,
     Outcome,
     Rejected,
@@ -120,6 +121,7 @@ node_messages: st.SearchStrategy[NodeMessage] = st.one_of(
     st.builds(Hello, runs, hashes, st.text(min_size=1, max_size=16)),
     st.builds(FromClient, rounds, counters, client_messages),
     st.builds(Finished, hashes),
+    st.builds(MetricShared, counters, counters, st.floats(0, 1)),
 )
 
 coordinator_messages: st.SearchStrategy[CoordinatorMessage] = st.one_of(

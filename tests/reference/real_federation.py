@@ -84,7 +84,7 @@ class RealFederation:
         )
         for config in (self.kits.coordinator, self.kits.nodes[NodeId(MARKETS[0])]):
             text = f'{config.read_text()}\n[web]\nlisten = "{ANY_PORT}"\nplain_http = true\n'
-            config.write_text(text)
+            config.write_text(text.replace("share_validation = false", "share_validation = true"))
 
     def _market(self, place: int, name: str) -> MarketSection:
         path = self.folder / f"{name}.csv"

@@ -68,6 +68,9 @@ def test_a_real_run_is_shown(
     rows = browser.run("return [...document.querySelectorAll('#markets tbody tr')].map(row => row.innerText)")
     assert [row.split()[0] for row in rows] == sorted(MARKETS)
     assert "disconnected" in rows[1]
+    shared = [row.split("\t")[4] for row in rows]
+    assert {len(text) for text in shared[1:]} == {1}, "only alpha chose to share"
+    assert 0 < float(shared[0]) < 1
     assert browser.run("return document.querySelectorAll('#map circle.dot').length") == len(MARKETS)
     assert browser.run("return document.querySelectorAll('#curves polyline').length") == 2
     assert "node_dropped" in text_of(browser, "#log")

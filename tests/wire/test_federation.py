@@ -193,3 +193,15 @@ def test_a_history_has_an_end() -> None:
     closed.previous = bytes(31)
     with pytest.raises(MalformedError, match="previous must be 32 bytes"):
         federation.decode_run_closed(closed)
+
+
+@pytest.mark.parametrize("validation", [-0.1, 1.1, float("nan"), float("inf")])
+def test_a_shared_metric_that_can_be_none_is_refused(validation: float) -> None:
+    with pytest.raises(MalformedError, match="validation must be in 0"):
+        federation.decode_metric_shared(pb.MetricShared(round=1, attempt=1, validation=validation))
+
+
+@pytest.mark.parametrize("fields", [{"round": 0, "attempt": 1}, {"round": 1, "attempt": 0}])
+def test_a_shared_metric_belongs_to_an_attempt(fields: dict[str, int]) -> None:
+    with pytest.raises(MalformedError, match="at least 1"):
+        federation.decode_metric_shared(pb.MetricShared(validation=0.5, **fields))

@@ -82,7 +82,7 @@ function showMarkets(state) {
   fill("map", federationMap(state.markets));
   fill("legend", ...LEGEND.map(([kind, text]) => make("li", `● ${text}`, kind)));
   const headings = [
-    ["market"], ["connection"], ["this attempt"], ["sums", "number"], ["dropouts"], ["breaches", "number"], ["model"],
+    ["market"], ["connection"], ["this attempt"], ["sums", "number"], ["NDCG@10, if shared", "number"], ["dropouts"], ["breaches", "number"], ["model"],
   ];
   table("markets", headings, state.markets.map((market) => [
     [market.name],
@@ -91,6 +91,7 @@ function showMarkets(state) {
     [market.convicted ? `convicted: ${market.convicted}` : market.dropout ? `${market.part}: ${market.dropout}` : market.part,
       look(market)],
     [market.sums, "number"],
+    [market.validation === null ? "–" : market.validation.toFixed(4), "number"],
     [dropouts(market)],
     [market.violations, market.violations ? "number bad" : "number"],
     [market.finished ? "has the final model" : ""],

@@ -152,6 +152,16 @@ class RunClosed(_message.Message):
     sketch_hash: bytes
     def __init__(self, run: _Optional[str] = ..., rounds: _Optional[int] = ..., model_hash: _Optional[bytes] = ..., checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ..., signature: _Optional[bytes] = ..., history: _Optional[_Iterable[_Union[Release, _Mapping]]] = ..., previous: _Optional[bytes] = ..., sketch_hash: _Optional[bytes] = ...) -> None: ...
 
+class MetricShared(_message.Message):
+    __slots__ = ("round", "attempt", "validation")
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    VALIDATION_FIELD_NUMBER: _ClassVar[int]
+    round: int
+    attempt: int
+    validation: float
+    def __init__(self, round: _Optional[int] = ..., attempt: _Optional[int] = ..., validation: _Optional[float] = ...) -> None: ...
+
 class Finished(_message.Message):
     __slots__ = ("model_hash",)
     MODEL_HASH_FIELD_NUMBER: _ClassVar[int]
