@@ -1,4 +1,4 @@
-"""Remember what accountants said, and ask ahead of need: they are slow, and a run asks before each round.
+"""Remember what accountants said and ask them ahead of need: they are slow, and a run asks before each round.
 
 More events never cost less. So a count of events whose larger figure is within the budget vouches for every
 smaller count, and one that is beyond it stands against every larger. What is asked is therefore not only what
