@@ -9,6 +9,7 @@ from fecosr.errors import ConfigError, StorageError
 from fecosr.federation.coordinator import CoordinatorTransition, open_run, resume_run
 from fecosr.federation.effects import (
     CoordinatorRecord,
+    CountersignatureStored,
     EvidenceStored,
     ModelStored,
     OptimiserStateStored,
@@ -20,6 +21,7 @@ from fecosr.federation.replay import Kept, Replayed, best_model, replay
 from fecosr.ledger.log import Entry
 from fecosr.ledger.records import RoundReleased, RunOpened
 from fecosr.storage.atomic_files import make_folder
+from fecosr.storage.countersignature_store import COUNTERSIGNATURES_FILE, CountersignatureStore
 from fecosr.storage.evidence import EVIDENCE_FOLDER, EvidenceStore
 from fecosr.storage.ledger_store import LedgerStore
 from fecosr.storage.optimiser_states import OptimiserStateStore
@@ -57,6 +59,7 @@ class CoordinatorState:
         self._sums = SumStore(folder / SUMS_FOLDER)
         self._evidence = EvidenceStore(folder / EVIDENCE_FOLDER)
         self._sketches = ModelStore(folder / SKETCH_FOLDER) if setup.plan.sketch else None
+        self._countersignatures = CountersignatureStore(folder / COUNTERSIGNATURES_FILE)
         self.uploads = UploadSpool(folder / UPLOADS_FOLDER)
 
     def begin(self, initial_model: Path) -> Callable[[float], CoordinatorTransition]:
@@ -97,6 +100,8 @@ class CoordinatorState:
                 self._evidence.save(named, content)
             case SketchStored(sketch_hash=named, sketch=sketch):
                 self._sketch_store().save(named, sketch, {"run": self._setup.plan.run})
+            case CountersignatureStored(statement=statement):
+                self._countersignatures.keep(statement)
             case entry:
                 self._append(entry)
 

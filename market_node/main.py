@@ -125,7 +125,7 @@ def _take_part(kit: _Kit) -> int:
     setup = _setup(kit, num_shared_parameters(learning, kit.plan.run.seed))
     if setup.plan.privacy is not None:
         check_covered(setup.plan.privacy, data)
-    with NodeState(config.storage, setup.plan.run, kit.roster.coordinator) as state:
+    with NodeState(config.storage, setup.plan.run, kit.roster, setup.me) as state:
         sketches = MarketSketches(data, learning.semantics, state) if setup.plan.sketch else None
 
         @cache

@@ -7,6 +7,7 @@ from typing import Final, Self
 
 from fecosr.errors import StorageError
 from fecosr.federation.aggregation import Vector, parameters_hash
+from fecosr.federation.cohort import Roster
 from fecosr.federation.effects import (
     AttemptClaimed,
     CheckpointKept,
@@ -21,13 +22,12 @@ from fecosr.ids import NodeId, RunId
 from fecosr.privacy.budget import Charged, TakenBack
 from fecosr.secagg.client import SurvivorsSigned
 from fecosr.storage.atomic_files import make_folder
-from fecosr.storage.checkpoint_store import CheckpointStore
+from fecosr.storage.checkpoint_store import CHECKPOINTS_FILE, CheckpointStore
 from fecosr.storage.parameters import ModelStore
 from fecosr.storage.run_store import RunStore
 from fecosr.storage.spending_store import SPENDING_FILE, SpendingStore
 
 STATE_FILE: Final = "node.sqlite"
-CHECKPOINTS_FILE: Final = "checkpoints.jsonl"
 MODELS_FOLDER: Final = "models"
 VECTORS_FOLDER: Final = "vectors"
 SKETCH_FOLDER: Final = "sketch"
@@ -45,7 +45,8 @@ class NodeState:
     Args:
         folder: made when it is not there.
         run: the run it takes part in.
-        coordinator_public: the pinned identity that signs checkpoints.
+        roster: the pinned identities, of which two sign every head of the ledger.
+        market: whose folder it is.
 
     Raises:
         ConfigError: there cannot be such a folder.
@@ -53,10 +54,12 @@ class NodeState:
         LedgerError: a checkpoint kept earlier does not verify.
     """
 
-    def __init__(self, folder: Path, run: RunId, coordinator_public: bytes) -> None:
+    def __init__(self, folder: Path, run: RunId, roster: Roster, market: NodeId) -> None:
         make_folder(folder)
         self._store = RunStore(folder / STATE_FILE, run)
-        self._checkpoints = CheckpointStore(folder / CHECKPOINTS_FILE, run, coordinator_public)
+        self._checkpoints = CheckpointStore(
+            folder / CHECKPOINTS_FILE, run, roster.coordinator, market=market, identity=roster.nodes[market]
+        )
         self._spending = SpendingStore(folder / SPENDING_FILE)
         self._models = ModelStore(folder / MODELS_FOLDER)
         self._sketches = ModelStore(folder / SKETCH_FOLDER)
@@ -70,6 +73,7 @@ class NodeState:
             releases=_releases_from(self._store.get(_RELEASES) or {}),
             sketch=self._sketch_hash(),
             opened=_opened_from(opened) if opened else None,
+            head=self._checkpoints.latest,
             spending=self._spending.spending,
         )
 
@@ -112,7 +116,7 @@ class NodeState:
 
         Raises:
             ProtocolViolation: the attempt is not newer than every one claimed before.
-            LedgerError: the checkpoint contradicts one kept before: the coordinator shows two histories.
+            LedgerError: the head is not signed by coordinator and market, or no longer than the last.
             StorageError: the disk refused.
         """
         match record:
@@ -121,8 +125,8 @@ class NodeState:
                 self._store.claim(number, attempt, **{_MODELS: _models_to(models)})
             case Charged() | TakenBack():
                 self._spending.append(record)
-            case CheckpointKept(checkpoint=checkpoint):
-                self._checkpoints.keep(checkpoint)
+            case CheckpointKept(kept=kept):
+                self._checkpoints.keep(kept)
             case ReleaseSeen(round=number, release=release):
                 seen = {**_releases_from(self._store.get(_RELEASES) or {}), number: release}
                 self._store.put(_RELEASES, _releases_to(seen))

@@ -14,6 +14,7 @@ from fecosr.errors import CryptoError, MisuseError
 from fecosr.federation.cohort import Roster, invited
 from fecosr.federation.contents import vector_terms
 from fecosr.federation.recorded import advert_from, manifest_from
+from fecosr.ledger.log import Head, Log
 from fecosr.ledger.records import (
     CohortFixed,
     NoiseFields,
@@ -31,11 +32,12 @@ from fecosr.secagg.statements import survivors_statement, verify_advert
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Hold what every attempt of a run is judged by."""
+    """Hold what every attempt of a run is judged by; `log` is the tree over its verified records."""
 
     roster: Roster
     run: RunOpened
     plan: PlanTerms
+    log: Log
 
 
 def check_manifest(opened: RoundOpened, terms: Terms, *, record: int) -> Iterator[Finding]:
@@ -59,6 +61,10 @@ def check_manifest(opened: RoundOpened, terms: Terms, *, record: int) -> Iterato
     for name, value in required.items():
         if getattr(manifest, name) != value:
             yield Finding(record, "manifest", f"{where}: {name} in the manifest is not what was agreed.")
+    told = Head(terms.run.run, manifest.ledger_size, manifest.ledger_root)
+    if told != terms.log.head_at(record):
+        message = f"{where}: the markets were shown another history than the {record} records before it."
+        yield Finding(record, "history", message)
     if not _signed(
         terms.roster.coordinator, opened.manifest_signature, manifest_from(manifest).signed_bytes()
     ):

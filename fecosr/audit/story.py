@@ -72,6 +72,8 @@ class Story:
         model_hash: the current shared model; after the end, the final one.
         sketch_hash: the released sum of sketches; None before, and where the plan has none.
         sums: every sum that was opened, or may have been.
+        sums_on: the same by the model they start from.
+        signed: how many records each market signed, by the latest key advert in a cohort that names them.
         releases: positions of the records that released a sum.
         history: what they released.
         convicted: the markets convicted so far.
@@ -86,6 +88,8 @@ class Story:
     sketch_hash: bytes | None = None
     current: Attempt | None = None
     sums: list[OpenedSum] = field(default_factory=list)
+    sums_on: dict[bytes, list[OpenedSum]] = field(default_factory=dict)
+    signed: dict[NodeId, int] = field(default_factory=dict)
     releases: list[int] = field(default_factory=list)
     history: list[Release] = field(default_factory=list)
     convicted: set[NodeId] = field(default_factory=set)
@@ -163,6 +167,8 @@ class Story:
             yield _out_of_order(record, "The cohort", fixed)
             return
         yield from check_cohort(fixed, attempt.opened, self.terms, record=record)
+        known = attempt.opened.manifest.ledger_size
+        self.signed.update({advert.client: known for advert in fixed.adverts})
         self.current = replace(attempt, cohort=fixed)
 
     def _fix_survivors(self, record: int, fixed: SurvivorsFixed) -> Iterator[Finding]:
@@ -277,15 +283,17 @@ class Story:
     def _opened_sum(self, record: int, opened: RoundOpened, survivors: Sequence[NodeId]) -> Iterator[Finding]:
         """Note a sum; two on one model that differ would reveal the sum of the markets they differ in."""
         this = OpenedSum(record, opened.manifest.model_hash, frozenset(survivors))
-        for other in self.sums:
+        others = self.sums_on.setdefault(this.model_hash, [])
+        for other in others:
             apart = this.survivors ^ other.survivors
-            if this.model_hash == other.model_hash and apart:
+            if apart:
                 message = (
                     f"The sums of records {other.record} and {record} start from one model and differ in "
                     f"{', '.join(sorted(apart))} only: their difference reveals these markets."
                 )
                 yield Finding(record, "differencing", message)
         self.sums.append(this)
+        others.append(this)
 
 
 def follow(entries: Sequence[Entry], terms: Terms, *, is_whole: bool) -> tuple[Story, tuple[Finding, ...]]:

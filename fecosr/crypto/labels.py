@@ -18,6 +18,7 @@ class Label(StrEnum):
     ROUND_MANIFEST = "fecosr/v1/round-manifest"
     RUN_CLOSED = "fecosr/v1/run-closed"
     CHECKPOINT = "fecosr/v1/checkpoint"
+    COUNTERSIGNATURE = "fecosr/v1/countersignature"
     LEDGER_RECORD = "fecosr/v1/ledger-record"
     KEY_ADVERT = "fecosr/v1/key-advert"
     SEED_COMMITMENT = "fecosr/v1/seed-commitment"

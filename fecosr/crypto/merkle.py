@@ -45,6 +45,14 @@ class MerkleTree:
         """Return the number of leaves."""
         return len(self._levels[0])
 
+    def first(self, size: int) -> "MerkleTree":
+        """Return a tree of its own with the first `size` leaves.
+
+        Raises:
+            MisuseError: there are not so many leaves.
+        """
+        return MerkleTree(self._levels[0][: self._checked_size(size)])
+
     def append(self, leaf: bytes) -> None:
         """Add the hash of the next record, see `leaf_hash`."""
         level, node = 0, leaf

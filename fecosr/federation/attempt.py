@@ -25,7 +25,6 @@ from fecosr.federation.progress import CoordinatorSetup, Progress
 from fecosr.federation.recorded import recorded_event
 from fecosr.federation.sketch import SKETCH_ROUND, open_sketch
 from fecosr.ids import NodeId
-from fecosr.ledger.checkpoint import sign_checkpoint
 from fecosr.ledger.records import (
     NodeConvicted,
     RecordedEvent,
@@ -123,9 +122,10 @@ def _release_sketch(attempt: Attempt, completed: secagg.Completed, now: float) -
     )
     entry, progress = attempt.progress.recorded(body, attempt.setup.key)
     progress = progress.with_sketch(sketch, sketch_hash)
+    progress, closed = _closed(attempt, progress, Outcome.RELEASED, "", SketchRelease(sketch_hash))
     outbox: tuple[CoordinatorOutgoing, ...] = (
         _released_event("sketch_released", attempt, completed, now),
-        *_closed(attempt, progress, Outcome.RELEASED, "", SketchRelease(sketch_hash)),
+        *closed,
     )
     stored = (SketchStored(sketch_hash, sketch), SumStored(body.total_hash, completed.total))
     return Transition(Released(progress), (*stored, entry), outbox)
@@ -151,9 +151,10 @@ def _release_model(attempt: Attempt, completed: secagg.Completed, now: float) ->
     body = _released_body(attempt, completed, released, step.state.hash())
     entry, progress = before.recorded(body, attempt.setup.key)
     progress = progress.with_release(released, step, attempt.setup.plan.schedule)
+    progress, closed = _closed(attempt, progress, Outcome.RELEASED, "", released)
     outbox: tuple[CoordinatorOutgoing, ...] = (
         _released_event("round_released", attempt, completed, now, **_figures(opened)),
-        *_closed(attempt, progress, Outcome.RELEASED, "", released),
+        *closed,
     )
     stored = (
         ModelStored(model_hash, step.parameters),
@@ -178,9 +179,10 @@ def abort(attempt: Attempt, reason: str, detail: str, *, unmasked: bool) -> Endi
     entry, progress = attempt.progress.recorded(body, attempt.setup.key)
     if unmasked:
         progress = replace(progress, bound_to=frozenset(attempt.survivors))
+    progress, closed = _closed(attempt, progress, Outcome.ABORTED, reason)
     outbox: tuple[CoordinatorOutgoing, ...] = (
         attempt.observed("round_aborted", reason=reason, detail=detail),
-        *_closed(attempt, progress, Outcome.ABORTED, reason),
+        *closed,
     )
     return Transition(Failed(progress, reason), (entry,), outbox)
 
@@ -283,8 +285,11 @@ def _closed(
     outcome: Outcome,
     reason: str,
     released: Release | SketchRelease | None = None,
-) -> tuple[ToNode, ...]:
+) -> tuple[Progress, tuple[ToNode, ...]]:
+    """Return how everybody is told, with the ledger as it now is, and the progress after that."""
     manifest = attempt.manifest
-    checkpoint = sign_checkpoint(progress.head, attempt.setup.key)
-    closed = RoundClosed(manifest.round, manifest.attempt, outcome, reason, released, checkpoint)
-    return tuple(ToNode(node, closed) for node in sorted(progress.connected))
+    growths, progress = progress.growths(sorted(progress.connected), attempt.setup.key)
+    return progress, tuple(
+        ToNode(node, RoundClosed(manifest.round, manifest.attempt, outcome, reason, released, growths[node]))
+        for node in growths
+    )

@@ -7,7 +7,7 @@ from fecosr.federation.aggregation import Vector
 from fecosr.federation.plan import FederationPlan
 from fecosr.federation.progress import CoordinatorSetup, Progress
 from fecosr.federation.replay import Kept, Replayed
-from fecosr.ledger.log import Entry, Head, genesis
+from fecosr.ledger.log import Entry, Log, genesis
 from fecosr.ledger.records import CoordinatorRestarted, PrivacyTerms, RoundAborted, RunOpened
 
 COORDINATOR_RESTARTED: Final = "coordinator_restarted"
@@ -56,11 +56,11 @@ def returning(
     A round that was open is aborted: its keys died with the process, so it is tried again with fresh ones.
     """
     progress = replace(
-        _empty(setup, replayed.head, kept, replayed.model_hash, now),
+        _empty(setup, replayed.log, kept, replayed.model_hash, now),
         released=replayed.released,
         attempts=replayed.attempts,
         history=replayed.history,
-        previous=replayed.previous,
+        ending=replayed.ending,
         charged=replayed.charged,
         excluded=replayed.convicted,
         bound_to=frozenset(replayed.survivors if replayed.unmasking else replayed.bound_to),
@@ -87,10 +87,10 @@ def returning(
     return (restarted, aborted), progress
 
 
-def _empty(setup: CoordinatorSetup, head: Head, kept: Kept, model_hash: bytes, now: float) -> Progress:
+def _empty(setup: CoordinatorSetup, log: Log, kept: Kept, model_hash: bytes, now: float) -> Progress:
     return Progress(
-        head=head,
-        previous=b"",
+        log=log,
+        ending=b"",
         released=0,
         attempts=0,
         parameters=kept.parameters,

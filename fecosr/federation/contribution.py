@@ -115,6 +115,10 @@ def check_task(
         "n_min differs from the plan": manifest.n_min != plan.n_min,
         "max_colluding differs from the plan": manifest.max_colluding != plan.max_colluding,
         "ring_bits differs from the plan": manifest.ring_bits != due.ring_bits,
+        "the manifest names another ledger than was shown": (
+            (manifest.ledger_size, manifest.ledger_root)
+            != (task.growth.checkpoint.size, task.growth.checkpoint.root)
+        ),
         "the noise differs from the plan": manifest.noise != _noise(setup),
         "num_summands differs from the roster": manifest.num_summands != len(setup.roster.nodes),
         "the round is outside the plan": not plan.first_round <= manifest.round <= plan.rounds,

@@ -10,10 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from fecosr.federation.admission import late, refusal
+from fecosr.federation.admission import admit, between
 from fecosr.federation.aggregation import Vector, parameters_hash
 from fecosr.federation.attempt import Failed
 from fecosr.federation.beginning import COORDINATOR_RESTARTED, opening, returning
+from fecosr.federation.countersigning import hear_signed
 from fecosr.federation.effects import (
     CoordinatorOutgoing,
     CoordinatorRecord,
@@ -21,7 +22,7 @@ from fecosr.federation.effects import (
     Observed,
 )
 from fecosr.federation.handover import Finishing, GivenUp, Stopped, finish, tell
-from fecosr.federation.messages import Hello, NodeMessage
+from fecosr.federation.messages import HeadSigned, Hello, NodeMessage
 from fecosr.federation.progress import CoordinatorSetup, Progress
 from fecosr.federation.replay import Kept, Replayed
 from fecosr.federation.round import RoundRunning, RoundTransition, affordable, candidates, open_round
@@ -52,11 +53,12 @@ class Gathering:
 
     def connected(self, node: NodeId, hello: Hello, now: float) -> "CoordinatorTransition":
         """Let a node in, or refuse it for a named reason."""
-        refused = refusal(self.setup, node, hello)
-        if refused:
-            return _prefixed(_gather(self.setup, self.progress, self.since, now), outbox=refused)
+        admission = admit(self.setup, self.progress, node, hello)
+        if admission.refused:
+            return _prefixed(_gather(self.setup, self.progress, self.since, now), outbox=admission.refused)
         seen = Observed("node_connected", {"market": node})
-        return _prefixed(_gather(self.setup, self.progress.joined(node), self.since, now), outbox=(seen,))
+        following = _gather(self.setup, self.progress.joined(node, admission.shown), self.since, now)
+        return _prefixed(following, records=admission.records, outbox=(seen,))
 
     def disconnected(self, node: NodeId, now: float) -> "CoordinatorTransition":
         """Note that a node went away."""
@@ -64,8 +66,10 @@ class Gathering:
         return _prefixed(_gather(self.setup, self.progress.left(node, now), self.since, now), outbox=(seen,))
 
     def receive(self, node: NodeId, message: NodeMessage, now: float) -> "CoordinatorTransition":
-        """Refuse by name whatever arrives between two rounds: it can only be late."""
-        return _prefixed(_gather(self.setup, self.progress, self.since, now), outbox=(late(node, message),))
+        """Keep what a node signed of the ledger; anything else that arrives between two rounds is late."""
+        records, outbox = between(self.setup, self.progress, node, message)
+        following = _gather(self.setup, self.progress, self.since, now)
+        return _prefixed(following, records=records, outbox=outbox)
 
     def expire(self, now: float) -> "CoordinatorTransition":
         """Open the round without the nodes that were absent for too long."""
@@ -80,11 +84,13 @@ class Running:
 
     def connected(self, node: NodeId, hello: Hello, now: float) -> "CoordinatorTransition":
         """Let a node in for the next round; a node that comes back has lost its session."""
-        refused = refusal(self.round.attempt.setup, node, hello)
-        if refused:
-            return Transition(self, outbox=refused, deadline=self.round.deadline)
+        attempt = self.round.attempt
+        admission = admit(attempt.setup, attempt.progress, node, hello)
+        if admission.refused:
+            return Transition(self, outbox=admission.refused, deadline=self.round.deadline)
         seen = Observed("node_connected", {"market": node})
-        return _prefixed(self._after(self.round.rejoined(node, now), now), outbox=(seen,))
+        following = self._after(self.round.rejoined(node, admission.shown, now), now)
+        return _prefixed(following, records=admission.records, outbox=(seen,))
 
     def disconnected(self, node: NodeId, now: float) -> "CoordinatorTransition":
         """Go on without a node that went away."""
@@ -92,7 +98,11 @@ class Running:
         return _prefixed(self._after(self.round.left(node, now), now), outbox=(seen,))
 
     def receive(self, node: NodeId, message: NodeMessage, now: float) -> "CoordinatorTransition":
-        """Pass a message to the secure aggregation."""
+        """Pass a message to the secure aggregation, or keep what a node signed of the ledger."""
+        if isinstance(message, HeadSigned):
+            attempt = self.round.attempt
+            records, outbox = hear_signed(attempt.setup, attempt.progress, node, message)
+            return Transition(self, records, outbox, self.round.deadline)
         return self._after(self.round.receive(node, message, now), now)
 
     def expire(self, now: float) -> "CoordinatorTransition":

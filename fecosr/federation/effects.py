@@ -7,7 +7,7 @@ from fecosr.federation.aggregation import RingVector, Vector
 from fecosr.federation.messages import CoordinatorMessage, NodeMessage, Release, RoundManifest
 from fecosr.federation.optimisers import OptimiserState
 from fecosr.ids import NodeId
-from fecosr.ledger.checkpoint import Checkpoint
+from fecosr.ledger.countersignature import Countersignature, KeptHead
 from fecosr.ledger.log import Entry
 from fecosr.privacy.budget import BudgetRecord
 from fecosr.secagg.client import SurvivorsSigned
@@ -76,7 +76,22 @@ class Disconnect:
     node: NodeId
 
 
-CoordinatorRecord = ModelStored | OptimiserStateStored | SumStored | SketchStored | EvidenceStored | Entry
+@dataclass(frozen=True, slots=True)
+class CountersignatureStored:
+    """Keep what a node signed of the ledger; the run folder says so who vouches for how much."""
+
+    statement: Countersignature
+
+
+CoordinatorRecord = (
+    ModelStored
+    | OptimiserStateStored
+    | SumStored
+    | SketchStored
+    | EvidenceStored
+    | CountersignatureStored
+    | Entry
+)
 """The entry that names the others is the release; what is stored before it is not yet released.
 
 A conviction counts from the entry that names its evidence.
@@ -99,9 +114,9 @@ class AttemptClaimed:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointKept:
-    """Keep the coordinator's signed statement of its ledger."""
+    """Keep a head of the ledger as coordinator and node signed it, before the node's signature leaves."""
 
-    checkpoint: Checkpoint
+    kept: KeptHead
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ so the model a round releases is measured in the next round, and the last one ne
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fecosr.errors import ProtocolViolation
+from fecosr.errors import LedgerError, ProtocolViolation
 from fecosr.federation.messages import Release, RoundManifest, RunClosed
 from fecosr.ids import COORDINATOR
+from fecosr.ledger.checkpoint import verify_recorded
 from fecosr.ledger.log import Entry
 from fecosr.ledger.records import RunCompleted
 
@@ -113,13 +114,20 @@ def check_ending(
     rules = (_plain_end if schedule.early_stopping is None else _early_end)(
         closed, models, releases, schedule
     )
-    last = Entry(
-        closed.checkpoint.size - 1, closed.previous, RunCompleted(closed.rounds, closed.model_hash), b""
-    )
-    rules["the last record of the ledger says something else"] = last.hash() != closed.checkpoint.head
+    rules["the last record of the ledger says something else"] = not _is_recorded(closed)
     for rule, broken in rules.items():
         if broken:
             raise ProtocolViolation(COORDINATOR, "run_closed", rule)
+
+
+def _is_recorded(closed: RunClosed) -> bool:
+    checkpoint = closed.growth.checkpoint
+    completed = RunCompleted(closed.rounds, closed.model_hash)
+    try:
+        verify_recorded(Entry(checkpoint.size - 1, completed, closed.ending), closed.inclusion, checkpoint)
+    except LedgerError:
+        return False
+    return True
 
 
 def _plain_end(

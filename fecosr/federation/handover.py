@@ -1,13 +1,14 @@
 """The end of a run on the coordinator: hand over the final model, or say why there is none."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from fecosr.federation.admission import late, refusal
+from fecosr.federation.admission import admit, between, late
 from fecosr.federation.effects import CoordinatorOutgoing, CoordinatorRecord, Disconnect, Observed, ToNode
 from fecosr.federation.messages import Finished, Hello, NodeMessage, Rejected, RunClosed
 from fecosr.federation.progress import CoordinatorSetup, Progress
 from fecosr.ids import NodeId
-from fecosr.ledger.checkpoint import sign_checkpoint
+from fecosr.ledger.checkpoint import growth
 from fecosr.transition import Transition
 
 
@@ -37,11 +38,14 @@ class Finishing:
 
     def connected(self, node: NodeId, hello: Hello, now: float) -> "HandoverTransition":
         """Tell a node that comes back that the run is over."""
-        refused = refusal(self.setup, node, hello)
-        if refused:
-            return _stay(self, refused)
-        state = replace(self, progress=self.progress.joined(node))
-        return _stay(state, (Observed("node_connected", {"market": node}), ToNode(node, self.closed)))
+        admission = admit(self.setup, self.progress, node, hello)
+        if admission.refused:
+            return _stay(self, admission.refused)
+        progress = self.progress.joined(node, admission.shown)
+        told, progress = _tell_end(self.setup, progress, self.closed, (node,))
+        state = replace(self, progress=progress)
+        seen = Observed("node_connected", {"market": node})
+        return _stay(state, (seen, *told), admission.records)
 
     def disconnected(self, node: NodeId, now: float) -> "HandoverTransition":
         """Note that a node went away."""
@@ -49,15 +53,16 @@ class Finishing:
         return _stay(state, (Observed("node_disconnected", {"market": node}),))
 
     def receive(self, node: NodeId, message: NodeMessage, now: float) -> "HandoverTransition":
-        """Tick off a node that holds the final model."""
+        """Tick off a node that holds the final model, and keep what it signed of the ledger."""
         if not isinstance(message, Finished) or message.model_hash != self.closed.model_hash:
-            return _stay(self, (late(node, message),))
+            records, outbox = between(self.setup, self.progress, node, message)
+            return _stay(self, outbox, records)
         finished = self.progress.finished | {node}
-        outbox = (Observed("node_finished", {"market": node}), Disconnect(node))
+        ticked_off = (Observed("node_finished", {"market": node}), Disconnect(node))
         if finished >= self.setup.roster.nodes.keys():
-            return Transition(Stopped(True, "", ()), outbox=outbox)
+            return Transition(Stopped(True, "", ()), outbox=ticked_off)
         progress = replace(self.progress, finished=finished)
-        return _stay(replace(self, progress=progress), outbox)
+        return _stay(replace(self, progress=progress), ticked_off)
 
     def expire(self, now: float) -> "HandoverTransition":
         """Stop waiting for nodes that never fetched the final model."""
@@ -113,15 +118,24 @@ def finish(setup: CoordinatorSetup, progress: Progress, now: float) -> HandoverT
         rounds=progress.released,
         model_hash=progress.model_hash,
         history=progress.history if setup.plan.early_stopping else (),
-        previous=progress.previous,
-        checkpoint=sign_checkpoint(progress.head, setup.key),
+        ending=progress.ending,
+        inclusion=progress.log.inclusion_proof(progress.log.size - 1),
+        growth=growth(progress.log, 0, setup.key),
         signature=b"",
         sketch_hash=progress.sketch_hash,
     )
     closed = replace(unsigned, signature=setup.key.sign(unsigned.signed_bytes()))
     deadline = now + setup.plan.finish_seconds
-    outbox = tuple(ToNode(node, closed) for node in sorted(progress.connected))
+    outbox, progress = _tell_end(setup, progress, closed, sorted(progress.connected))
     return Transition(Finishing(setup, progress, closed, deadline), outbox=outbox, deadline=deadline)
+
+
+def _tell_end(
+    setup: CoordinatorSetup, progress: Progress, closed: RunClosed, nodes: Iterable[NodeId]
+) -> tuple[tuple[ToNode, ...], Progress]:
+    """Tell nodes of the end, each with the proof from the head that it was shown last."""
+    growths, progress = progress.growths(nodes, setup.key)
+    return tuple(ToNode(node, replace(closed, growth=shown)) for node, shown in growths.items()), progress
 
 
 def tell(setup: CoordinatorSetup, progress: Progress, reason: str, now: float) -> HandoverTransition:
@@ -136,5 +150,9 @@ def tell(setup: CoordinatorSetup, progress: Progress, reason: str, now: float) -
     )
 
 
-def _stay(state: Finishing, outbox: tuple[CoordinatorOutgoing, ...]) -> HandoverTransition:
-    return Transition(state, outbox=outbox, deadline=state.deadline)
+def _stay(
+    state: Finishing,
+    outbox: tuple[CoordinatorOutgoing, ...],
+    records: tuple[CoordinatorRecord, ...] = (),
+) -> HandoverTransition:
+    return Transition(state, records, outbox, state.deadline)

@@ -15,6 +15,7 @@ from fecosr.federation.effects import (
 from fecosr.federation.messages import Release, RoundManifest
 from fecosr.federation.sketch import SketchContribution
 from fecosr.federation.spending import charge_attempt
+from fecosr.ledger.countersignature import KeptHead
 from fecosr.privacy.budget import BudgetRecord, Charged, Spending, TakenBack
 from fecosr.secagg.client import SurvivorsSigned
 
@@ -30,6 +31,7 @@ class Memory:
         sketch: hash of the sum of sketches it was told of; None before that, and without any.
         trained: the latest finished update or sketch.
         opened: the latest sum this node helped to open.
+        head: the head of the ledger that it signed last.
         spending: what its users were charged, and what was taken back.
         unsent: the charge of the current attempt, as long as no masked vector has left for it; else empty.
     """
@@ -40,6 +42,7 @@ class Memory:
     sketch: bytes | None = None
     trained: LocalUpdate | SketchContribution | None = None
     opened: SumOpened | None = None
+    head: KeptHead | None = None
     spending: Spending = field(default_factory=Spending)
     unsent: str = ""
 
@@ -63,7 +66,9 @@ def remembered(records: Iterable[NodeRecord]) -> Memory:
                 memory = replace(memory, opened=record)
             case Charged() | TakenBack():
                 memory = replace(memory, spending=memory.spending.after(record))
-            case CheckpointKept() | SurvivorsSigned():
+            case CheckpointKept(kept=kept):
+                memory = replace(memory, head=kept)
+            case SurvivorsSigned():
                 pass
     return memory
 

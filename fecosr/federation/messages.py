@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from fecosr.crypto.labels import Label, encode, sha256
 from fecosr.ids import RunId
-from fecosr.ledger.checkpoint import Checkpoint
+from fecosr.ledger.checkpoint import Growth
 from fecosr.secagg.messages import ClientMessage, ServerMessage
 
 
@@ -44,6 +44,9 @@ class RoundManifest:
         n_min: fewest survivors whose sum may be opened.
         max_colluding: nodes assumed to collude with the coordinator.
         ring_bits: 32, 24 or 16, the bits per parameter in which an update travels.
+        ledger_size: records of the coordinator's ledger before this attempt.
+        ledger_root: root of the tree over them. So nodes that were shown different histories have different
+            contexts, and cannot take part in one session.
         noise: of a private round; None when the exact sum is opened.
         sketch_hash: SHA-256 of the sum of behaviour sketches that semantic vectors are made of; None in the
             round that opens it, and where the plan has none.
@@ -60,6 +63,8 @@ class RoundManifest:
     n_min: int
     max_colluding: int
     ring_bits: int
+    ledger_size: int
+    ledger_root: bytes
     noise: NoiseTerms | None = None
     sketch_hash: bytes | None = None
 
@@ -80,6 +85,8 @@ class RoundManifest:
             self.n_min.to_bytes(8, "big"),
             self.max_colluding.to_bytes(8, "big"),
             self.ring_bits.to_bytes(8, "big"),
+            self.ledger_size.to_bytes(8, "big"),
+            self.ledger_root,
             *(part.to_bytes(8, "big") for part in noise),
             *sketch,
         )
@@ -90,6 +97,21 @@ class RoundManifest:
 
 
 @dataclass(frozen=True, slots=True)
+class HeadSigned:
+    """Countersign a head of the ledger (node -> coordinator), stored by the node before it leaves.
+
+    Attributes:
+        size: number of records.
+        root: of the tree over them, 32 bytes.
+        signature: the node's Ed25519 identity, see `fecosr.ledger.countersignature`, 64 bytes.
+    """
+
+    size: int
+    root: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Hello:
     """Introduce a node after it connected (node -> coordinator).
 
@@ -97,19 +119,28 @@ class Hello:
         run: the run it was provisioned for.
         plan_hash: SHA-256 of its copy of the plan, which fixes semantics, model and training too.
         version: its FeCoSR version.
+        signed: the head of the ledger that it signed last; None before the first.
     """
 
     run: RunId
     plan_hash: bytes
     version: str
+    signed: HeadSigned | None
 
 
 @dataclass(frozen=True, slots=True)
 class RoundTask:
-    """Ask a node to train for one round (coordinator -> node). The model itself is fetched by its hash."""
+    """Ask a node to train for one round (coordinator -> node). The model itself is fetched by its hash.
+
+    Attributes:
+        manifest: what is asked.
+        signature: the coordinator's, over the manifest.
+        growth: the ledger before this attempt, which is the one that the manifest names.
+    """
 
     manifest: RoundManifest
     signature: bytes
+    growth: Growth
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +199,7 @@ class RoundClosed:
         outcome: whether a sum was released.
         reason: why it was aborted; empty when released.
         release: what was released, by round 0 a sketch and by every other a model; None when it was aborted.
-        checkpoint: the ledger after the record of this ending.
+        growth: the ledger after the record of this ending.
     """
 
     round: int
@@ -176,7 +207,7 @@ class RoundClosed:
     outcome: Outcome
     reason: str
     release: Release | SketchRelease | None
-    checkpoint: Checkpoint
+    growth: Growth
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +220,10 @@ class RunClosed:
         model_hash: SHA-256 of the final shared parameters.
         history: every round's release in order, from which the choice of the final model follows; empty when
             the plan has no early stopping, because then it is the last.
-        previous: hash of the last record but one. With it everybody can see that the last one, whose hash the
-            checkpoint states, completes the run with these rounds and this model.
-        checkpoint: the ledger after its last record.
+        ending: the coordinator's signature of the last record, which completes the run with these rounds and
+            this model, 64 bytes.
+        inclusion: the proof that this record is the last of the ledger.
+        growth: the ledger after its last record.
         signature: the coordinator's Ed25519 identity over run, rounds, model_hash, history and, if there is
             one, sketch_hash; 64 bytes.
         sketch_hash: SHA-256 of the sum of sketches that semantic vectors are made of; None without any.
@@ -201,8 +233,9 @@ class RunClosed:
     rounds: int
     model_hash: bytes
     history: tuple[Release, ...]
-    previous: bytes
-    checkpoint: Checkpoint
+    ending: bytes
+    inclusion: tuple[bytes, ...]
+    growth: Growth
     signature: bytes
     sketch_hash: bytes | None = None
 
@@ -257,5 +290,5 @@ def _history_hash(history: tuple[Release, ...]) -> bytes:
     return sha256(encode(Label.RELEASES, *parts))
 
 
-NodeMessage = Hello | FromClient | Finished | MetricShared
+NodeMessage = Hello | FromClient | HeadSigned | Finished | MetricShared
 CoordinatorMessage = RoundTask | FromServer | RoundClosed | RunClosed | Rejected

@@ -12,6 +12,7 @@ from fecosr.errors import ProtocolViolation
 from fecosr.federation.contribution import check_run_closed, check_task
 from fecosr.federation.effects import (
     AttemptClaimed,
+    CheckpointKept,
     KeepFinalModel,
     MakeSketch,
     NodeRecord,
@@ -44,7 +45,13 @@ from fecosr.federation.node_states import (
     Training,
 )
 from fecosr.federation.sketch import SKETCH_ROUND, check_final_sketch, check_sketch
-from fecosr.federation.testimony import keep_checkpoint, note_sketch, see_release, see_sketch
+from fecosr.federation.testimony import (
+    countersigned,
+    head_signed,
+    note_sketch,
+    see_release,
+    see_sketch,
+)
 from fecosr.ids import COORDINATOR, NodeId
 from fecosr.privacy.budget import BudgetRecord
 from fecosr.secagg.messages import Withdrawal
@@ -55,7 +62,9 @@ from fecosr.transition import Transition
 def connected(state: Listening) -> NodeTransition:
     """Introduce this node to the coordinator it just reached."""
     plan = state.setup.plan
-    hello = Hello(plan.run, plan.hash(), state.setup.version)
+    head = state.memory.head
+    signed = None if head is None else head_signed(head)
+    hello = Hello(plan.run, plan.hash(), state.setup.version, signed)
     following, taken_back = _without_session(state)
     return Transition(following, taken_back, (ToCoordinator(hello),))
 
@@ -70,15 +79,32 @@ def receive(state: Listening, message: CoordinatorMessage) -> NodeTransition:
     """Act on a message of the coordinator.
 
     A breach by the coordinator or through it ends the session, not the node: it withdraws, names the broken
-    rule in its log, and reveals nothing further.
+    rule in its log, and reveals nothing further. A head of the ledger that comes with a message is signed
+    first, whatever becomes of the rest: the next proof starts from it.
+
+    Raises:
+        LedgerError: the coordinator shows two histories; there is nothing left to take part in.
     """
     try:
-        return _receive(state, message)
+        state, kept, signed = _see_growth(state, message)
     except ProtocolViolation as violation:
-        if violation.rule == Rule.LATE:
-            # What the network repeats or delays is nobody's fault.
-            return _late(state, message)
         return _withdraw(state, message, violation)
+    try:
+        step = _receive(state, message)
+    except ProtocolViolation as violation:
+        # What the network repeats or delays is nobody's fault.
+        is_late = violation.rule == Rule.LATE
+        step = _late(state, message) if is_late else _withdraw(state, message, violation)
+    return replace(step, records=(*kept, *step.records), outbox=(*signed, *step.outbox))
+
+
+def _see_growth(
+    state: Listening, message: CoordinatorMessage
+) -> tuple[Listening, tuple[CheckpointKept, ...], tuple[ToCoordinator, ...]]:
+    if not isinstance(message, RoundTask | RoundClosed | RunClosed):
+        return state, (), ()
+    memory, kept, signed = countersigned(state.setup, state.memory, message.growth)
+    return replace(state, memory=memory), kept, signed
 
 
 def _receive(state: Listening, message: CoordinatorMessage) -> NodeTransition:
@@ -89,13 +115,12 @@ def _receive(state: Listening, message: CoordinatorMessage) -> NodeTransition:
             return _serve(state, message)
         case RoundClosed():
             return _close_round(state, message)
-        case RunClosed(checkpoint=checkpoint, model_hash=model_hash):
+        case RunClosed(model_hash=model_hash):
             check_run_closed(state.setup, state.memory.models, state.memory.releases, message)
             check_final_sketch(message, state.setup.plan.sketch, state.memory.sketch)
-            kept = keep_checkpoint(state.setup, checkpoint)
             memory, seen = note_sketch(state.memory, message.sketch_hash)
             closing = Closing(state.setup, memory, model_hash)
-            return Transition(closing, (kept, *seen), (KeepFinalModel(model_hash, memory.sketch),))
+            return Transition(closing, seen, (KeepFinalModel(model_hash, memory.sketch),))
         case Rejected(reason=reason):
             return Transition(Refused(reason), outbox=(Observed("rejected", {"reason": reason}),))
 
@@ -139,11 +164,10 @@ def _late(state: Listening, message: CoordinatorMessage) -> NodeTransition:
 
 
 def _close_round(state: Listening, message: RoundClosed) -> NodeTransition:
-    kept: tuple[NodeRecord, ...] = (keep_checkpoint(state.setup, message.checkpoint),)
+    kept: tuple[NodeRecord, ...] = ()
     if message.release is not None:
-        memory, seen = _see(state, message.round, message.release)
+        memory, kept = _see(state, message.round, message.release)
         state = replace(state, memory=memory)
-        kept = (*kept, *seen)
     fields = {
         "round": message.round,
         "attempt": message.attempt,

@@ -1,6 +1,6 @@
 """What a coordinator knows between two rounds."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from fecosr.crypto.signatures import SigningKey
@@ -13,7 +13,8 @@ from fecosr.federation.plan import FederationPlan
 from fecosr.federation.sketch import SKETCH_ROUND
 from fecosr.federation.spending import with_cohort
 from fecosr.ids import NodeId
-from fecosr.ledger.log import Entry, Head, append
+from fecosr.ledger.checkpoint import Growth, growth
+from fecosr.ledger.log import Entry, Log, append
 from fecosr.ledger.records import Body
 
 
@@ -41,8 +42,8 @@ class Progress:
     """Hold what survives from round to round.
 
     Attributes:
-        head: end of the ledger.
-        previous: hash of the last record but one.
+        log: the ledger.
+        ending: the coordinator's signature of its last record.
         released: rounds released so far.
         attempts: attempts already made at the next round.
         parameters: float32 [P], the current shared model.
@@ -59,10 +60,11 @@ class Progress:
         sketch_hash: its name.
         excluded: nodes that recorded evidence convicts.
         charged: in how many attempts each node may have handed in a masked vector, for whatever came of it.
+        shown: how many records each connected node was shown last, from which the next proof starts.
     """
 
-    head: Head
-    previous: bytes
+    log: Log
+    ending: bytes
     released: int
     attempts: int
     parameters: Vector = field(repr=False)
@@ -78,11 +80,13 @@ class Progress:
     sketch: Vector | None = field(default=None, repr=False)
     sketch_hash: bytes | None = None
     charged: Mapping[NodeId, int] = field(default_factory=dict)
+    shown: Mapping[NodeId, int] = field(default_factory=dict)
 
-    def joined(self, node: NodeId) -> "Progress":
-        """Return the progress with `node` connected."""
+    def joined(self, node: NodeId, shown: int = 0) -> "Progress":
+        """Return the progress with `node` connected, which was `shown` so many records before."""
         absent = {name: since for name, since in self.absent_since.items() if name != node}
-        return replace(self, connected=self.connected | {node}, absent_since=absent)
+        shown_to = {**self.shown, node: shown}
+        return replace(self, connected=self.connected | {node}, absent_since=absent, shown=shown_to)
 
     def left(self, node: NodeId, now: float) -> "Progress":
         """Return the progress with `node` gone; one that was never let in cannot go."""
@@ -120,6 +124,15 @@ class Progress:
 
     def recorded(self, body: Body, key: SigningKey) -> tuple[Entry, "Progress"]:
         """Return the signed ledger entry for `body` and the progress after it."""
-        entry, head = append(self.head, body, key)
+        entry, log = append(self.log, body, key)
         charged = with_cohort(self.charged, body)
-        return entry, replace(self, head=head, previous=entry.previous, charged=charged)
+        return entry, replace(self, log=log, ending=entry.signature, charged=charged)
+
+    def growths(self, nodes: Iterable[NodeId], key: SigningKey) -> tuple[Mapping[NodeId, Growth], "Progress"]:
+        """Return the head of the ledger as it is to be shown to each of `nodes`, and the progress after that.
+
+        Each is proved to continue the head that its node was shown last.
+        """
+        shown = {node: growth(self.log, self.shown.get(node, 0), key) for node in nodes}
+        sizes = dict.fromkeys(shown, self.log.size)
+        return shown, replace(self, shown={**self.shown, **sizes})

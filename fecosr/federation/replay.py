@@ -10,7 +10,7 @@ from fecosr.federation.optimisers import OptimiserState
 from fecosr.federation.plan import FederationPlan
 from fecosr.federation.spending import with_cohort
 from fecosr.ids import NodeId
-from fecosr.ledger.log import Entry, Head, verify_chain
+from fecosr.ledger.log import Entry, Log, verify_log
 from fecosr.ledger.records import (
     Body,
     NodeConvicted,
@@ -31,8 +31,8 @@ class Replayed:
     """Say where a ledger stopped.
 
     Attributes:
-        head: end of the ledger.
-        previous: hash of the last record but one.
+        log: the ledger.
+        ending: the coordinator's signature of its last record.
         released: rounds released.
         attempts: attempts already made at the next round.
         model_hash: the current shared model.
@@ -50,8 +50,8 @@ class Replayed:
         sketch_hash: the released sum of sketches; None before round 0 released it, and without one.
     """
 
-    head: Head
-    previous: bytes
+    log: Log
+    ending: bytes
     released: int
     attempts: int
     model_hash: bytes
@@ -99,7 +99,7 @@ def replay(entries: Iterable[Entry], coordinator_public: bytes) -> Replayed:
         LedgerError: the chain or a signature does not verify.
     """
     entries = tuple(entries)
-    replayed = _nothing_yet(verify_chain(entries, coordinator_public))
+    replayed = _nothing_yet(verify_log(entries, coordinator_public))
     charged: Mapping[NodeId, int] = {}
     for entry in entries:
         replayed = _after(replayed, entry.body)
@@ -113,16 +113,16 @@ def replay(entries: Iterable[Entry], coordinator_public: bytes) -> Replayed:
     return replace(
         replayed,
         history=history,
-        previous=entries[-1].previous,
+        ending=entries[-1].signature,
         charged=charged,
         convicted=convicted,
     )
 
 
-def _nothing_yet(head: Head) -> Replayed:
+def _nothing_yet(log: Log) -> Replayed:
     return Replayed(
-        head=head,
-        previous=b"",
+        log=log,
+        ending=b"",
         released=0,
         attempts=0,
         model_hash=b"",
@@ -167,7 +167,7 @@ def _after(before: Replayed, body: Body) -> Replayed:
 
 def _after_release(before: Replayed, body: RoundReleased | SketchReleased) -> Replayed:
     """Forget what was known of attempts; models and sketches are released in rounds of their own."""
-    fresh = _nothing_yet(before.head)
+    fresh = _nothing_yet(before.log)
     if isinstance(body, SketchReleased):
         return replace(fresh, model_hash=before.model_hash, sketch_hash=body.sketch_hash)
     return replace(

@@ -73,9 +73,9 @@ class RoundRunning:
         progress = self.attempt.progress.left(node, now)
         return _drop(_with(self, progress), node, secagg.DropoutReason.DISCONNECTED, now)
 
-    def rejoined(self, node: NodeId, now: float) -> "RoundTransition":
+    def rejoined(self, node: NodeId, shown: int, now: float) -> "RoundTransition":
         """Keep a node for the next round: whoever connects now has no keys of this session."""
-        progress = self.attempt.progress.joined(node)
+        progress = self.attempt.progress.joined(node, shown)
         return _drop(_with(self, progress), node, secagg.DropoutReason.DISCONNECTED, now)
 
     def expire(self, now: float) -> "RoundTransition":
@@ -107,11 +107,14 @@ def open_round(
         n_min=plan.n_min,
         max_colluding=plan.max_colluding,
         ring_bits=due.ring_bits,
+        ledger_size=progress.log.size,
+        ledger_root=progress.log.head.root,
         noise=None if mechanism is None else noise_terms(mechanism),
         sketch_hash=progress.sketch_hash,
     )
     signature = setup.key.sign(manifest.signed_bytes())
     expected = tuple(sorted(candidates(setup, progress)))
+    growths, progress = progress.growths(expected, setup.key)
     opened = RoundOpened(manifest.round, manifest.attempt, manifest_fields(manifest), signature, expected)
     entry, progress = progress.recorded(opened, setup.key)
     attempt = Attempt(setup, replace(progress, attempts=manifest.attempt), manifest, now)
@@ -120,7 +123,7 @@ def open_round(
     )
     seen = attempt.observed("round_opened", markets=expected)
     phase = attempt.observed("phase_started", phase=step.state.phase.value)
-    tasks = tuple(ToNode(node, RoundTask(manifest, signature)) for node in expected)
+    tasks = tuple(ToNode(node, RoundTask(manifest, signature, growths[node])) for node in expected)
     state = RoundRunning(attempt, step.state, step.deadline)
     return Transition(state, (entry,), (seen, phase, *tasks), step.deadline)
 

@@ -17,6 +17,7 @@ from fecosr.federation.coordinator import (
 )
 from fecosr.federation.effects import (
     CoordinatorRecord,
+    CountersignatureStored,
     Disconnect,
     EvidenceStored,
     FineTune,
@@ -42,6 +43,7 @@ from fecosr.federation.progress import CoordinatorSetup
 from fecosr.federation.replay import Kept, Replayed, best_model, replay
 from fecosr.federation.sketch import SketchContribution
 from fecosr.ids import NodeId
+from fecosr.ledger.countersignature import Countersignature
 from fecosr.ledger.log import Entry
 
 Train = Callable[[NodeId, RoundManifest, Vector], Trained]
@@ -99,6 +101,7 @@ class FederationRun:
         optimiser_states: what the server optimiser remembered after each round, by hash.
         sums: opened sums by hash.
         sketches: the opened sum of sketches by its hash, if there is one.
+        countersignatures: what each node signed last of the ledger, as the coordinator knows it.
         records: what each node stored, in order.
         fine_tuning: the final model's hash for each node that got it.
         log: every observed event, with who observed it.
@@ -114,6 +117,7 @@ class FederationRun:
     sums: dict[bytes, RingVector] = field(default_factory=dict)
     evidence: dict[bytes, bytes] = field(default_factory=dict)
     sketches: dict[bytes, Vector] = field(default_factory=dict)
+    countersignatures: dict[NodeId, Countersignature] = field(default_factory=dict)
     records: dict[NodeId, list[NodeRecord]] = field(default_factory=dict)
     fine_tuning: dict[NodeId, bytes] = field(default_factory=dict)
     log: list[tuple[str, str, Mapping[str, object]]] = field(default_factory=list)
@@ -203,6 +207,8 @@ class FederationRun:
                 self.evidence[digest] = content
             case SketchStored(sketch_hash=digest, sketch=sketch):
                 self.sketches[digest] = sketch
+            case CountersignatureStored(statement=statement):
+                self.countersignatures[statement.market] = statement
             case entry:
                 self.ledger.append(entry)
 

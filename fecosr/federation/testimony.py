@@ -4,12 +4,16 @@ from dataclasses import replace
 
 from fecosr.errors import LedgerError, ProtocolViolation
 from fecosr.federation.contribution import NodeSetup
-from fecosr.federation.effects import CheckpointKept, ReleaseSeen, SketchSeen
+from fecosr.federation.effects import CheckpointKept, ReleaseSeen, SketchSeen, ToCoordinator
 from fecosr.federation.memory import Memory
-from fecosr.federation.messages import Release, SketchRelease
+from fecosr.federation.messages import HeadSigned, Release, SketchRelease
 from fecosr.federation.sketch import SKETCH_ROUND, SketchTerms
 from fecosr.ids import COORDINATOR
-from fecosr.ledger.checkpoint import Checkpoint, verify_checkpoint
+from fecosr.ledger.checkpoint import Growth, check_growth, verify_checkpoint
+from fecosr.ledger.countersignature import KeptHead, countersign
+
+FORK = "fork"
+"""The rule of the ledger whose breach no later message can mend."""
 
 
 def see_release(memory: Memory, number: int, release: Release) -> tuple[Memory, tuple[ReleaseSeen, ...]]:
@@ -52,16 +56,39 @@ def note_sketch(memory: Memory, sketch_hash: bytes | None) -> tuple[Memory, tupl
     return replace(memory, sketch=sketch_hash), (SketchSeen(sketch_hash),)
 
 
-def keep_checkpoint(setup: NodeSetup, checkpoint: Checkpoint) -> CheckpointKept:
-    """Return the record of a signed statement about the ledger.
+def countersigned(
+    setup: NodeSetup, memory: Memory, growth: Growth
+) -> tuple[Memory, tuple[CheckpointKept, ...], tuple[ToCoordinator, ...]]:
+    """Sign a head of the ledger that continues all heads this node signed before.
+
+    Returns:
+        What the node remembers, what it must store first, and what it then sends; nothing to store or to send
+        where it signed this very head before.
 
     Raises:
-        ProtocolViolation: the coordinator did not sign it, or it is of another run.
+        LedgerError: the coordinator signed two histories. There is nothing more to be had from it, and what
+            this node keeps shows it to everybody.
+        ProtocolViolation: the coordinator did not sign the head, it is of another run, or the proof is not
+            from the head this node signed last.
     """
-    try:
-        verify_checkpoint(checkpoint, setup.roster.coordinator)
-    except LedgerError as error:
-        raise ProtocolViolation(COORDINATOR, "checkpoint", error.message) from None
+    checkpoint = growth.checkpoint
+    kept = None if memory.head is None else memory.head.checkpoint
     if checkpoint.run != setup.plan.run:
         raise ProtocolViolation(COORDINATOR, "checkpoint", "the checkpoint is of another run")
-    return CheckpointKept(checkpoint)
+    try:
+        verify_checkpoint(checkpoint, setup.roster.coordinator)
+        check_growth(growth, kept)
+    except LedgerError as error:
+        if error.rule == FORK:
+            raise
+        raise ProtocolViolation(COORDINATOR, "checkpoint", error.message) from None
+    if kept is not None and kept.size == checkpoint.size:
+        return memory, (), ()
+    head = countersign(checkpoint, setup.me, setup.identity)
+    message = ToCoordinator(head_signed(head))
+    return replace(memory, head=head), (CheckpointKept(head),), (message,)
+
+
+def head_signed(head: KeptHead) -> HeadSigned:
+    """Return the message in which this node tells what it signed."""
+    return HeadSigned(head.checkpoint.size, head.checkpoint.root, head.countersignature)

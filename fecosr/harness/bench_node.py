@@ -26,7 +26,7 @@ from fecosr.ids import NodeId
 from fecosr.rpc.node_client import NodeClient
 from fecosr.rpc.node_driver import NodeDriver
 from fecosr.rpc.tls import TlsFiles
-from fecosr.storage.checkpoint_store import CheckpointStore
+from fecosr.storage.checkpoint_store import CHECKPOINTS_FILE, CheckpointStore
 from fecosr.storage.run_store import RunStore
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -53,8 +53,8 @@ class _Store:
         match record:
             case AttemptClaimed(round=number, attempt=attempt):
                 self.claims.claim(number, attempt)
-            case CheckpointKept(checkpoint=checkpoint):
-                self.checkpoints.keep(checkpoint)
+            case CheckpointKept(kept=kept):
+                self.checkpoints.keep(kept)
             case _:
                 self.claims.put("latest", type(record).__name__)
 
@@ -87,7 +87,13 @@ async def _take_part(path: Path, coordinator: str, num_parameters: int) -> None:
     files = TlsFiles(config.tls.ca, config.tls.certificate, config.tls.key)
     with (
         RunStore(config.storage / "node.sqlite", plan.run) as claims,
-        CheckpointStore(config.storage / "checkpoints.jsonl", plan.run, roster.coordinator) as checkpoints,
+        CheckpointStore(
+            config.storage / CHECKPOINTS_FILE,
+            plan.run,
+            roster.coordinator,
+            market=me,
+            identity=roster.nodes[me],
+        ) as checkpoints,
     ):
         store = _Store(claims, checkpoints)
         log = configure_logs(run=plan.run, party=me, market=me)

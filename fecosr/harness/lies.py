@@ -153,7 +153,7 @@ def _weaker_rules(known: Knowledge, message: CoordinatorMessage) -> list[Coordin
     if not isinstance(message, RoundTask):
         return [message]
     manifest = replace(message.manifest, n_min=message.manifest.n_min - 1, max_colluding=0)
-    return [RoundTask(manifest, known.key.sign(manifest.signed_bytes()))]
+    return [replace(message, manifest=manifest, signature=known.key.sign(manifest.signed_bytes()))]
 
 
 def _forged_task(known: Knowledge, message: CoordinatorMessage) -> list[CoordinatorMessage]:

@@ -80,6 +80,8 @@ class ManifestFields:
     n_min: int
     max_colluding: int
     ring_bits: int
+    ledger_size: int
+    ledger_root: Digest
     noise: NoiseFields | None
     sketch_hash: Digest | None
 

@@ -63,7 +63,7 @@ class RunView:
         last_abort: reason of the last one, or of giving up; empty before.
         restarts: how often the coordinator came back.
         records: entries of the ledger.
-        head: hash of the last entry, hexadecimal.
+        head: hash of the last entry, as a leaf of the tree, hexadecimal.
         phase_seconds: how long phases took, by phase; round_seconds: released attempts.
         lines: the last log lines.
         levels: log lines by level.

@@ -1,67 +1,77 @@
-"""The checkpoints a node keeps: `checkpoints.jsonl`, one canonical statement a line.
+"""The heads a market keeps: `checkpoints.jsonl`, one a line, signed by the coordinator and by the market.
 
-They are the node's own evidence against a coordinator that cuts its ledger short or signs a second one. They
-hold nothing about the market's data, so this very file is what an auditor reads.
+They are the market's own evidence against a coordinator that cuts its ledger short or writes a second one.
+They hold nothing about the market's data, so this very file is what an auditor reads.
 """
 
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from fecosr.errors import LedgerError, StorageError
-from fecosr.ids import RunId
-from fecosr.ledger.checkpoint import (
-    Checkpoint,
-    check_follows,
-    decode_checkpoint,
-    encode_checkpoint,
-    verify_checkpoint,
+from fecosr.ids import NodeId, RunId
+from fecosr.ledger.checkpoint import verify_checkpoint
+from fecosr.ledger.countersignature import (
+    KeptHead,
+    decode_kept,
+    encode_kept,
+    verify_countersignature,
 )
 from fecosr.storage.append_only import AppendOnlyLines
 
+CHECKPOINTS_FILE: Final = "checkpoints.jsonl"
+
 
 class CheckpointStore:
-    """Own the checkpoints one node keeps of one run.
+    """Own the heads one market keeps of one run.
+
+    Whoever stores a head has checked that it continues the last (`fecosr.ledger.checkpoint.check_growth`);
+    the proof itself is not kept, for the next one starts from the head alone.
 
     Args:
         path: the file; made when it is not there.
         run: the run they must be of.
         coordinator_public: the pinned identity that must have signed them.
+        market: whose heads these are.
+        identity: that market's pinned identity.
 
     Raises:
         StorageError: in use by another process, or damaged; the message names file and line.
     """
 
-    def __init__(self, path: Path, run: RunId, coordinator_public: bytes) -> None:
-        self._run = run
-        self._coordinator_public = coordinator_public
-        self._latest: Checkpoint | None = None
+    def __init__(
+        self, path: Path, run: RunId, coordinator_public: bytes, *, market: NodeId, identity: bytes
+    ) -> None:
+        self._run, self._market = run, market
+        self._coordinator_public, self._identity = coordinator_public, identity
+        self._latest: KeptHead | None = None
         self._lines = AppendOnlyLines(path)
-        for number, line in enumerate(self._lines.read(), start=1):
-            try:
-                self._check(checkpoint := decode_checkpoint(line))
-            except LedgerError as error:
-                self._lines.close()
-                raise StorageError(f"{path}:{number}: {error.rule}: {error.message}") from None
-            self._latest = checkpoint
+        lines = self._lines.read()
+        try:
+            for number, line in enumerate(lines, start=1):
+                self._load(line, is_last=number == len(lines))
+        except LedgerError as error:
+            self._lines.close()
+            raise StorageError(f"{path}:{number}: {error.rule}: {error.message}") from None
 
     @property
-    def latest(self) -> Checkpoint | None:
-        """Return the newest checkpoint, or None when none was kept yet."""
+    def latest(self) -> KeptHead | None:
+        """Return the newest head, or None when none was kept yet."""
         return self._latest
 
-    def keep(self, checkpoint: Checkpoint) -> None:
-        """Store `checkpoint` once it is seen to follow everything kept before.
+    def keep(self, kept: KeptHead) -> None:
+        """Store a head; it is on the disk when this returns. The one that was stored last changes nothing.
 
         Raises:
-            LedgerError: not the coordinator's, another run, a ledger that shrank, or a second history.
+            LedgerError: another run, not the coordinator's, not this market's, or no longer than the last.
             StorageError: the disk refused.
         """
-        self._check(checkpoint)
-        if self._latest is not None and checkpoint.size == self._latest.size:
+        if kept == self._latest:
             return
-        self._lines.append(encode_checkpoint(checkpoint))
-        self._latest = checkpoint
+        self._check_order(kept)
+        self._check_signatures(kept)
+        self._lines.append(encode_kept(kept))
+        self._latest = kept
 
     def close(self) -> None:
         """Give the file back."""
@@ -75,9 +85,21 @@ class CheckpointStore:
     ) -> None:
         self.close()
 
-    def _check(self, checkpoint: Checkpoint) -> None:
-        if checkpoint.run != self._run:
-            raise LedgerError(0, "checkpoint", f"of run {checkpoint.run}, not of {self._run}")
-        verify_checkpoint(checkpoint, self._coordinator_public)
-        if self._latest is not None:
-            check_follows(checkpoint, self._latest)
+    def _load(self, line: bytes, *, is_last: bool) -> None:
+        kept = decode_kept(line)
+        self._check_order(kept)
+        # Nothing is ever proved from an earlier head again, and years of rounds are to be read in seconds.
+        if is_last:
+            self._check_signatures(kept)
+        self._latest = kept
+
+    def _check_order(self, kept: KeptHead) -> None:
+        head = kept.checkpoint.head
+        if head.run != self._run:
+            raise LedgerError(0, "checkpoint", f"of run {head.run}, not of {self._run}")
+        if self._latest is not None and head.size <= (size := self._latest.checkpoint.size):
+            raise LedgerError(head.size, "fork", f"a head of {head.size} records after one of {size}")
+
+    def _check_signatures(self, kept: KeptHead) -> None:
+        verify_checkpoint(kept.checkpoint, self._coordinator_public)
+        verify_countersignature(kept.statement_of(self._market), self._identity)

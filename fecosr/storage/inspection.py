@@ -16,7 +16,7 @@ from typing import Final
 from fecosr.errors import LedgerError, StorageError
 from fecosr.federation.replay import Replayed, replay
 from fecosr.ids import NodeId
-from fecosr.ledger.checkpoint import decode_checkpoint
+from fecosr.ledger.countersignature import decode_kept
 from fecosr.ledger.log import Entry, decode_entry
 from fecosr.ledger.records import (
     Body,
@@ -29,10 +29,10 @@ from fecosr.ledger.records import (
     SurvivorsFixed,
     UnmaskingBegun,
 )
+from fecosr.storage.checkpoint_store import CHECKPOINTS_FILE
 
 LEDGER_FILE: Final = "ledger.jsonl"
 NODE_FILE: Final = "node.sqlite"
-CHECKPOINTS_FILE: Final = "checkpoints.jsonl"
 REPORT_FILE: Final = "report.json"
 
 _PHASES: Final[Mapping[type[Body], str]] = {
@@ -100,7 +100,7 @@ class NodeStatus:
         run: the run's name.
         running: whether a process owns the folder.
         round: the newest round it took part in, 0 before the first; `attempt` likewise.
-        checkpoints: how many signed statements of the coordinator it keeps.
+        checkpoints: how many heads of the ledger it signed and keeps.
         vouched_records: how many records of the ledger the newest of them covers.
         has_final_model: whether the federation is over for it.
         has_report: whether its own fine-tuning and evaluation are done.
@@ -170,7 +170,7 @@ def inspect_node(folder: Path) -> NodeStatus:
         round=number,
         attempt=attempt,
         checkpoints=len(lines),
-        vouched_records=decode_checkpoint(lines[-1]).size if lines else 0,
+        vouched_records=decode_kept(lines[-1]).checkpoint.size if lines else 0,
         has_final_model="final_model" in names,
         has_report=(folder / REPORT_FILE).exists(),
     )

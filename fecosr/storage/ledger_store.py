@@ -6,7 +6,7 @@ from typing import Self
 
 from fecosr.errors import LedgerError, StorageError
 from fecosr.ids import RunId
-from fecosr.ledger.log import Entry, Head, decode_entry, encode_entry, extend, genesis, opened_run
+from fecosr.ledger.log import Entry, Log, decode_entry, encode_entry, extend, genesis, opened_run, verify_log
 from fecosr.storage.append_only import AppendOnlyLines
 
 
@@ -24,20 +24,19 @@ class LedgerStore:
 
     def __init__(self, path: Path, run: RunId, coordinator_public: bytes) -> None:
         self._coordinator_public = coordinator_public
-        self._head = genesis(run)
-        self._entries: list[Entry] = []
         self._lines = AppendOnlyLines(path)
         try:
-            for line in self._lines.read():
-                self._load(line)
+            lines = self._lines.read()
+            self._entries = [decode_entry(line, number) for number, line in enumerate(lines)]
+            self._log = self._verified(run, lines)
         except LedgerError as error:
             self._lines.close()
-            raise StorageError(f"{path}:{len(self._entries) + 1}: {error.rule}: {error.message}") from None
+            raise StorageError(f"{path}:{error.record + 1}: {error.rule}: {error.message}") from None
 
     @property
-    def head(self) -> Head:
-        """Return the head after the last stored entry."""
-        return self._head
+    def log(self) -> Log:
+        """Return the log of all stored entries."""
+        return self._log
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -51,10 +50,10 @@ class LedgerStore:
             LedgerError: it does not follow, or the coordinator did not sign it; nothing was stored.
             StorageError: the disk refused; the store must be opened again.
         """
-        head = extend(self._head, entry, self._coordinator_public)
+        log = extend(self._log, entry, self._coordinator_public)
         self._lines.append(encode_entry(entry))
         self._entries.append(entry)
-        self._head = head
+        self._log = log
 
     def close(self) -> None:
         """Give the file back."""
@@ -68,11 +67,10 @@ class LedgerStore:
     ) -> None:
         self.close()
 
-    def _load(self, line: bytes) -> None:
-        entry = decode_entry(line, self._head.size)
-        if not self._entries and opened_run(entry) != self._head.run:
-            raise LedgerError(
-                0, "run_opened", f"is the ledger of run {opened_run(entry)}, not {self._head.run}"
-            )
-        self._head = extend(self._head, entry, self._coordinator_public)
-        self._entries.append(entry)
+    def _verified(self, run: RunId, lines: list[bytes]) -> Log:
+        if not self._entries:
+            return genesis(run)
+        found = opened_run(self._entries[0])
+        if found != run:
+            raise LedgerError(0, "run_opened", f"is the ledger of run {found}, not {run}")
+        return verify_log(self._entries, self._coordinator_public, lines)

@@ -5,6 +5,7 @@ from fecosr.federation.messages import (
     Finished,
     FromClient,
     FromServer,
+    HeadSigned,
     Hello,
     MetricShared,
     NodeMessage,
@@ -34,6 +35,8 @@ def encode_node_message(message: NodeMessage) -> bytes:
             body = encode_client_message(message.body)
             carried = federation_pb2.FromClient(round=message.round, attempt=message.attempt, body=body)
             envelope = pb.NodeEnvelope(from_client=carried)
+        case HeadSigned():
+            envelope = pb.NodeEnvelope(head_signed=federation.encode_head_signed(message))
         case Finished():
             envelope = pb.NodeEnvelope(finished=federation_pb2.Finished(model_hash=message.model_hash))
         case MetricShared():
@@ -56,6 +59,8 @@ def decode_node_message(data: bytes, peer: str) -> NodeMessage:
                 return _decode_from_client(envelope.from_client)
             case "metric_shared":
                 return federation.decode_metric_shared(envelope.metric_shared)
+            case "head_signed":
+                return federation.decode_head_signed(envelope.head_signed)
             case _:
                 return federation.decode_finished(envelope.finished)
 

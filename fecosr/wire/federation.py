@@ -1,11 +1,13 @@
 """Encode and decode what surrounds a secure aggregation (proto/fecosr/v1/federation.proto)."""
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 from fecosr.crypto.signatures import SIGNATURE_BYTES
 from fecosr.federation.messages import (
     Finished,
+    HeadSigned,
     Hello,
     MetricShared,
     NoiseTerms,
@@ -18,7 +20,7 @@ from fecosr.federation.messages import (
     RunClosed,
     SketchRelease,
 )
-from fecosr.ledger.checkpoint import Checkpoint
+from fecosr.ledger.checkpoint import Checkpoint, Growth
 from fecosr.secagg.packing import RING_BITS
 from fecosr.wire.checks import HASH_BYTES, MalformedError, at_least, exactly, present, run_name, text
 from fecosr.wire.generated.v1 import federation_pb2 as pb
@@ -26,6 +28,8 @@ from fecosr.wire.generated.v1 import federation_pb2 as pb
 MAX_VERSION_BYTES: Final = 64
 MAX_HISTORY: Final = 10_000
 """Most rounds of a run with early stopping; their releases take less than half a message."""
+MAX_PROOF: Final = 64
+"""A tree over 2^63 records has no longer proof, give or take one hash."""
 
 _OUTCOMES: Final = {
     Outcome.RELEASED: pb.OUTCOME_RELEASED,
@@ -48,6 +52,8 @@ def encode_manifest(manifest: RoundManifest) -> pb.RoundManifest:
         n_min=manifest.n_min,
         max_colluding=manifest.max_colluding,
         ring_bits=manifest.ring_bits,
+        ledger_size=manifest.ledger_size,
+        ledger_root=manifest.ledger_root,
         noise=None if manifest.noise is None else _encode_noise(manifest.noise),
         sketch_hash=manifest.sketch_hash,
     )
@@ -71,6 +77,8 @@ def decode_manifest(manifest: pb.RoundManifest) -> RoundManifest:
         n_min=at_least(1, manifest.n_min, "n_min"),
         max_colluding=manifest.max_colluding,
         ring_bits=manifest.ring_bits,
+        ledger_size=at_least(1, manifest.ledger_size, "ledger_size"),
+        ledger_root=exactly(HASH_BYTES, manifest.ledger_root, "ledger_root"),
         noise=_decode_noise(manifest.noise) if manifest.HasField("noise") else None,
         sketch_hash=_sketch_hash(manifest),
     )
@@ -93,7 +101,7 @@ def _decode_noise(noise: pb.NoiseTerms) -> NoiseTerms:
 def encode_checkpoint(checkpoint: Checkpoint) -> pb.Checkpoint:
     """Return `checkpoint` as protobuf."""
     return pb.Checkpoint(
-        run=checkpoint.run, size=checkpoint.size, head=checkpoint.head, signature=checkpoint.signature
+        run=checkpoint.run, size=checkpoint.size, root=checkpoint.root, signature=checkpoint.signature
     )
 
 
@@ -102,14 +110,52 @@ def decode_checkpoint(checkpoint: pb.Checkpoint) -> Checkpoint:
     return Checkpoint(
         run=run_name(checkpoint.run, "run"),
         size=at_least(1, checkpoint.size, "size"),
-        head=exactly(HASH_BYTES, checkpoint.head, "head"),
+        root=exactly(HASH_BYTES, checkpoint.root, "root"),
         signature=exactly(SIGNATURE_BYTES, checkpoint.signature, "signature"),
     )
 
 
+def encode_growth(growth: Growth) -> pb.Growth:
+    """Return `growth` as protobuf."""
+    return pb.Growth(
+        checkpoint=encode_checkpoint(growth.checkpoint), earlier=growth.earlier, proof=growth.proof
+    )
+
+
+def decode_growth(growth: pb.Growth) -> Growth:
+    """Return what `growth` stands for, refusing a proof that cannot be one."""
+    present(growth, "checkpoint")
+    return Growth(decode_checkpoint(growth.checkpoint), growth.earlier, _proof(growth.proof, "proof"))
+
+
+def encode_head_signed(signed: HeadSigned) -> pb.HeadSigned:
+    """Return `signed` as protobuf."""
+    return pb.HeadSigned(size=signed.size, root=signed.root, signature=signed.signature)
+
+
+def decode_head_signed(signed: pb.HeadSigned) -> HeadSigned:
+    """Return what `signed` stands for, refusing wrong sizes."""
+    return HeadSigned(
+        size=at_least(1, signed.size, "size"),
+        root=exactly(HASH_BYTES, signed.root, "root"),
+        signature=exactly(SIGNATURE_BYTES, signed.signature, "signature"),
+    )
+
+
+def _proof(hashes: Sequence[bytes], field: str) -> tuple[bytes, ...]:
+    if len(hashes) > MAX_PROOF:
+        raise MalformedError(f"{field} holds more than {MAX_PROOF} hashes")
+    return tuple(exactly(HASH_BYTES, part, field) for part in hashes)
+
+
 def encode_hello(hello: Hello) -> pb.Hello:
     """Return `hello` as protobuf."""
-    return pb.Hello(run=hello.run, plan_hash=hello.plan_hash, version=hello.version)
+    return pb.Hello(
+        run=hello.run,
+        plan_hash=hello.plan_hash,
+        version=hello.version,
+        signed=None if hello.signed is None else encode_head_signed(hello.signed),
+    )
 
 
 def decode_hello(hello: pb.Hello) -> Hello:
@@ -118,20 +164,24 @@ def decode_hello(hello: pb.Hello) -> Hello:
         run=run_name(hello.run, "run"),
         plan_hash=exactly(HASH_BYTES, hello.plan_hash, "plan_hash"),
         version=text(hello.version, "version", MAX_VERSION_BYTES),
+        signed=decode_head_signed(hello.signed) if hello.HasField("signed") else None,
     )
 
 
 def encode_round_task(task: RoundTask) -> pb.RoundTask:
     """Return `task` as protobuf."""
-    return pb.RoundTask(manifest=encode_manifest(task.manifest), signature=task.signature)
+    return pb.RoundTask(
+        manifest=encode_manifest(task.manifest), signature=task.signature, growth=encode_growth(task.growth)
+    )
 
 
 def decode_round_task(task: pb.RoundTask) -> RoundTask:
-    """Return what `task` stands for, refusing a task without a manifest."""
-    present(task, "manifest")
+    """Return what `task` stands for, refusing a task without a manifest or a ledger."""
+    present(task, "manifest", "growth")
     return RoundTask(
         manifest=decode_manifest(task.manifest),
         signature=exactly(SIGNATURE_BYTES, task.signature, "signature"),
+        growth=decode_growth(task.growth),
     )
 
 
@@ -159,7 +209,7 @@ def encode_round_closed(closed: RoundClosed) -> pb.RoundClosed:
         attempt=closed.attempt,
         outcome=_OUTCOMES[closed.outcome],
         reason=closed.reason,
-        checkpoint=encode_checkpoint(closed.checkpoint),
+        growth=encode_growth(closed.growth),
         release=encode_release(closed.release) if isinstance(closed.release, Release) else None,
         sketch_hash=closed.release.sketch_hash if isinstance(closed.release, SketchRelease) else None,
     )
@@ -179,14 +229,14 @@ def decode_round_closed(closed: pb.RoundClosed) -> RoundClosed:
             raise MalformedError("a released round says what it released")
         if closed.reason:
             raise MalformedError("a released round has no reason")
-    present(closed, "checkpoint")
+    present(closed, "growth")
     return RoundClosed(
         round=closed.round,
         attempt=at_least(1, closed.attempt, "attempt"),
         outcome=outcome,
         reason=closed.reason,
         release=_released(closed),
-        checkpoint=decode_checkpoint(closed.checkpoint),
+        growth=decode_growth(closed.growth),
     )
 
 
@@ -213,8 +263,9 @@ def encode_run_closed(closed: RunClosed) -> pb.RunClosed:
         rounds=closed.rounds,
         model_hash=closed.model_hash,
         history=map(encode_release, closed.history),
-        previous=closed.previous,
-        checkpoint=encode_checkpoint(closed.checkpoint),
+        ending=closed.ending,
+        inclusion=closed.inclusion,
+        growth=encode_growth(closed.growth),
         signature=closed.signature,
         sketch_hash=closed.sketch_hash,
     )
@@ -222,7 +273,7 @@ def encode_run_closed(closed: RunClosed) -> pb.RunClosed:
 
 def decode_run_closed(closed: pb.RunClosed) -> RunClosed:
     """Return what `closed` stands for, refusing wrong sizes and names and too long a history."""
-    present(closed, "checkpoint")
+    present(closed, "growth")
     if len(closed.history) > MAX_HISTORY:
         raise MalformedError(f"history holds more than {MAX_HISTORY} releases")
     return RunClosed(
@@ -230,8 +281,9 @@ def decode_run_closed(closed: pb.RunClosed) -> RunClosed:
         rounds=closed.rounds,
         model_hash=exactly(HASH_BYTES, closed.model_hash, "model_hash"),
         history=tuple(map(decode_release, closed.history)),
-        previous=exactly(HASH_BYTES, closed.previous, "previous"),
-        checkpoint=decode_checkpoint(closed.checkpoint),
+        ending=exactly(SIGNATURE_BYTES, closed.ending, "ending"),
+        inclusion=_proof(closed.inclusion, "inclusion"),
+        growth=decode_growth(closed.growth),
         signature=exactly(SIGNATURE_BYTES, closed.signature, "signature"),
         sketch_hash=_sketch_hash(closed),
     )

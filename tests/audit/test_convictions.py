@@ -62,11 +62,11 @@ def run(convicted: FederationRun) -> FederationRun:
 
 def rewritten(federation: SmallFederation, run: FederationRun, change: Callable[[Body], Body | None]) -> None:
     """Let the coordinator sign another ledger, in which some records are changed or missing."""
-    head, entries = genesis(federation.plan.run), []
+    log, entries = genesis(federation.plan.run), []
     for entry in run.ledger:
         body = change(entry.body)
         if body is not None:
-            fresh, head = append(head, body, federation.setup.key)
+            fresh, log = append(log, body, federation.setup.key)
             entries.append(fresh)
     run.ledger[:] = entries
 

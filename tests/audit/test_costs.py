@@ -54,12 +54,12 @@ def changed(
     change: Callable[[Any], Body],
 ) -> int:
     """Sign a ledger anew in which the first record of a kind is another; return its place."""
-    head, lines, place = genesis(federation.small.plan.run), list[bytes](), -1
+    log, lines, place = genesis(federation.small.plan.run), list[bytes](), -1
     for entry in run.ledger:
         body = entry.body
         if place < 0 and isinstance(body, kind):
             place, body = entry.seq, change(body)
-        signed, head = append(head, body, federation.small.coordinator_key)
+        signed, log = append(log, body, federation.small.coordinator_key)
         lines.append(encode_entry(signed) + b"\n")
     (folder / "coordinator" / "ledger.jsonl").write_bytes(b"".join(lines))
     return place

@@ -88,7 +88,7 @@ def test_the_report_of_a_tampered_run_names_the_record(run_dir: Path) -> None:
     assert "**Not verified.**" in text
     assert "Nothing is established about this run" in text
     assert "hidden from the coordinator" not in text
-    assert "- record 1, signature: Record 1: not signed by the coordinator's identity." in text
+    assert "- record 1, signature: Record 1: the coordinator's identity did not sign it after" in text
     assert "| us | 0 | 1 | unbounded |" in text
 
 

@@ -52,7 +52,7 @@ def federation() -> SmallFederation:
 
 
 def hello(federation: SmallFederation, **changes: object) -> Hello:
-    honest = Hello(federation.plan.run, federation.plan.hash(), "test")
+    honest = Hello(federation.plan.run, federation.plan.hash(), "test", None)
     return replace(honest, **changes)  # type: ignore[arg-type]
 
 

@@ -12,13 +12,14 @@ from fecosr.errors import ProtocolViolation
 from fecosr.federation.ending import EarlyStopping, Schedule, best_round, check_ending, check_model
 from fecosr.federation.messages import Release, RoundManifest, RunClosed
 from fecosr.ids import RunId
-from fecosr.ledger.checkpoint import Checkpoint
-from fecosr.ledger.log import Head, append
+from fecosr.ledger.checkpoint import growth
+from fecosr.ledger.log import append, genesis
 from fecosr.ledger.records import RunCompleted
 
 RUN = RunId("test")
-PREVIOUS = sha256(b"the last record but one")
-NOTHING = Checkpoint(RUN, 1, bytes(32), bytes(64))
+KEY = SigningKey(bytes(32))
+BEFORE = genesis(RUN).with_line(b"the first record").with_line(b"the last record but one")
+NOTHING = growth(BEFORE, 0, KEY)
 
 
 def model(number: int) -> bytes:
@@ -112,6 +113,8 @@ def manifest(number: int, model_hash: bytes) -> RoundManifest:
         n_min=3,
         max_colluding=1,
         ring_bits=32,
+        ledger_size=1,
+        ledger_root=bytes(32),
     )
 
 
@@ -135,16 +138,15 @@ def test_a_round_after_the_end_is_refused_by_whoever_saw_all_rounds() -> None:
 
 
 def closed(releases: list[Release], final: int) -> RunClosed:
-    return recorded(
-        RunClosed(RUN, len(releases), model(final), tuple(releases), PREVIOUS, NOTHING, bytes(64))
-    )
+    return recorded(RunClosed(RUN, len(releases), model(final), tuple(releases), b"", (), NOTHING, bytes(64)))
 
 
 def recorded(statement: RunClosed) -> RunClosed:
-    """Return the statement with a checkpoint of a ledger whose last record says the same."""
+    """Return the statement with the head of a ledger whose last record says the same."""
     end = RunCompleted(statement.rounds, statement.model_hash)
-    _, head = append(Head(RUN, 8, PREVIOUS), end, SigningKey(bytes(32)))
-    return replace(statement, checkpoint=Checkpoint(RUN, head.size, head.hash, bytes(64)))
+    entry, log = append(BEFORE, end, KEY)
+    proof = log.inclusion_proof(log.size - 1)
+    return replace(statement, ending=entry.signature, inclusion=proof, growth=growth(log, 0, KEY))
 
 
 HONEST = history(0.1, 0.2, 0.3, 0.1)
@@ -178,9 +180,10 @@ def test_an_end_that_the_ledger_does_not_have_is_refused() -> None:
     """Else the auditor, who reads the ledger, would judge another model than the one the nodes hold."""
     honest = closed(HONEST, 2)
     for lie in (
-        replace(honest, checkpoint=Checkpoint(RUN, 9, sha256(b"another record"), bytes(64))),
-        replace(honest, previous=bytes(32)),
-        replace(honest, checkpoint=closed(HONEST, 4).checkpoint),
+        replace(honest, growth=growth(BEFORE, 0, KEY)),
+        replace(honest, ending=bytes(64)),
+        replace(honest, inclusion=honest.inclusion[:-1]),
+        replace(honest, growth=closed(HONEST, 4).growth),
     ):
         with pytest.raises(ProtocolViolation, match="last record of the ledger says something else"):
             check_ending(lie, {}, {}, patient(1))

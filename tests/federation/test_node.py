@@ -29,6 +29,7 @@ from fecosr.federation.messages import (
     Finished,
     FromClient,
     FromServer,
+    HeadSigned,
     Hello,
     Outcome,
     Rejected,
@@ -51,9 +52,10 @@ from fecosr.federation.node_states import (
 )
 from fecosr.federation.policy import NodePolicy
 from fecosr.federation.run import FederationRun
+from fecosr.federation.testimony import head_signed
 from fecosr.ids import NodeId, RunId
-from fecosr.ledger.checkpoint import Checkpoint, sign_checkpoint
-from fecosr.ledger.log import Head, append
+from fecosr.ledger.checkpoint import growth
+from fecosr.ledger.log import append
 from fecosr.ledger.records import RunCompleted
 from fecosr.secagg.client import AwaitingAdverts
 from fecosr.secagg.messages import (
@@ -67,6 +69,7 @@ from fecosr.secagg.messages import (
     Withdrawal,
 )
 from fecosr.secagg.rules import Rule
+from tests.reference.shown_ledger import SIZE, known, shown, signed_task, some_log
 from tests.reference.small_federation import NUM_PARAMETERS, SmallFederation
 
 MODEL = sha256(b"the model")
@@ -79,7 +82,7 @@ def federation() -> SmallFederation:
 
 @pytest.fixture
 def idle(federation: SmallFederation) -> Idle:
-    return Idle(federation.node("fr"), Memory())
+    return Idle(federation.node("fr"), Memory(head=known(federation, "fr")))
 
 
 def manifest_of(federation: SmallFederation, **changes: object) -> RoundManifest:
@@ -96,13 +99,15 @@ def manifest_of(federation: SmallFederation, **changes: object) -> RoundManifest
         n_min=plan.n_min,
         max_colluding=plan.max_colluding,
         ring_bits=plan.ring_bits,
+        ledger_size=SIZE,
+        ledger_root=some_log(plan.run).head.root,
     )
     return replace(manifest, **changes)  # type: ignore[arg-type]
 
 
 def task_of(federation: SmallFederation, **changes: object) -> RoundTask:
     manifest = manifest_of(federation, **changes)
-    return RoundTask(manifest, federation.coordinator_key.sign(manifest.signed_bytes()))
+    return signed_task(federation, manifest)
 
 
 def local_update(model_hash: bytes = MODEL) -> LocalUpdate:
@@ -130,7 +135,9 @@ def aggregating(federation: SmallFederation, idle: Idle) -> Aggregating:
 
 
 def test_a_node_introduces_itself_with_its_plan(federation: SmallFederation, idle: Idle) -> None:
-    assert messages(market.connected(idle)) == [Hello(federation.plan.run, federation.plan.hash(), "test")]
+    assert messages(market.connected(idle)) == [
+        Hello(federation.plan.run, federation.plan.hash(), "test", head_signed(known(federation, "fr")))
+    ]
 
 
 def test_a_task_is_claimed_before_training_starts(federation: SmallFederation, idle: Idle) -> None:
@@ -181,7 +188,8 @@ def test_a_signed_task_outside_the_plan_is_refused(
 
 def test_a_task_signed_by_somebody_else_is_refused(federation: SmallFederation, idle: Idle) -> None:
     manifest = manifest_of(federation)
-    forged = RoundTask(manifest, SigningKey(sha256(b"somebody")).sign(manifest.signed_bytes()))
+    signature = SigningKey(sha256(b"somebody")).sign(manifest.signed_bytes())
+    forged = RoundTask(manifest, signature, shown(federation))
     assert "not the pinned coordinator's" in str(refused_rule(market.receive(idle, forged)))
 
 
@@ -192,7 +200,7 @@ def test_a_task_with_a_borrowed_signature_is_refused(federation: SmallFederation
 
 
 def test_the_same_attempt_is_never_joined_twice(federation: SmallFederation, idle: Idle) -> None:
-    remembering = replace(idle, memory=Memory(claimed=(1, 2), models={1: MODEL}))
+    remembering = replace(idle, memory=Memory(head=idle.memory.head, claimed=(1, 2), models={1: MODEL}))
     transition = market.receive(remembering, task_of(federation))
     assert refused_rule(transition) == "the attempt is not newer than the last"
 
@@ -201,13 +209,14 @@ def test_a_repeated_task_changes_nothing(federation: SmallFederation, idle: Idle
     training = market.receive(idle, task_of(federation)).state
     assert isinstance(training, Training)
     again = market.receive(training, task_of(federation))
-    assert again.state is training
+    assert again.state == training
+    assert again.records == ()
     assert messages(again) == []
 
 
 def test_a_round_has_one_model_and_a_model_one_round(federation: SmallFederation, idle: Idle) -> None:
     """Otherwise a coordinator could open a second sum of practically the same updates over fewer nodes."""
-    remembering = replace(idle, memory=Memory(claimed=(1, 1), models={1: MODEL}))
+    remembering = replace(idle, memory=Memory(head=idle.memory.head, claimed=(1, 1), models={1: MODEL}))
     flipped = task_of(federation, attempt=2, model_hash=sha256(b"the model, but for one bit"))
     assert refused_rule(market.receive(remembering, flipped)) == "the round has another model already"
     again = task_of(federation, round=2, model_hash=MODEL)
@@ -221,7 +230,7 @@ def test_attempts_are_as_many_as_the_plan_has(federation: SmallFederation, idle:
 
 def test_the_markets_own_policy_has_the_last_word(federation: SmallFederation) -> None:
     strict = NodePolicy(n_min=4, max_colluding=1, max_rounds=100, max_clip_norm=100.0)
-    idle = Idle(federation.node("fr", policy=strict), Memory())
+    idle = Idle(federation.node("fr", policy=strict), Memory(head=known(federation, "fr")))
     assert "below this market's 4" in str(refused_rule(market.receive(idle, task_of(federation))))
 
 
@@ -262,7 +271,9 @@ def test_a_second_sum_over_the_same_model_must_be_over_the_same_nodes(
     federation: SmallFederation, idle: Idle, kind: type[ServerMessage]
 ) -> None:
     """Else one of them is dropped on the way, and the difference of the sums shows its update."""
-    remembering = replace(idle, memory=Memory(opened=SumOpened(MODEL, federation.names)))
+    remembering = replace(
+        idle, memory=Memory(head=idle.memory.head, opened=SumOpened(MODEL, federation.names))
+    )
     state = aggregating(federation, remembering)
     fewer = [name for name in federation.names if name != NodeId("jp")]
     transition = market.receive(state, FromServer(1, 1, named_in(kind, state, fewer)))
@@ -274,7 +285,9 @@ def test_a_second_sum_over_the_same_model_must_be_over_the_same_nodes(
 def test_the_same_nodes_may_be_summed_again(
     federation: SmallFederation, idle: Idle, kind: type[ServerMessage]
 ) -> None:
-    remembering = replace(idle, memory=Memory(opened=SumOpened(MODEL, federation.names)))
+    remembering = replace(
+        idle, memory=Memory(head=idle.memory.head, opened=SumOpened(MODEL, federation.names))
+    )
     state = aggregating(federation, remembering)
     transition = market.receive(state, FromServer(1, 1, named_in(kind, state, federation.names)))
     # These made-up messages are refused by the secure aggregation itself, for other reasons.
@@ -361,21 +374,6 @@ def _listening(state: NodeState) -> Listening:
     return state
 
 
-def test_an_ending_keeps_the_coordinators_statement(federation: SmallFederation, idle: Idle) -> None:
-    head = Head(federation.plan.run, 5, sha256(b"head"))
-    checkpoint = sign_checkpoint(head, federation.coordinator_key)
-    transition = market.receive(idle, RoundClosed(1, 1, Outcome.ABORTED, "bad_sum", None, checkpoint))
-    assert transition.records == (CheckpointKept(checkpoint),)
-
-
-def test_a_forged_checkpoint_is_not_kept(federation: SmallFederation, idle: Idle) -> None:
-    head = Head(federation.plan.run, 5, sha256(b"head"))
-    forged = sign_checkpoint(head, SigningKey(sha256(b"somebody")))
-    transition = market.receive(idle, RoundClosed(1, 1, Outcome.ABORTED, "bad_sum", None, forged))
-    assert transition.records == ()
-    refused_rule(transition)
-
-
 def closed_run(federation: SmallFederation, key: SigningKey) -> RunClosed:
     closed = ended(federation, 2, MODEL, ())
     return replace(closed, signature=key.sign(closed.signed_bytes()))
@@ -386,8 +384,9 @@ def ended(
 ) -> RunClosed:
     """Return the signed end of a run whose ledger says the same."""
     run, key = federation.plan.run, federation.coordinator_key
-    entry, head = append(Head(run, 50, sha256(b"head")), RunCompleted(rounds, model_hash), key)
-    closed = RunClosed(run, rounds, model_hash, history, entry.previous, sign_checkpoint(head, key), b"")
+    entry, log = append(some_log(run), RunCompleted(rounds, model_hash), key)
+    proof, told = log.inclusion_proof(SIZE), growth(log, SIZE, key)
+    closed = RunClosed(run, rounds, model_hash, history, entry.signature, proof, told, b"")
     return replace(closed, signature=key.sign(closed.signed_bytes()))
 
 
@@ -395,7 +394,9 @@ def test_the_final_model_is_fetched_only_when_the_coordinator_signed_for_it(
     federation: SmallFederation, idle: Idle
 ) -> None:
     honest = market.receive(idle, closed_run(federation, federation.coordinator_key))
-    assert honest.outbox == (KeepFinalModel(MODEL),)
+    assert [type(record) for record in honest.records] == [CheckpointKept]
+    assert isinstance(messages(honest)[0], HeadSigned)
+    assert honest.outbox[1:] == (KeepFinalModel(MODEL),)
     assert isinstance(honest.state, Closing)
     done = honest.state.final_model_kept()
     assert done.outbox == (ToCoordinator(Finished(MODEL)), FineTune(MODEL))
@@ -425,7 +426,7 @@ def small_draw() -> SmallFederation:
 def test_a_market_that_is_not_invited_refuses_the_task() -> None:
     federation = small_draw()
     uninvited = min(set(federation.names) - federation.setup.invited(1))
-    idle = Idle(federation.node(uninvited), Memory())
+    idle = Idle(federation.node(uninvited), Memory(head=known(federation, uninvited)))
     task = task_of(federation, num_summands=6)
     assert refused_rule(market.receive(idle, task)) == "this market is not invited to the round"
 
@@ -434,7 +435,7 @@ def test_a_cohort_with_a_market_that_is_not_invited_is_refused() -> None:
     federation = small_draw()
     drawn = federation.setup.invited(1)
     me, stranger = min(drawn), min(set(federation.names) - drawn)
-    idle = Idle(federation.node(me), Memory())
+    idle = Idle(federation.node(me), Memory(head=known(federation, me)))
     training = market.receive(idle, task_of(federation, num_summands=6)).state
     assert isinstance(training, Training)
     ready = training.trained(local_update()).state
@@ -446,13 +447,9 @@ def test_a_cohort_with_a_market_that_is_not_invited_is_refused() -> None:
     assert refused_rule(market.receive(state, FromServer(1, 1, cohort))) == rule
 
 
-def checkpoint_of(federation: SmallFederation) -> Checkpoint:
-    return sign_checkpoint(Head(federation.plan.run, 5, sha256(b"head")), federation.coordinator_key)
-
-
 def round_closed(federation: SmallFederation, number: int, model_hash: bytes, value: float) -> RoundClosed:
     release = Release(model_hash, value)
-    return RoundClosed(number, 1, Outcome.RELEASED, "", release, checkpoint_of(federation))
+    return RoundClosed(number, 1, Outcome.RELEASED, "", release, shown(federation))
 
 
 @pytest.fixture
@@ -468,7 +465,7 @@ def stopping() -> SmallFederation:
 
 def after_rounds(federation: SmallFederation, *values: float) -> Listening:
     """Return a node that was told of these rounds."""
-    state: Listening = Idle(federation.node("fr"), Memory())
+    state: Listening = Idle(federation.node("fr"), Memory(head=known(federation, "fr")))
     for number, value in enumerate(values, start=1):
         closed = round_closed(federation, number, sha256(f"model {number}".encode()), value)
         state = _listening(market.receive(state, closed).state)
@@ -479,9 +476,9 @@ def test_what_a_round_released_is_remembered_once(stopping: SmallFederation) -> 
     state = after_rounds(stopping)
     closed = round_closed(stopping, 1, MODEL, 0.25)
     transition = market.receive(state, closed)
-    assert transition.records[1:] == (ReleaseSeen(1, Release(MODEL, 0.25)),)
+    assert transition.records == (ReleaseSeen(1, Release(MODEL, 0.25)),)
     again = market.receive(_listening(transition.state), closed)
-    assert [type(record) for record in again.records] == [CheckpointKept]
+    assert again.records == ()
 
 
 def test_a_round_releases_one_thing_only(stopping: SmallFederation) -> None:
@@ -491,7 +488,7 @@ def test_a_round_releases_one_thing_only(stopping: SmallFederation) -> None:
 
 
 def test_a_release_that_the_next_round_did_not_start_from_is_refused(stopping: SmallFederation) -> None:
-    idle = Idle(stopping.node("fr"), Memory(models={2: MODEL}))
+    idle = Idle(stopping.node("fr"), Memory(models={2: MODEL}, head=known(stopping, "fr")))
     late = round_closed(stopping, 1, sha256(b"another"), 0.1)
     assert refused_rule(market.receive(idle, late)) == "the next round started from another model"
 
@@ -526,15 +523,16 @@ def test_a_coordinator_that_chooses_the_final_model_itself_is_refused(
     state = after_rounds(stopping, 0.1, 0.3, 0.2)
     transition = market.receive(state, signed_end(stopping, final, values))
     assert refused_rule(transition) == rule
-    assert transition.state == state
-    assert transition.records == ()
+    assert isinstance(transition.state, Idle)
+    # What it says of its ledger stands all the same, for whoever audits it.
+    assert [type(record) for record in transition.records] == [CheckpointKept]
 
 
 def test_the_end_the_rule_demands_is_accepted(stopping: SmallFederation) -> None:
     transition = market.receive(
         after_rounds(stopping, 0.1, 0.3, 0.2), signed_end(stopping, 1, (0.1, 0.3, 0.2))
     )
-    assert transition.outbox == (KeepFinalModel(sha256(b"model 1")),)
+    assert transition.outbox[1:] == (KeepFinalModel(sha256(b"model 1")),)
 
 
 def test_a_history_under_another_signature_is_refused(stopping: SmallFederation) -> None:
@@ -562,6 +560,6 @@ def test_a_metric_out_of_range_is_not_contributed(stopping: SmallFederation, val
 
 def test_a_market_may_refuse_to_release_its_metric(stopping: SmallFederation) -> None:
     private = NodePolicy(n_min=3, max_colluding=1, max_rounds=100, max_clip_norm=100.0)
-    idle = Idle(stopping.node("fr", policy=private), Memory())
+    idle = Idle(stopping.node("fr", policy=private), Memory(head=known(stopping, "fr")))
     rule = "this market does not release its validation metric"
     assert refused_rule(market.receive(idle, task_of(stopping))) == rule

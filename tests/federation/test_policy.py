@@ -22,6 +22,8 @@ ACCEPTED = RoundManifest(
     n_min=4,
     max_colluding=2,
     ring_bits=24,
+    ledger_size=1,
+    ledger_root=bytes(32),
     noise=None,
 )
 

@@ -214,7 +214,8 @@ def test_a_coordinator_that_asks_for_less_noise_is_refused(federation: PrivateFe
     assert task.manifest.noise is not None
     quieter = replace(task.manifest.noise, share_variance=1 << 24)
     manifest = replace(task.manifest, noise=quieter)
-    forged = RoundTask(manifest, small.coordinator_key.sign(manifest.signed_bytes()))
+    signature = small.coordinator_key.sign(manifest.signed_bytes())
+    forged = replace(task, manifest=manifest, signature=signature)
     run.to_nodes.clear()
     run.to_nodes.append((FR, forged))
     deliver_all(run)

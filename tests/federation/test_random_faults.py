@@ -17,6 +17,7 @@ from fecosr.federation.optimisers import Adaptive
 from fecosr.federation.replay import replay
 from fecosr.federation.run import FederationRun
 from fecosr.ids import NodeId
+from fecosr.ledger.log import verify_log
 from fecosr.ledger.records import RoundReleased, RunCompleted, RunOpened
 from tests.reference.small_federation import SmallFederation
 
@@ -114,9 +115,9 @@ def nobody_was_refused(run: FederationRun) -> None:
 
 
 def the_records_hold(run: FederationRun, federation: SmallFederation) -> None:
-    opened = run.ledger[0].body
+    opened, log = run.ledger[0].body, verify_log(run.ledger, federation.roster.coordinator)
     assert isinstance(opened, RunOpened)
-    terms = Terms(federation.roster, opened, plan_terms(opened.plan_json))
+    terms = Terms(federation.roster, opened, plan_terms(opened.plan_json), log)
     _, findings = follow(run.ledger, terms, is_whole=True)
     assert findings == ()
 

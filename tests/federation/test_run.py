@@ -15,7 +15,7 @@ from fecosr.federation.node_states import Refused
 from fecosr.federation.optimisers import Adaptive, ServerOptimiser, Sgd
 from fecosr.federation.run import FederationRun, run_federation
 from fecosr.ids import NodeId
-from fecosr.ledger.log import verify_chain
+from fecosr.ledger.log import verify_log
 from fecosr.ledger.records import (
     CohortFixed,
     RoundAborted,
@@ -116,7 +116,7 @@ def test_the_ledger_tells_every_step_in_order_and_verifies(four_markets: SmallFe
         *one_round,
         "run_completed",
     ]
-    head = verify_chain(run.ledger, four_markets.setup.key.public)
+    head = verify_log(run.ledger, four_markets.setup.key.public).head
     assert head.size == len(run.ledger)
     released = bodies(run, RoundReleased)
     assert released[0].model_in == bodies(run, RunOpened)[0].initial_model_hash
@@ -130,7 +130,7 @@ def test_every_node_stores_what_it_must_before_it_acts(four_markets: SmallFedera
         claims = [record for record in records if isinstance(record, AttemptClaimed)]
         assert [(claim.round, claim.attempt) for claim in claims] == [(1, 1), (2, 1)]
         assert len([record for record in records if isinstance(record, SumOpened)]) == 2
-        sizes = [record.checkpoint.size for record in records if isinstance(record, CheckpointKept)]
+        sizes = [record.kept.checkpoint.size for record in records if isinstance(record, CheckpointKept)]
         assert sizes == sorted(sizes)
         assert sizes[-1] == len(run.ledger)
 

@@ -47,8 +47,8 @@ from fecosr.federation.sketch import (
     start_hash,
 )
 from fecosr.ids import NodeId
-from fecosr.ledger.checkpoint import sign_checkpoint
-from fecosr.ledger.log import Head, append, verify_chain
+from fecosr.ledger.checkpoint import growth
+from fecosr.ledger.log import append, verify_log
 from fecosr.ledger.records import (
     CoordinatorRestarted,
     RoundAborted,
@@ -60,6 +60,7 @@ from fecosr.ledger.records import (
     kind_of,
 )
 from fecosr.secagg.messages import Phase, Withdrawal
+from tests.reference.shown_ledger import SIZE, known, shown, signed_task, some_log
 from tests.reference.small_federation import NUM_PARAMETERS, SKETCH, SKETCH_LENGTH, SmallFederation
 
 NAMES = ["de", "fr", "jp", "uk"]
@@ -75,7 +76,7 @@ def federation() -> SmallFederation:
 
 @pytest.fixture
 def idle(federation: SmallFederation) -> Idle:
-    return Idle(federation.node("fr"), Memory())
+    return knowing(federation, Memory())
 
 
 def start(federation: SmallFederation) -> FederationRun:
@@ -132,7 +133,7 @@ def test_the_sum_is_opened_first_and_every_round_names_it(federation: SmallFeder
     rounds = [*attempt, "round_released", *attempt, "round_released"]
     kinds = [kind_of(entry.body) for entry in run.ledger]
     assert kinds == ["run_opened", *attempt, "sketch_released", *rounds, "run_completed"]
-    verify_chain(run.ledger, federation.setup.key.public)
+    verify_log(run.ledger, federation.setup.key.public)
     body = released_sketch(run)
     np.testing.assert_allclose(
         run.sketches[body.sketch_hash], summed(federation, federation.names), atol=TOLERANCE
@@ -265,7 +266,7 @@ def test_a_coordinator_that_dies_after_any_record_ends_with_one_sketch(
     deliver_all(after)
 
     assert after.coordinator == Stopped(completed=True, reason="", missing=())
-    verify_chain(after.ledger, federation.setup.key.public)
+    verify_log(after.ledger, federation.setup.key.public)
     digest = released_sketch(after).sketch_hash
     np.testing.assert_allclose(after.sketches[digest], summed(federation, federation.names), atol=TOLERANCE)
     rounds = [entry.body.round for entry in after.ledger if isinstance(entry.body, RoundReleased)]
@@ -321,6 +322,11 @@ def test_a_sum_that_is_none_of_sketches_is_not_released(
 # A coordinator that lies.
 
 
+def knowing(federation: SmallFederation, memory: Memory) -> Idle:
+    """Return a node that has signed the ledger as far as it is shown."""
+    return Idle(federation.node("fr"), replace(memory, head=known(federation, "fr")))
+
+
 def manifest_of(federation: SmallFederation, **changes: object) -> RoundManifest:
     plan = federation.plan
     manifest = RoundManifest(
@@ -335,6 +341,8 @@ def manifest_of(federation: SmallFederation, **changes: object) -> RoundManifest
         n_min=plan.n_min,
         max_colluding=plan.max_colluding,
         ring_bits=32,
+        ledger_size=SIZE,
+        ledger_root=some_log(plan.run).head.root,
     )
     return replace(manifest, **changes)  # type: ignore[arg-type]
 
@@ -351,7 +359,7 @@ def training_round(federation: SmallFederation, **changes: object) -> RoundManif
 
 
 def task(federation: SmallFederation, manifest: RoundManifest) -> RoundTask:
-    return RoundTask(manifest, federation.coordinator_key.sign(manifest.signed_bytes()))
+    return signed_task(federation, manifest)
 
 
 def refused_rule(transition: NodeTransition) -> object:
@@ -420,7 +428,7 @@ def test_a_second_sketch_is_refused(
     manifest: Callable[[SmallFederation], RoundManifest],
     rule: str,
 ) -> None:
-    idle = Idle(federation.node("fr"), memory)
+    idle = knowing(federation, memory)
     assert refused_rule(market.receive(idle, task(federation, manifest(federation)))) == rule
 
 
@@ -439,7 +447,7 @@ def test_a_sketch_for_a_plan_that_has_none_is_refused(
     manifest: Callable[[SmallFederation], RoundManifest], rule: str
 ) -> None:
     plain = SmallFederation(NAMES)
-    step = market.receive(Idle(plain.node("fr"), Memory()), task(plain, manifest(plain)))
+    step = market.receive(knowing(plain, Memory()), task(plain, manifest(plain)))
     assert refused_rule(step) == rule
 
 
@@ -458,10 +466,7 @@ def test_a_second_sum_of_sketches_is_over_the_same_markets_or_refused(federation
 
 
 def closed_round(federation: SmallFederation, number: int, release: Release | SketchRelease) -> RoundClosed:
-    head = Head(federation.plan.run, 5, sha256(b"head"))
-    return RoundClosed(
-        number, 1, Outcome.RELEASED, "", release, sign_checkpoint(head, federation.coordinator_key)
-    )
+    return RoundClosed(number, 1, Outcome.RELEASED, "", release, shown(federation))
 
 
 @pytest.mark.parametrize(
@@ -477,7 +482,7 @@ def test_a_release_of_the_wrong_kind_is_refused(
     sketch: SketchTerms | None, number: int, release: Release | SketchRelease, rule: str
 ) -> None:
     federation = SmallFederation(NAMES, sketch=sketch)
-    idle = Idle(federation.node("fr"), Memory(sketch=OPENED if sketch else None))
+    idle = knowing(federation, Memory(sketch=OPENED if sketch else None))
     step = market.receive(idle, closed_round(federation, number, release))
     assert refused_rule(step) == rule
     assert step.records == ()
@@ -485,10 +490,10 @@ def test_a_release_of_the_wrong_kind_is_refused(
 
 def closed_run(federation: SmallFederation, sketch_hash: bytes | None) -> RunClosed:
     plan = federation.plan
-    head = Head(plan.run, 9, sha256(b"before"))
-    entry, end = append(head, RunCompleted(plan.rounds, MODEL), federation.coordinator_key)
-    checkpoint = sign_checkpoint(end, federation.coordinator_key)
-    closed = RunClosed(plan.run, plan.rounds, MODEL, (), entry.previous, checkpoint, b"", sketch_hash)
+    key = federation.coordinator_key
+    entry, log = append(some_log(plan.run), RunCompleted(plan.rounds, MODEL), key)
+    proof, told = log.inclusion_proof(SIZE), growth(log, SIZE, key)
+    closed = RunClosed(plan.run, plan.rounds, MODEL, (), entry.signature, proof, told, b"", sketch_hash)
     return replace(closed, signature=federation.coordinator_key.sign(closed.signed_bytes()))
 
 
@@ -496,20 +501,20 @@ def test_the_end_tells_a_node_that_missed_everything(federation: SmallFederation
     step = market.receive(idle, closed_run(federation, OPENED))
     assert isinstance(step.state, Closing)
     assert SketchSeen(OPENED) in step.records
-    assert step.outbox == (KeepFinalModel(MODEL, OPENED),)
+    assert step.outbox[1:] == (KeepFinalModel(MODEL, OPENED),)
 
 
 @pytest.mark.parametrize(
-    ("known", "told", "rule"),
+    ("before", "told", "rule"),
     [
         (None, None, "the end names no sketch"),
         (OPENED, MODEL, "the sketch is not the one that was released"),
     ],
 )
 def test_an_end_with_another_sketch_is_refused(
-    federation: SmallFederation, known: bytes | None, told: bytes | None, rule: str
+    federation: SmallFederation, before: bytes | None, told: bytes | None, rule: str
 ) -> None:
-    idle = Idle(federation.node("fr"), Memory(sketch=known))
+    idle = knowing(federation, Memory(sketch=before))
     assert refused_rule(market.receive(idle, closed_run(federation, told))) == rule
 
 
@@ -520,7 +525,7 @@ def test_the_signature_of_the_end_covers_the_sketch(federation: SmallFederation,
 
 def test_an_end_with_a_sketch_is_refused_where_the_plan_has_none() -> None:
     plain = SmallFederation(NAMES)
-    step = market.receive(Idle(plain.node("fr"), Memory()), closed_run(plain, OPENED))
+    step = market.receive(knowing(plain, Memory()), closed_run(plain, OPENED))
     assert refused_rule(step) == "the end names a sketch where there is none"
 
 
@@ -529,7 +534,7 @@ def test_an_end_with_a_sketch_is_refused_where_the_plan_has_none() -> None:
 
 def test_a_sketch_leaves_only_where_the_operator_says_so(federation: SmallFederation) -> None:
     policy = NodePolicy(n_min=3, max_colluding=1, max_rounds=100, max_clip_norm=100.0)
-    idle = Idle(federation.node("fr", policy=policy), Memory())
+    idle = Idle(federation.node("fr", policy=policy), knowing(federation, Memory()).memory)
     refused = market.receive(idle, task(federation, manifest_of(federation)))
     assert refused_rule(refused) == "this market does not release its behaviour sketch"
     assert refused.records == ()

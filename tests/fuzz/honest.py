@@ -8,6 +8,7 @@ from fecosr.federation.messages import (
     Finished,
     FromClient,
     FromServer,
+    HeadSigned,
     Hello,
     MetricShared,
     NodeMessage,
@@ -20,8 +21,9 @@ from fecosr.federation.messages import (
     RunClosed,
 )
 from fecosr.ids import NodeId, RunId
-from fecosr.ledger.checkpoint import Checkpoint, sign_checkpoint
-from fecosr.ledger.log import append, encode_entry, genesis
+from fecosr.ledger.checkpoint import Growth, sign_checkpoint
+from fecosr.ledger.countersignature import KeptHead, countersign
+from fecosr.ledger.log import Head, append, encode_entry, genesis
 from fecosr.ledger.records import (
     Body,
     CoordinatorRestarted,
@@ -38,7 +40,8 @@ from tests.reference.rehearsal import Rehearsal, rehearse
 
 RUN = RunId("spring")
 KEY = SigningKey(b"the coordinator of all fuzz runs")
-_MANIFEST = RoundManifest(RUN, 1, 1, bytes(32), bytes(32), 7, 1.5, 5, 3, 1, 24)
+MARKET, MARKET_KEY = NodeId("at"), SigningKey(b"the first market of all fuzz run")
+_MANIFEST = RoundManifest(RUN, 1, 1, bytes(32), bytes(32), 7, 1.5, 5, 3, 1, 24, 1, bytes(32))
 
 
 def _leaves(client: NodeId, phase: Phase) -> bool:
@@ -56,8 +59,11 @@ def node_messages() -> tuple[bytes, ...]:
     """Return one message of every kind a node sends, as bytes."""
     said = [next(iter(answers.values())) for answers in session().said.values()]
     bodies = [body for body in said if not isinstance(body, MaskedInput)]
+    signature = bytes(64)
     messages: list[NodeMessage] = [
-        Hello(RUN, bytes(32), "1.0"),
+        Hello(RUN, bytes(32), "1.0", None),
+        Hello(RUN, bytes(32), "1.0", HeadSigned(7, bytes(32), signature)),
+        HeadSigned(7, bytes(32), signature),
         Finished(bytes(32)),
         MetricShared(1, 1, 0.25),
         FromClient(1, 1, Withdrawal("late", NodeId("at"))),
@@ -72,10 +78,12 @@ def coordinator_messages() -> tuple[bytes, ...]:
     bodies = [next(iter(told.values())) for told in session().told.values() if told]
     signature = bytes(64)
     messages: list[CoordinatorMessage] = [
-        RoundTask(_MANIFEST, signature),
-        RoundClosed(1, 1, Outcome.RELEASED, "", Release(bytes(32), 0.25), checkpoint()),
-        RoundClosed(1, 1, Outcome.ABORTED, "too_few_inputs", None, checkpoint()),
-        RunClosed(RUN, 1, bytes(32), (Release(bytes(32), None),), bytes(32), checkpoint(), signature),
+        RoundTask(_MANIFEST, signature, growth()),
+        RoundClosed(1, 1, Outcome.RELEASED, "", Release(bytes(32), 0.25), growth()),
+        RoundClosed(1, 1, Outcome.ABORTED, "too_few_inputs", None, growth()),
+        RunClosed(
+            RUN, 1, bytes(32), (Release(bytes(32), None),), signature, (bytes(32),), growth(), signature
+        ),
         Rejected("another plan"),
         *(FromServer(1, 1, body) for body in bodies),
     ]
@@ -96,14 +104,21 @@ def ledger_lines() -> tuple[bytes, ...]:
         RoundAborted(1, 1, "coordinator_restarted", "it came back", unmasked=True),
         RunAborted(0, "coordinator_restarted"),
     ]
-    head, lines = genesis(RUN), []
+    log, lines = genesis(RUN), []
     for body in bodies:
-        entry, head = append(head, body, KEY)
+        entry, log = append(log, body, KEY)
         lines.append(encode_entry(entry))
     return tuple(lines)
 
 
 @cache
-def checkpoint() -> Checkpoint:
-    """Return the checkpoint of an empty ledger, signed."""
-    return sign_checkpoint(genesis(RUN), KEY)
+def kept_head() -> KeptHead:
+    """Return the head of an empty ledger, signed by coordinator and market."""
+    return countersign(sign_checkpoint(genesis(RUN).head, KEY), MARKET, MARKET_KEY)
+
+
+@cache
+def growth() -> Growth:
+    """Return a head with a proof of the right shape."""
+    checkpoint = sign_checkpoint(Head(RUN, 3, bytes(32)), KEY)
+    return Growth(checkpoint, 2, (bytes(32), bytes(32)))

@@ -8,8 +8,9 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from fecosr.errors import FecosrError, LedgerError, ProtocolViolation
 from fecosr.ids import NodeId
-from fecosr.ledger.checkpoint import check_follows, decode_checkpoint, encode_checkpoint, verify_checkpoint
-from fecosr.ledger.log import decode_entry, encode_entry, verify_chain
+from fecosr.ledger.checkpoint import Growth, check_growth, verify_checkpoint
+from fecosr.ledger.countersignature import KeptHead, decode_kept, encode_kept, verify_countersignature
+from fecosr.ledger.log import decode_entry, encode_entry, verify_log
 from fecosr.secagg.client import ClientState, Revealed, SurvivorsSigned, Withdrawn
 from fecosr.secagg.messages import Phase, ServerMessage, UnmaskShares
 from fecosr.secagg.packing import RING_BITS
@@ -102,21 +103,26 @@ def ledger(data: bytes) -> None:
             return
         assert encode_entry(entry) == line
         entries.append(entry)
-    head = attempt(LedgerError, verify_chain, entries, honest.KEY.public)
+    head = attempt(LedgerError, verify_log, entries, honest.KEY.public)
     assert isinstance(head, LedgerError) or tuple(lines) == honest.ledger_lines()
 
 
 def checkpoint(data: bytes) -> None:
-    """Read an arbitrary or nearly honest checkpoint: only the honest one verifies."""
-    true = honest.checkpoint()
-    encoded = _nearly_one_of([encode_checkpoint(true)], Choices(data))
-    read = attempt(LedgerError, decode_checkpoint, encoded)
+    """Read an arbitrary or nearly honest head: only the honest one verifies."""
+    true = honest.kept_head()
+    encoded = _nearly_one_of([encode_kept(true)], Choices(data))
+    read = attempt(LedgerError, decode_kept, encoded)
     if isinstance(read, LedgerError):
         return
-    assert encode_checkpoint(read) == encoded
-    refused = attempt(LedgerError, verify_checkpoint, read, honest.KEY.public)
+    assert encode_kept(read) == encoded
+    refused = attempt(LedgerError, _verify, read)
     assert isinstance(refused, LedgerError) == (read != true)
-    attempt(LedgerError, check_follows, read, true)
+    attempt(LedgerError, check_growth, Growth(read.checkpoint, 0, ()), true.checkpoint)
+
+
+def _verify(kept: KeptHead) -> None:
+    verify_checkpoint(kept.checkpoint, honest.KEY.public)
+    verify_countersignature(kept.statement_of(honest.MARKET), honest.MARKET_KEY.public)
 
 
 def server(data: bytes) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from fecosr.crypto.signatures import SigningKey
 from fecosr.ids import NodeId, RunId
-from fecosr.ledger.log import Entry, Head, append, genesis
+from fecosr.ledger.log import Entry, Log, append, genesis
 from fecosr.ledger.records import (
     Body,
     CohortFixed,
@@ -44,7 +44,7 @@ def bodies(key: SigningKey) -> tuple[Body, ...]:
     """Return one body of every kind; what they say fits together only as far as the schema goes."""
     digest, signature = b"\xab" * 32, b"\xcd" * 64
     terms = PrivacyTerms("none", "user", "add_or_remove_one", 0.1, None, None)
-    manifest = ManifestFields(RUN, 1, 1, digest, digest, 7, 0.1, 2, 2, 0, 32, None, digest)
+    manifest = ManifestFields(RUN, 1, 1, digest, digest, 7, 0.1, 2, 2, 0, 32, 1, digest, None, digest)
     advert = RecordedAdvert(DE, digest, digest, digest, signature)
     return (
         RunOpened(RUN, digest, '{"a":"é"}', {US: digest, DE: digest}, key.public, "0.1.0", digest, 7, terms),
@@ -74,19 +74,19 @@ def bodies(key: SigningKey) -> tuple[Body, ...]:
     )
 
 
-def _chained(bodies: Sequence[Body], key: SigningKey) -> tuple[list[Entry], Head]:
-    entries, head = [], genesis(RUN)
+def _signed(bodies: Sequence[Body], key: SigningKey) -> tuple[list[Entry], Log]:
+    entries, log = [], genesis(RUN)
     for body in bodies:
-        entry, head = append(head, body, key)
+        entry, log = append(log, body, key)
         entries.append(entry)
-    return entries, head
+    return entries, log
 
 
 @pytest.fixture
 def entries(bodies: tuple[Body, ...], key: SigningKey) -> list[Entry]:
-    return _chained(bodies, key)[0]
+    return _signed(bodies, key)[0]
 
 
 @pytest.fixture
-def head(bodies: tuple[Body, ...], key: SigningKey) -> Head:
-    return _chained(bodies, key)[1]
+def log(bodies: tuple[Body, ...], key: SigningKey) -> Log:
+    return _signed(bodies, key)[1]

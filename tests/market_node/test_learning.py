@@ -45,7 +45,8 @@ def market() -> MarketSequences:
 
 
 def manifest(round_number: int) -> RoundManifest:
-    return RoundManifest(RunId("spring"), round_number, 1, bytes(32), sha256(b"model"), 1, 10.0, 3, 3, 1, 32)
+    run, model = RunId("spring"), sha256(b"model")
+    return RoundManifest(run, round_number, 1, bytes(32), model, 1, 10.0, 3, 3, 1, 32, 1, bytes(32))
 
 
 def test_the_plan_decides_learning_and_the_market_its_own_baseline() -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from fecosr.config.plan import Plan, load_plan
 from fecosr.crypto.signatures import SigningKey
-from fecosr.ids import RunId
+from fecosr.federation.cohort import Roster
+from fecosr.ids import NodeId, RunId
 from fecosr.training.parameters import initial_shared_vector
 from market_node.main import app
 from market_node.state import NodeState
@@ -73,7 +74,8 @@ def kit(tmp_path: Path) -> Path:
     (tmp_path / "identity.key").write_bytes(bytes([1]) * 32)
     (tmp_path / "identity.key").chmod(0o600)
     plan: Plan = load_plan(tmp_path / "plan.toml")
-    with NodeState(tmp_path / "state", RunId("spring"), COORDINATOR.public) as state:
+    roster = Roster(COORDINATOR.public, {NodeId("isle"): ISLE.public})
+    with NodeState(tmp_path / "state", RunId("spring"), roster, NodeId("isle")) as state:
         state.keep_final_model(initial_shared_vector(plan.encoder, plan.semantics, seed=1))
     return tmp_path
 

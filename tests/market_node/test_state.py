@@ -7,23 +7,27 @@ from fecosr.crypto.labels import sha256
 from fecosr.crypto.signatures import SigningKey
 from fecosr.errors import ConfigError, LedgerError, ProtocolViolation, StorageError
 from fecosr.federation.aggregation import parameters_hash
+from fecosr.federation.cohort import Roster
 from fecosr.federation.effects import AttemptClaimed, CheckpointKept, ReleaseSeen, SketchSeen, SumOpened
 from fecosr.federation.memory import Memory
 from fecosr.federation.messages import Release
 from fecosr.ids import NodeId, RunId
 from fecosr.ledger.checkpoint import sign_checkpoint
+from fecosr.ledger.countersignature import countersign
 from fecosr.ledger.log import Head
 from fecosr.secagg.client import SurvivorsSigned
 from market_node.state import NodeState
 
 RUN = RunId("test")
 KEY = SigningKey(sha256(b"the coordinator"))
+ME, MY_KEY = NodeId("de"), SigningKey(sha256(b"de"))
+ROSTER = Roster(KEY.public, {ME: MY_KEY.public})
 MODEL = sha256(b"model")
 SURVIVORS = (NodeId("de"), NodeId("fr"), NodeId("uk"))
 
 
 def opened(folder: Path) -> NodeState:
-    return NodeState(folder, RUN, KEY.public)
+    return NodeState(folder, RUN, ROSTER, ME)
 
 
 def test_a_new_node_remembers_nothing(tmp_path: Path) -> None:
@@ -103,11 +107,23 @@ def test_an_attempt_is_claimed_once_even_across_restarts(tmp_path: Path, claim: 
         state.persist(AttemptClaimed(*claim, MODEL))
 
 
+def head(size: int, root: bytes) -> CheckpointKept:
+    return CheckpointKept(countersign(sign_checkpoint(Head(RUN, size, sha256(root)), KEY), ME, MY_KEY))
+
+
+def test_the_head_that_was_signed_last_survives_a_restart(tmp_path: Path) -> None:
+    with opened(tmp_path) as state:
+        state.persist(head(5, b"one"))
+        state.persist(head(8, b"more"))
+    with opened(tmp_path) as state:
+        assert state.memory().head == head(8, b"more").kept
+
+
 def test_a_second_history_is_refused(tmp_path: Path) -> None:
     with opened(tmp_path) as state:
-        state.persist(CheckpointKept(sign_checkpoint(Head(RUN, 5, sha256(b"one")), KEY)))
+        state.persist(head(5, b"one"))
     with opened(tmp_path) as state, pytest.raises(LedgerError):
-        state.persist(CheckpointKept(sign_checkpoint(Head(RUN, 5, sha256(b"another")), KEY)))
+        state.persist(head(5, b"another"))
 
 
 def test_the_final_model_survives_a_restart(tmp_path: Path) -> None:
@@ -123,7 +139,7 @@ def test_the_final_model_survives_a_restart(tmp_path: Path) -> None:
 def test_state_of_another_run_is_refused(tmp_path: Path) -> None:
     opened(tmp_path).__exit__(None, None, None)
     with pytest.raises(StorageError, match="of run test"):
-        NodeState(tmp_path, RunId("other"), KEY.public)
+        NodeState(tmp_path, RunId("other"), ROSTER, ME)
 
 
 def test_two_processes_cannot_share_a_folder(tmp_path: Path) -> None:

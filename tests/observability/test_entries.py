@@ -25,7 +25,7 @@ def test_a_whole_run_is_told_from_its_first_entry_to_its_last(begun: WatchedRun)
     assert {market.sums for market in view.markets.values()} == {2}
     assert {market.charged for market in view.markets.values()} == {2}
     assert view.records == len(begun.ledger)
-    assert view.head == begun.ledger[-1].hash().hex()
+    assert view.head == begun.ledger[-1].leaf().hex()
     assert view.phase == ""
 
 

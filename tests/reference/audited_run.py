@@ -16,8 +16,9 @@ from fecosr.federation.aggregation import Vector, parameters_hash
 from fecosr.federation.optimisers import OptimiserState
 from fecosr.federation.recorded import manifest_from, recorded_advert
 from fecosr.ids import NodeId, RunId
-from fecosr.ledger.checkpoint import encode_checkpoint, sign_checkpoint
-from fecosr.ledger.log import Head, append, encode_entry, genesis
+from fecosr.ledger.checkpoint import sign_checkpoint
+from fecosr.ledger.countersignature import KeptHead, countersign, encode_countersignature, encode_kept
+from fecosr.ledger.log import Log, append, encode_entry, genesis
 from fecosr.ledger.records import (
     Body,
     CohortFixed,
@@ -77,38 +78,49 @@ class AuditedRun:
     def write(
         self, folder: Path, bodies: Sequence[Body] | None = None, vouching: Sequence[NodeId] = MARKETS
     ) -> None:
-        """Write a run folder whose records are signed, and whose end the `vouching` markets vouch for."""
+        """Write a run folder whose records are signed, and whose end the `vouching` markets vouch for.
+
+        The others signed what they were shown before the last round, and were gone after it.
+        """
         coordinator = folder / "coordinator"
         (coordinator / "models").mkdir(parents=True)
-        lines, heads = self.chained(self.bodies if bodies is None else bodies)
+        bodies = self.bodies if bodies is None else bodies
+        lines, log = self.signed(bodies)
         (coordinator / "ledger.jsonl").write_bytes(b"".join(lines))
         for digest, parameters in self.models.items():
             save_file({"shared": parameters}, coordinator / "models" / f"{digest.hex()}.safetensors")
         (folder / "roster.toml").write_text(self.roster_toml(), encoding="utf-8")
+        opened = [place for place, body in enumerate(bodies) if isinstance(body, RoundOpened)]
+        held = []
         for market in MARKETS:
             (folder / market).mkdir()
-            kept = self.checkpoints(heads) if market in vouching else b""
-            (folder / market / "checkpoints.jsonl").write_bytes(kept)
+            kept = self.kept(market, log, [*opened, log.size] if market in vouching else opened)
+            (folder / market / "checkpoints.jsonl").write_bytes(lines_with(kept))
+            held.append(encode_countersignature(kept[-1].statement_of(market)) + b"\n")
+        (coordinator / "countersignatures.jsonl").write_bytes(b"".join(held))
 
-    def chained(self, bodies: Sequence[Body]) -> tuple[list[bytes], list[Head]]:
-        """Return the signed lines of a ledger, and its heads from the empty one on."""
-        head, lines = genesis(RUN), list[bytes]()
-        heads = [head]
+    def signed(self, bodies: Sequence[Body]) -> tuple[list[bytes], Log]:
+        """Return the signed lines of a ledger, and the log of them."""
+        log, lines = genesis(RUN), list[bytes]()
         for body in bodies:
-            entry, head = append(head, body, self.coordinator)
+            entry, log = append(log, body, self.coordinator)
             lines.append(encode_entry(entry) + b"\n")
-            heads.append(head)
-        return lines, heads
+        return lines, log
 
-    def checkpoints(self, heads: Sequence[Head]) -> bytes:
-        """Return what a market keeps that is shown some of the heads: every other one, and the last."""
-        shown = [*heads[1:-1:2], heads[-1]]
-        return b"".join(encode_checkpoint(sign_checkpoint(head, self.coordinator)) + b"\n" for head in shown)
+    def kept(self, market: NodeId, log: Log, sizes: Iterable[int]) -> list[KeptHead]:
+        """Return what a market keeps that is shown a ledger at these sizes."""
+        checkpoints = (sign_checkpoint(log.head_at(size), self.coordinator) for size in sizes)
+        return [countersign(checkpoint, market, self.identities[market]) for checkpoint in checkpoints]
 
     def roster_toml(self) -> str:
         """Return the pinned identities."""
         nodes = "\n".join(f'{name} = "{key.public.hex()}"' for name, key in self.identities.items())
         return f'coordinator = "{self.coordinator.public.hex()}"\n\n[nodes]\n{nodes}\n'
+
+
+def lines_with(kept: Iterable[KeptHead]) -> bytes:
+    """Return the file in which a market keeps these heads."""
+    return b"".join(encode_kept(head) + b"\n" for head in kept)
 
 
 def ledger_of(run_dir: Path) -> Path:
@@ -119,6 +131,11 @@ def ledger_of(run_dir: Path) -> Path:
 def lines_of(run_dir: Path) -> list[bytes]:
     """Return the lines of the ledger of a run folder, with their newlines."""
     return ledger_of(run_dir).read_bytes().splitlines(keepends=True)
+
+
+def besides_history(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return the findings but for those that the markets were shown another history."""
+    return tuple(finding for finding in findings if finding.rule != "history")
 
 
 def rules_of(findings: Iterable[Finding]) -> list[str]:
@@ -154,7 +171,7 @@ def make_run(rounds: int = 2) -> AuditedRun:
         num_parameters=NUM_PARAMETERS,
         privacy=PrivacyTerms("none", "user", "add_or_remove_one", CLIP_NORM, None, None),
     )
-    failed = _round_opened(opened, parameters_hash(model), 1, 1, coordinator)
+    failed = _round_opened([opened], parameters_hash(model), 1, 1, coordinator)
     bodies: list[Body] = [
         opened,
         failed,
@@ -165,7 +182,7 @@ def make_run(rounds: int = 2) -> AuditedRun:
         attempt = 2 if number == 1 else 1
         model_in, model = parameters_hash(model), (model * np.float32(0.5)).astype(np.float32)
         models[parameters_hash(model)] = model
-        opening = _round_opened(opened, model_in, number, attempt, coordinator)
+        opening = _round_opened(bodies, model_in, number, attempt, coordinator)
         leaving = JP if number == 1 else None
         bodies += [opening, *attempt_bodies(opening, identities, parameters_hash(model), leaving)]
     bodies.append(RunCompleted(rounds, parameters_hash(model)))
@@ -218,8 +235,12 @@ def signed(opening: RoundOpened, coordinator: SigningKey) -> RoundOpened:
 
 
 def _round_opened(
-    opened: RunOpened, model_hash: bytes, number: int, attempt: int, coordinator: SigningKey
+    before: Sequence[Body], model_hash: bytes, number: int, attempt: int, coordinator: SigningKey
 ) -> RoundOpened:
+    opened, log = before[0], genesis(RUN)
+    assert isinstance(opened, RunOpened)
+    for body in before:
+        _, log = append(log, body, coordinator)
     manifest = ManifestFields(
         run=RUN,
         round=number,
@@ -232,6 +253,8 @@ def _round_opened(
         n_min=N_MIN,
         max_colluding=MAX_COLLUDING,
         ring_bits=32,
+        ledger_size=log.size,
+        ledger_root=log.head.root,
         noise=None,
         sketch_hash=None,
     )

@@ -29,7 +29,7 @@ from fecosr.wire.transfers import UploadHeader
 NOW = datetime.now(UTC)  # noqa: TID251 - see above
 DE, FR = NodeId("de"), NodeId("fr")
 ROSTER = (DE, FR)
-HELLO = Hello(RunId("first-light"), bytes(32), "0.1.0")
+HELLO = Hello(RunId("first-light"), bytes(32), "0.1.0", None)
 
 
 def clock() -> datetime:

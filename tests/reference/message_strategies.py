@@ -10,6 +10,7 @@ from fecosr.federation.messages import (
     Finished,
     FromClient,
     FromServer,
+    HeadSigned,
     Hello,
     MetricShared,
     NodeMessage,
@@ -23,7 +24,7 @@ from fecosr.federation.messages import (
     SketchRelease,
 )
 from fecosr.ids import NodeId, RunId
-from fecosr.ledger.checkpoint import Checkpoint
+from fecosr.ledger.checkpoint import Checkpoint, Growth
 from fecosr.secagg.messages import (
     AdvertList,
     ConsistencyProof,
@@ -113,19 +114,25 @@ manifests = st.builds(
     max_colluding=st.integers(0, 2**32 - 1),
     ring_bits=st.sampled_from(RING_BITS),
     sketch_hash=st.none() | hashes,
+    ledger_size=st.integers(1, 2**63),
+    ledger_root=hashes,
 )
 releases = st.builds(Release, hashes, st.none() | st.floats(0, 1))
 checkpoints = st.builds(Checkpoint, runs, st.integers(1, 2**63), hashes, signatures)
+proofs = st.lists(hashes, max_size=4).map(tuple)
+growths = st.builds(Growth, checkpoints, st.integers(0, 2**63), proofs)
+heads_signed = st.builds(HeadSigned, st.integers(1, 2**63), hashes, signatures)
 
 node_messages: st.SearchStrategy[NodeMessage] = st.one_of(
-    st.builds(Hello, runs, hashes, st.text(min_size=1, max_size=16)),
+    st.builds(Hello, runs, hashes, st.text(min_size=1, max_size=16), st.none() | heads_signed),
+    heads_signed,
     st.builds(FromClient, rounds, counters, client_messages),
     st.builds(Finished, hashes),
     st.builds(MetricShared, counters, counters, st.floats(0, 1)),
 )
 
 coordinator_messages: st.SearchStrategy[CoordinatorMessage] = st.one_of(
-    st.builds(RoundTask, manifests, signatures),
+    st.builds(RoundTask, manifests, signatures, growths),
     st.builds(FromServer, rounds, counters, server_messages),
     st.builds(
         RoundClosed,
@@ -134,17 +141,18 @@ coordinator_messages: st.SearchStrategy[CoordinatorMessage] = st.one_of(
         st.just(Outcome.RELEASED),
         st.just(""),
         releases | st.builds(SketchRelease, hashes),
-        checkpoints,
+        growths,
     ),
-    st.builds(RoundClosed, rounds, counters, st.just(Outcome.ABORTED), reasons, st.none(), checkpoints),
+    st.builds(RoundClosed, rounds, counters, st.just(Outcome.ABORTED), reasons, st.none(), growths),
     st.builds(
         RunClosed,
         runs,
         st.integers(0, 2**32 - 1),
         hashes,
         st.lists(releases, max_size=4).map(tuple),
-        hashes,
-        checkpoints,
+        signatures,
+        proofs,
+        growths,
         signatures,
         st.none() | hashes,
     ),

@@ -5,7 +5,8 @@ from pathlib import Path
 from fecosr.federation.effects import CheckpointKept
 from fecosr.federation.run import FederationRun
 from fecosr.privacy.budget import Charged, TakenBack
-from fecosr.storage.checkpoint_store import CheckpointStore
+from fecosr.storage.checkpoint_store import CHECKPOINTS_FILE, CheckpointStore
+from fecosr.storage.countersignature_store import COUNTERSIGNATURES_FILE, CountersignatureStore
 from fecosr.storage.evidence import EVIDENCE_FOLDER, EvidenceStore
 from fecosr.storage.ledger_store import LedgerStore
 from fecosr.storage.optimiser_states import OptimiserStateStore
@@ -20,10 +21,13 @@ def keep(federation: SmallFederation, run: FederationRun, folder: Path) -> None:
     _keep_coordinator(federation, run, folder / "coordinator")
     public = federation.setup.key.public
     for name, records in run.records.items():
-        with CheckpointStore(folder / name / "checkpoints.jsonl", federation.plan.run, public) as kept:
+        identity = federation.roster.nodes[name]
+        with CheckpointStore(
+            folder / name / CHECKPOINTS_FILE, federation.plan.run, public, market=name, identity=identity
+        ) as heads:
             for record in records:
                 if isinstance(record, CheckpointKept):
-                    kept.keep(record.checkpoint)
+                    heads.keep(record.kept)
         with SpendingStore(folder / name / SPENDING_FILE) as account:
             for record in records:
                 if isinstance(record, Charged | TakenBack):
@@ -47,6 +51,9 @@ def _keep_coordinator(federation: SmallFederation, run: FederationRun, folder: P
         evidence.save(digest, content)
     for digest, sketch in run.sketches.items():
         sketches.save(digest, sketch, {})
+    countersignatures = CountersignatureStore(folder / COUNTERSIGNATURES_FILE)
+    for statement in run.countersignatures.values():
+        countersignatures.keep(statement)
     with LedgerStore(folder / "ledger.jsonl", federation.plan.run, federation.setup.key.public) as ledger:
         for entry in run.ledger:
             ledger.append(entry)

@@ -35,6 +35,26 @@ def _subproof(earlier: int, records: Sequence[bytes], *, whole: bool) -> list[by
     return [*_subproof(earlier - k, records[k:], whole=False), tree_hash(records[:k])]
 
 
+def grown(earlier: int, size: int, old: bytes, hashes: Sequence[bytes]) -> tuple[bytes, bytes]:
+    """Return the roots of both trees that a consistency proof leads to, given the root of the earlier one."""
+    rest = list(hashes)
+    roots = _grown(earlier, size, old, rest, whole=True)
+    return (b"", b"") if rest else roots
+
+
+def _grown(earlier: int, size: int, old: bytes, rest: list[bytes], *, whole: bool) -> tuple[bytes, bytes]:
+    if earlier == size:
+        known = old if whole else rest.pop(0)
+        return known, known
+    k = split(size)
+    if earlier <= k:
+        before, after = _grown(earlier, k, old, rest, whole=whole)
+        return before, sha256(b"\x01" + after + rest.pop(0)).digest()
+    before, after = _grown(earlier - k, size - k, old, rest, whole=False)
+    left = rest.pop(0)
+    return sha256(b"\x01" + left + before).digest(), sha256(b"\x01" + left + after).digest()
+
+
 def split(size: int) -> int:
     k = 1
     while 2 * k < size:

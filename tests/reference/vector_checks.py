@@ -31,6 +31,7 @@ from tests.reference.protocol import (
 )
 from tests.reference.protocol_client import begin
 from tests.reference.protocol_server import Server
+from tests.reference.slow_merkle import grown, tree_hash
 from tests.reference.transcripts import PlaysClient, PlaysServer, check_refusal, check_session
 from tests.reference.update_encoding import check_encoding, check_sum
 
@@ -185,20 +186,17 @@ def _signature(case: Json) -> None:
 
 
 def _ledger(case: Json) -> None:
-    public = bytes.fromhex(case["identity"])
-    previous = hashlib.sha256(
-        encoding("fecosr/v1/ledger-record", b"genesis", case["run"].encode())
-    ).hexdigest()
-    for number, line in enumerate(case["lines"]):
+    public, run = bytes.fromhex(case["identity"]), case["run"].encode()
+    lines = [line.encode() for line in case["lines"]]
+    for number, line in enumerate(lines):
         entry = json.loads(line)
-        require(_canonical(entry) == line.encode(), "canonical")
+        require(_canonical(entry) == line, "canonical")
         require(entry["seq"] == number, "sequence")
-        require(entry["previous"] == previous, "chain")
-        unsigned = {name: part for name, part in entry.items() if name != "signature"}
-        statement = encoding("fecosr/v1/ledger-record", _canonical(unsigned))
+        before = tree_hash(lines[:number])
+        parts = (run, number.to_bytes(8, "big"), before, _canonical(entry["body"]))
+        statement = encoding("fecosr/v1/ledger-record", *parts)
         require(verified(public, bytes.fromhex(entry["signature"]), statement), "signature")
-        previous = hashlib.sha256(statement).hexdigest()
-    require(previous == case["head"], "another value")
+    require(tree_hash(lines).hex() == case["root"], "another value")
 
 
 def _canonical(value: object) -> bytes:
@@ -206,15 +204,20 @@ def _canonical(value: object) -> bytes:
 
 
 def _checkpoint(case: Json) -> None:
-    later, earlier = (json.loads(case[name]) for name in ("line", "earlier"))
-    require(_canonical(later) == case["line"].encode(), "canonical")
-    parts = (later["run"].encode(), later["size"].to_bytes(8, "big"), bytes.fromhex(later["head"]))
-    statement = encoding("fecosr/v1/checkpoint", *parts)
+    kept = [json.loads(case[name]) for name in ("line", "earlier")]
+    require([_canonical(each).decode() for each in kept] == [case["line"], case["earlier"]], "canonical")
+    later, earlier = (each["checkpoint"] for each in kept)
+    head = (later["run"].encode(), later["size"].to_bytes(8, "big"), bytes.fromhex(later["root"]))
+    statement = encoding("fecosr/v1/checkpoint", *head)
     signature = bytes.fromhex(later["signature"])
     require(verified(bytes.fromhex(case["identity"]), signature, statement), "checkpoint")
     require(later["run"] == earlier["run"], "checkpoint")
     require(later["size"] >= earlier["size"], "checkpoint")
-    require(later["size"] > earlier["size"] or later["head"] == earlier["head"], "checkpoint")
+    old, proof = bytes.fromhex(earlier["root"]), list(map(bytes.fromhex, case["proof"]))
+    require(grown(earlier["size"], later["size"], old, proof) == (old, head[2]), "fork")
+    statement = encoding("fecosr/v1/countersignature", case["market"].encode(), *head)
+    signature = bytes.fromhex(kept[0]["countersignature"])
+    require(verified(bytes.fromhex(case["market_identity"]), signature, statement), "countersignature")
 
 
 CHECKS: Final[dict[str, Callable[[Json], None]]] = {

@@ -247,7 +247,7 @@ async def _connect_only(network: Network, name: NodeId, port: int, until: asynci
         NodeClient(f"127.0.0.1:{port}", network.kits.node(name), clock=clock) as client,
         client.session() as session,
     ):
-        await session.send(Hello(plan.run, plan.hash(), "test"))
+        await session.send(Hello(plan.run, plan.hash(), "test", None))
         await until.wait()
 
 

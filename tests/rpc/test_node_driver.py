@@ -28,6 +28,7 @@ from fecosr.federation.node_states import Refused
 from fecosr.ids import COORDINATOR, NodeId
 from fecosr.rpc.node_driver import NodeDriver, Train
 from fecosr.secagg.messages import KeyAdvert, Withdrawal
+from tests.reference.shown_ledger import SIZE, shown, signed_task
 from tests.reference.small_federation import NUM_PARAMETERS, SmallFederation
 
 DE = NodeId("de")
@@ -53,8 +54,10 @@ def task(federation: SmallFederation) -> RoundTask:
         plan.n_min,
         plan.max_colluding,
         plan.ring_bits,
+        SIZE,
+        bytes(32),
     )
-    return RoundTask(manifest, federation.coordinator_key.sign(manifest.signed_bytes()))
+    return signed_task(federation, manifest, shown(federation, earlier=0))
 
 
 @dataclass

@@ -32,9 +32,9 @@ def opened(key: SigningKey) -> Callable[[RunId], RunOpened]:
 @pytest.fixture
 def entries(run: RunId, key: SigningKey, opened: Callable[[RunId], RunOpened]) -> list[Entry]:
     """Return the five entries of a small ledger."""
-    entry, head = append(genesis(run), opened(run), key)
+    entry, log = append(genesis(run), opened(run), key)
     entries = [entry]
     for attempt in range(1, 5):
-        entry, head = append(head, CoordinatorRestarted(1, attempt), key)
+        entry, log = append(log, CoordinatorRestarted(1, attempt), key)
         entries.append(entry)
     return entries

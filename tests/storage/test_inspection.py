@@ -11,13 +11,13 @@ from fecosr.storage.checkpoint_store import CheckpointStore
 from fecosr.storage.inspection import inspect_coordinator, inspect_node, is_held, node_run
 from fecosr.storage.ledger_store import LedgerStore
 from fecosr.storage.run_store import RunStore
-from tests.reference.audited_run import JP, MARKETS, make_run
+from tests.reference.audited_run import JP, MARKETS, lines_with, make_run
 
 RUN = make_run()
 
 
 def coordinator_folder(folder: Path, bodies: Sequence[Body]) -> Path:
-    lines, _ = RUN.chained(bodies)
+    lines, _ = RUN.signed(bodies)
     (folder / "ledger.jsonl").write_bytes(b"".join(lines))
     return folder
 
@@ -85,7 +85,7 @@ def test_why_a_run_was_given_up_is_told(tmp_path: Path) -> None:
 
 
 def test_a_record_that_is_being_written_is_not_there_yet(tmp_path: Path) -> None:
-    lines, _ = RUN.chained(RUN.bodies)
+    lines, _ = RUN.signed(RUN.bodies)
     torn = b"".join(lines[:5]) + lines[5][:40]
     (tmp_path / "ledger.jsonl").write_bytes(torn)
     found = inspect_coordinator(tmp_path)
@@ -97,7 +97,7 @@ def test_a_record_that_is_being_written_is_not_there_yet(tmp_path: Path) -> None
 
 
 def test_a_ledger_that_does_not_verify_is_an_error(tmp_path: Path) -> None:
-    lines, _ = RUN.chained(RUN.bodies)
+    lines, _ = RUN.signed(RUN.bodies)
     (tmp_path / "ledger.jsonl").write_bytes(b"".join([lines[0], *lines[2:]]))
     with pytest.raises(LedgerError):
         inspect_coordinator(tmp_path)
@@ -126,11 +126,12 @@ def test_a_node_in_the_middle_of_a_run(tmp_path: Path) -> None:
 
 
 def test_a_node_that_is_through_and_stopped(tmp_path: Path) -> None:
-    _, heads = RUN.chained(RUN.bodies)
+    _, log = RUN.signed(RUN.bodies)
     with RunStore(tmp_path / "node.sqlite", RunId("trial")) as store:
         store.put("final_model", "00" * 32)
-    (tmp_path / "checkpoints.jsonl").write_bytes(RUN.checkpoints(heads))
-    CheckpointStore(tmp_path / "checkpoints.jsonl", RunId("trial"), RUN.coordinator.public).close()
+    path, identity = tmp_path / "checkpoints.jsonl", RUN.identities[JP].public
+    path.write_bytes(lines_with(RUN.kept(JP, log, (1, 4, log.size))))
+    CheckpointStore(path, RunId("trial"), RUN.coordinator.public, market=JP, identity=identity).close()
     (tmp_path / "report.json").write_text("{}")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     found = inspect_node(tmp_path)

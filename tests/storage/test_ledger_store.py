@@ -7,7 +7,7 @@ import pytest
 from fecosr.crypto.signatures import SigningKey
 from fecosr.errors import LedgerError, StorageError
 from fecosr.ids import RunId
-from fecosr.ledger.log import Entry, append, encode_entry, genesis, verify_chain
+from fecosr.ledger.log import Entry, append, encode_entry, genesis, verify_log
 from fecosr.ledger.records import CoordinatorRestarted, RunOpened
 from fecosr.storage.ledger_store import LedgerStore
 
@@ -28,7 +28,7 @@ def stored(path: Path, run: RunId, key: SigningKey, entries: list[Entry]) -> lis
 
 def test_a_new_ledger_is_empty(path: Path, run: RunId, key: SigningKey) -> None:
     with LedgerStore(path, run, key.public) as store:
-        assert store.head == genesis(run)
+        assert store.log.head == genesis(run).head
         assert store.entries == ()
 
 
@@ -37,7 +37,7 @@ def test_entries_are_there_after_opening_again(
 ) -> None:
     with LedgerStore(path, run, key.public) as store:
         assert list(store.entries) == stored
-        assert store.head == verify_chain(stored, key.public)
+        assert store.log.head == verify_log(stored, key.public).head
 
 
 def test_an_entry_is_in_the_file_when_append_returns(
@@ -108,8 +108,8 @@ def test_an_entry_that_does_not_follow_is_not_stored(
 ) -> None:
     with LedgerStore(path, run, key.public) as store:
         store.append(entries[0])
-        forged, _ = append(store.head, CoordinatorRestarted(1, 1), SigningKey(b"\x02" * 32))
-        for entry in (entries[0], entries[2], forged, replace(entries[1], previous=b"\x00" * 32)):
+        forged, _ = append(store.log, CoordinatorRestarted(1, 1), SigningKey(b"\x02" * 32))
+        for entry in (entries[0], entries[2], forged, replace(entries[1], signature=bytes(64))):
             with pytest.raises(LedgerError):
                 store.append(entry)
         store.append(entries[1])

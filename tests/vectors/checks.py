@@ -14,8 +14,9 @@ from fecosr.crypto.signatures import SigningKey, verify
 from fecosr.errors import CryptoError, LedgerError, MisuseError
 from fecosr.federation.messages import Release, RoundManifest, RunClosed
 from fecosr.ids import NodeId, RunId
-from fecosr.ledger.checkpoint import Checkpoint, check_follows, decode_checkpoint, verify_checkpoint
-from fecosr.ledger.log import decode_entry, verify_chain
+from fecosr.ledger.checkpoint import Checkpoint, Growth, check_growth, verify_checkpoint
+from fecosr.ledger.countersignature import decode_kept, verify_countersignature
+from fecosr.ledger.log import decode_entry, verify_log
 from fecosr.secagg.encoding import UpdateEncoding
 from fecosr.secagg.graph import mask_graph
 from fecosr.secagg.masking import masked
@@ -186,7 +187,7 @@ def _sum(case: Json) -> None:
 
 def manifest_of(fields: Json) -> RoundManifest:
     """Return the manifest with these fields; hashes are hexadecimal and clip_norm in hexadecimal notation."""
-    hashes = {name: bytes.fromhex(fields[name]) for name in ("plan_hash", "model_hash")}
+    hashes = {name: bytes.fromhex(fields[name]) for name in ("plan_hash", "model_hash", "ledger_root")}
     return RoundManifest(**{**fields, **hashes, "clip_norm": float.fromhex(fields["clip_norm"])})
 
 
@@ -213,8 +214,9 @@ def run_closed_of(case: Json) -> RunClosed:
         rounds=case["rounds"],
         model_hash=model,
         history=history,
-        previous=bytes(32),
-        checkpoint=Checkpoint(run, 1, bytes(32), bytes(64)),
+        ending=bytes(64),
+        inclusion=(),
+        growth=Growth(Checkpoint(run, 1, bytes(32), bytes(64)), 0, ()),
         signature=signature,
     )
 
@@ -238,14 +240,17 @@ def _graph(case: Json) -> None:
 
 def _ledger(case: Json) -> None:
     entries = [decode_entry(line.encode(), number) for number, line in enumerate(case["lines"])]
-    head = verify_chain(entries, bytes.fromhex(case["identity"]))
-    require((head.run, head.hash.hex()) == (case["run"], case["head"]), "another value")
+    head = verify_log(entries, bytes.fromhex(case["identity"])).head
+    require((head.run, head.root.hex()) == (case["run"], case["root"]), "another value")
 
 
 def _checkpoint(case: Json) -> None:
-    later, earlier = (decode_checkpoint(case[name].encode()) for name in ("line", "earlier"))
-    verify_checkpoint(later, bytes.fromhex(case["identity"]))
-    check_follows(later, earlier)
+    later, earlier = (decode_kept(case[name].encode()) for name in ("line", "earlier"))
+    identity, market_identity = _octets(case, "identity", "market_identity")
+    verify_checkpoint(later.checkpoint, identity)
+    proof = tuple(map(bytes.fromhex, case["proof"]))
+    check_growth(Growth(later.checkpoint, earlier.checkpoint.size, proof), earlier.checkpoint)
+    verify_countersignature(later.statement_of(NodeId(case["market"])), market_identity)
 
 
 CHECKS: Final[dict[str, Callable[[Json], None]]] = {

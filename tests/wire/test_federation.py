@@ -11,7 +11,11 @@ from fecosr.wire.generated.v1 import federation_pb2 as pb
 
 
 def checkpoint() -> pb.Checkpoint:
-    return pb.Checkpoint(run="r1", size=1, head=bytes(32), signature=bytes(64))
+    return pb.Checkpoint(run="r1", size=1, root=bytes(32), signature=bytes(64))
+
+
+def growth() -> pb.Growth:
+    return pb.Growth(checkpoint=checkpoint(), earlier=3, proof=[bytes(32)])
 
 
 def manifest() -> pb.RoundManifest:
@@ -26,14 +30,14 @@ def manifest() -> pb.RoundManifest:
         num_summands=3,
         n_min=2,
         ring_bits=24,
+        ledger_size=7,
+        ledger_root=bytes(32),
     )
 
 
 def round_closed() -> pb.RoundClosed:
     release = pb.Release(model_hash=bytes(32), validation=0.5)
-    return pb.RoundClosed(
-        round=1, attempt=1, outcome=pb.OUTCOME_RELEASED, checkpoint=checkpoint(), release=release
-    )
+    return pb.RoundClosed(round=1, attempt=1, outcome=pb.OUTCOME_RELEASED, growth=growth(), release=release)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +58,8 @@ def round_closed() -> pb.RoundClosed:
         ("ring_bits", 20),
         ("sketch_hash", bytes(31)),
         ("sketch_hash", b""),
+        ("ledger_size", 0),
+        ("ledger_root", bytes(31)),
     ],
 )
 def test_manifest_refuses_what_is_out_of_range(field: str, value: object) -> None:
@@ -64,7 +70,7 @@ def test_manifest_refuses_what_is_out_of_range(field: str, value: object) -> Non
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("run", ""), ("size", 0), ("head", b""), ("signature", bytes(63))]
+    ("field", "value"), [("run", ""), ("size", 0), ("root", b""), ("signature", bytes(63))]
 )
 def test_checkpoint_refuses_what_is_out_of_range(field: str, value: object) -> None:
     message = checkpoint()
@@ -81,6 +87,30 @@ def test_hello_refuses_what_is_out_of_range(field: str, value: object) -> None:
     setattr(message, field, value)
     with pytest.raises(MalformedError, match=field):
         federation.decode_hello(message)
+
+
+def test_a_growth_has_a_head_and_hashes_only() -> None:
+    assert federation.decode_growth(growth()).proof == (bytes(32),)
+    for proof, message in (
+        ([bytes(31)], "proof must be 32 bytes"),
+        ([bytes(32)] * 65, "more than 64 hashes"),
+    ):
+        with pytest.raises(MalformedError, match=message):
+            federation.decode_growth(pb.Growth(checkpoint=checkpoint(), proof=proof))
+    with pytest.raises(MalformedError, match="Growth lacks checkpoint"):
+        federation.decode_growth(pb.Growth(earlier=3))
+
+
+@pytest.mark.parametrize(("field", "value"), [("size", 0), ("root", bytes(31)), ("signature", b"")])
+def test_a_countersignature_refuses_what_is_out_of_range(field: str, value: object) -> None:
+    message = pb.HeadSigned(size=1, root=bytes(32), signature=bytes(64))
+    federation.decode_head_signed(message)
+    setattr(message, field, value)
+    with pytest.raises(MalformedError, match=field):
+        federation.decode_head_signed(message)
+    hello = pb.Hello(run="r1", plan_hash=bytes(32), version="0.1.0", signed=message)
+    with pytest.raises(MalformedError, match=field):
+        federation.decode_hello(hello)
 
 
 @pytest.mark.parametrize("outcome", [0, 3, -1])
@@ -104,20 +134,22 @@ def test_only_an_aborted_round_has_a_reason_and_it_must() -> None:
         federation.decode_round_closed(message)
 
 
-def test_an_ending_without_a_checkpoint_is_refused() -> None:
+def test_an_ending_without_a_ledger_is_refused() -> None:
     message = round_closed()
-    message.ClearField("checkpoint")
-    with pytest.raises(MalformedError, match="RoundClosed lacks checkpoint"):
+    message.ClearField("growth")
+    with pytest.raises(MalformedError, match="RoundClosed lacks growth"):
         federation.decode_round_closed(message)
-    with pytest.raises(MalformedError, match="RunClosed lacks checkpoint"):
+    with pytest.raises(MalformedError, match="RunClosed lacks growth"):
         federation.decode_run_closed(pb.RunClosed(run="r1", model_hash=bytes(32), signature=bytes(64)))
 
 
-def test_a_task_needs_a_manifest_and_a_signature() -> None:
+def test_a_task_needs_a_manifest_a_ledger_and_a_signature() -> None:
     with pytest.raises(MalformedError, match="RoundTask lacks manifest"):
         federation.decode_round_task(pb.RoundTask(signature=bytes(64)))
     with pytest.raises(MalformedError, match="signature must be 64 bytes, not 0"):
-        federation.decode_round_task(pb.RoundTask(manifest=manifest()))
+        federation.decode_round_task(pb.RoundTask(manifest=manifest(), growth=growth()))
+    with pytest.raises(MalformedError, match="RoundTask lacks growth"):
+        federation.decode_round_task(pb.RoundTask(manifest=manifest(), signature=bytes(64)))
 
 
 def test_goodbyes_are_checked() -> None:
@@ -177,9 +209,10 @@ def test_a_history_has_an_end() -> None:
         run="r1",
         model_hash=bytes(32),
         signature=bytes(64),
-        checkpoint=checkpoint(),
+        growth=growth(),
         history=[release] * 10_000,
-        previous=bytes(32),
+        ending=bytes(64),
+        inclusion=[bytes(32)],
     )
     assert len(federation.decode_run_closed(closed).history) == 10_000
     closed.history.append(release)
@@ -190,8 +223,8 @@ def test_a_history_has_an_end() -> None:
     with pytest.raises(MalformedError, match="sketch_hash must be 32 bytes"):
         federation.decode_run_closed(closed)
     closed.ClearField("sketch_hash")
-    closed.previous = bytes(31)
-    with pytest.raises(MalformedError, match="previous must be 32 bytes"):
+    closed.ending = bytes(32)
+    with pytest.raises(MalformedError, match="ending must be 64 bytes"):
         federation.decode_run_closed(closed)
 
 

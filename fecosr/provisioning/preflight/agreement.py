@@ -48,6 +48,8 @@ def check_policy(kit: Kit) -> Iterator[Finding]:
         n_min=plan.n_min,
         max_colluding=plan.max_colluding,
         ring_bits=plan.ring_bits,
+        ledger_size=1,
+        ledger_root=bytes(HASH_BYTES),
     )
     try:
         kit.config.policy.check(last, releases_validation=plan.releases_validation)

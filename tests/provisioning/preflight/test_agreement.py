@@ -60,7 +60,7 @@ def test_a_new_run_begins_in_an_empty_folder(node: Kit, coordinator: Kit) -> Non
 
 def test_state_of_another_run_is_found_at_both_ends(node: Kit, coordinator: Kit) -> None:
     coordinator.config.storage.mkdir()
-    lines, _ = make_run().chained(make_run().bodies)
+    lines, _ = make_run().signed(make_run().bodies)
     (coordinator.config.storage / "ledger.jsonl").write_bytes(b"".join(lines))
     node.config.storage.mkdir()
     RunStore(node.config.storage / "node.sqlite", RunId("trial")).close()
@@ -72,7 +72,7 @@ def test_state_of_another_run_is_found_at_both_ends(node: Kit, coordinator: Kit)
 
 def test_another_plan_under_the_same_name_is_found(coordinator: Kit) -> None:
     coordinator.config.storage.mkdir()
-    lines, _ = make_run().chained(make_run().bodies)
+    lines, _ = make_run().signed(make_run().bodies)
     (coordinator.config.storage / "ledger.jsonl").write_bytes(b"".join(lines))
     text = coordinator.config.plan.read_text()
     coordinator.config.plan.write_text(text.replace('name = "spring"', 'name = "trial"'))

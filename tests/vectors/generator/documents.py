@@ -5,8 +5,9 @@ from typing import Any
 
 from fecosr.crypto.signatures import SigningKey
 from fecosr.ids import NodeId, RunId
-from fecosr.ledger.checkpoint import Checkpoint, encode_checkpoint, sign_checkpoint
-from fecosr.ledger.log import Head, append, encode_entry, genesis
+from fecosr.ledger.checkpoint import sign_checkpoint
+from fecosr.ledger.countersignature import KeptHead, countersign, encode_kept
+from fecosr.ledger.log import Head, Log, append, encode_entry, genesis
 from fecosr.ledger.records import (
     Body,
     CoordinatorRestarted,
@@ -22,6 +23,7 @@ from tests.vectors.messages import Json
 
 RUN = RunId("spring")
 KEY = SigningKey(seeded("identity of the coordinator"))
+MARKET, MARKET_KEY = NodeId("at"), SigningKey(seeded("identity of at"))
 Named = tuple[str, str, Json]
 
 
@@ -40,11 +42,11 @@ def good() -> Iterator[Named]:
         "The end of a run: without a history, and with one in which a round measured nothing.",
         {"kind": "run-closed", "cases": [_run_closed([]), _run_closed(["", (0.125).hex()])]},
     )
-    yield "ledger", "A chain of signed records.", {"kind": "ledger", "cases": [_ledger(_bodies())]}
-    cases = [_checkpoint(_head(2), _head(1)), _checkpoint(_head(2), _head(2))]
+    yield "ledger", "Records, signed one after the other.", {"kind": "ledger", "cases": [_ledger(_bodies())]}
+    cases = [_checkpoint(_kept(later), _kept(earlier)) for later, earlier in ((2, 1), (6, 3), (6, 5), (6, 6))]
     yield (
         "checkpoint",
-        "A signed size and head that can follow an earlier one.",
+        "A head of the ledger that continues an earlier one, signed by coordinator and market.",
         {
             "kind": "checkpoint",
             "cases": cases,
@@ -110,7 +112,7 @@ def _bad_ledgers() -> Iterator[Named]:
     yield (
         "ledger-of-two-histories",
         "The end of another history of the same coordinator.",
-        of("chain", *lines[:3], *other[3:]),
+        of("signature", *lines[:3], *other[3:]),
     )
     yield (
         "ledger-not-canonical",
@@ -120,16 +122,31 @@ def _bad_ledgers() -> Iterator[Named]:
 
 
 def _bad_checkpoints() -> Iterator[Named]:
-    def of(later: Checkpoint, earlier: Checkpoint) -> Json:
-        return {"kind": "checkpoint", "rule": "checkpoint", "cases": [_checkpoint(later, earlier)]}
+    def of(rule: str, later: KeptHead, earlier: KeptHead, *bodies: Body) -> Json:
+        return {"kind": "checkpoint", "rule": rule, "cases": [_checkpoint(later, earlier, *bodies)]}
 
-    forged = sign_checkpoint(Head(RUN, 2, seeded("head 2")), SigningKey(seeded("identity of a stranger")))
-    yield "checkpoint-forged", "A checkpoint signed by somebody else.", of(forged, _head(1))
-    yield "checkpoint-shrunk", "The ledger is shorter than before.", of(_head(1), _head(2))
-    second = sign_checkpoint(Head(RUN, 2, seeded("another head 2")), KEY)
-    yield "checkpoint-of-two-histories", "Two heads at one size.", of(second, _head(2))
+    stranger = SigningKey(seeded("identity of a stranger"))
+    head = _log(_bodies()).head_at(2)
+    forged = countersign(sign_checkpoint(head, stranger), MARKET, MARKET_KEY)
+    yield "checkpoint-forged", "A head signed by somebody else.", of("checkpoint", forged, _kept(1))
+    unsigned = countersign(sign_checkpoint(head, KEY), MARKET, stranger)
+    yield (
+        "checkpoint-countersigned-by-another",
+        "A head that somebody else signed in the name of the market.",
+        of("countersignature", unsigned, _kept(1)),
+    )
+    yield "checkpoint-shrunk", "The ledger is shorter than before.", of("checkpoint", _kept(1), _kept(2))
+    other = [*_bodies()[:2], RunAborted(0, "too_few_shares"), *_bodies()[3:]]
+    for size, which in ((3, "at-one-size"), (5, "that-grew")):
+        second = countersign(sign_checkpoint(_log(other).head_at(size), KEY), MARKET, MARKET_KEY)
+        yield (
+            f"checkpoint-of-two-histories-{which}",
+            "A head of another history than the one shown before.",
+            of("fork", second, _kept(3), *other),
+        )
     elsewhere = sign_checkpoint(Head(RunId("autumn"), 3, seeded("head 3")), KEY)
-    yield "checkpoint-of-another-run", "A checkpoint of another run.", of(elsewhere, _head(2))
+    kept = countersign(elsewhere, MARKET, MARKET_KEY)
+    yield "checkpoint-of-another-run", "A head of another run.", of("checkpoint", kept, _kept(2))
 
 
 def _manifest() -> Json:
@@ -145,6 +162,8 @@ def _manifest() -> Json:
         "n_min": 3,
         "max_colluding": 1,
         "ring_bits": 24,
+        "ledger_size": 41,
+        "ledger_root": seeded("ledger root").hex(),
     }
     manifest = manifest_of(fields)
     return {
@@ -186,20 +205,33 @@ def _bodies() -> list[Body]:
 
 
 def _ledger(bodies: list[Body]) -> Json:
-    head, lines = genesis(RUN), []
+    log, lines = genesis(RUN), []
     for body in bodies:
-        entry, head = append(head, body, KEY)
+        entry, log = append(log, body, KEY)
         lines.append(encode_entry(entry).decode())
-    return {"run": RUN, "identity": KEY.public.hex(), "lines": lines, "head": head.hash.hex()}
+    return {"run": RUN, "identity": KEY.public.hex(), "lines": lines, "root": log.head.root.hex()}
 
 
-def _head(size: int) -> Checkpoint:
-    return sign_checkpoint(Head(RUN, size, seeded(f"head {size}")), KEY)
+def _log(bodies: list[Body]) -> Log:
+    log = genesis(RUN)
+    for body in bodies:
+        _, log = append(log, body, KEY)
+    return log
 
 
-def _checkpoint(later: Checkpoint, earlier: Checkpoint) -> Json:
+def _kept(size: int) -> KeptHead:
+    return countersign(sign_checkpoint(_log(_bodies()).head_at(size), KEY), MARKET, MARKET_KEY)
+
+
+def _checkpoint(later: KeptHead, earlier: KeptHead, *bodies: Body) -> Json:
+    size, before = later.checkpoint.size, earlier.checkpoint.size
+    log = _log(list(bodies or _bodies())[:size])
+    proof = log.consistency_proof(before) if before < size else ()
     return {
         "identity": KEY.public.hex(),
-        "line": encode_checkpoint(later).decode(),
-        "earlier": encode_checkpoint(earlier).decode(),
+        "market": MARKET,
+        "market_identity": MARKET_KEY.public.hex(),
+        "line": encode_kept(later).decode(),
+        "earlier": encode_kept(earlier).decode(),
+        "proof": [part.hex() for part in proof],
     }

@@ -25,31 +25,31 @@ _sym_db = _symbol_database.Default()
 from fecosr.wire.generated.v1 import federation_pb2 as fecosr_dot_v1_dot_federation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x66\x65\x63osr/v1/coordination.proto\x12\tfecosr.v1\x1a\x1a\x66\x65\x63osr/v1/federation.proto\"\xc2\x01\n\x0cNodeEnvelope\x12!\n\x05hello\x18\x01 \x01(\x0b\x32\x10.fecosr.v1.HelloH\x00\x12,\n\x0b\x66rom_client\x18\x02 \x01(\x0b\x32\x15.fecosr.v1.FromClientH\x00\x12\'\n\x08\x66inished\x18\x03 \x01(\x0b\x32\x13.fecosr.v1.FinishedH\x00\x12\x30\n\rmetric_shared\x18\x04 \x01(\x0b\x32\x17.fecosr.v1.MetricSharedH\x00\x42\x06\n\x04\x62ody\"\xfc\x01\n\x13\x43oordinatorEnvelope\x12*\n\nround_task\x18\x01 \x01(\x0b\x32\x14.fecosr.v1.RoundTaskH\x00\x12,\n\x0b\x66rom_server\x18\x02 \x01(\x0b\x32\x15.fecosr.v1.FromServerH\x00\x12.\n\x0cround_closed\x18\x03 \x01(\x0b\x32\x16.fecosr.v1.RoundClosedH\x00\x12*\n\nrun_closed\x18\x04 \x01(\x0b\x32\x14.fecosr.v1.RunClosedH\x00\x12\'\n\x08rejected\x18\x05 \x01(\x0b\x32\x13.fecosr.v1.RejectedH\x00\x42\x06\n\x04\x62ody\"\'\n\x11\x46\x65tchModelRequest\x12\x12\n\nmodel_hash\x18\x01 \x01(\x0c\"!\n\x0bModelHeader\x12\x12\n\nsize_bytes\x18\x01 \x01(\x04\"N\n\nModelChunk\x12(\n\x06header\x18\x01 \x01(\x0b\x32\x16.fecosr.v1.ModelHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04\x62ody\"\x87\x01\n\x0cUploadHeader\x12\r\n\x05round\x18\x01 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x12\n\nsize_bytes\x18\x03 \x01(\x04\x12\x0e\n\x06sha256\x18\x04 \x01(\x0c\x12\x11\n\tsignature\x18\x05 \x01(\x0c\x12\x10\n\x08unusable\x18\x06 \x03(\t\x12\x0e\n\x06resume\x18\x07 \x01(\x08\"P\n\x0bUploadChunk\x12)\n\x06header\x18\x01 \x01(\x0b\x32\x17.fecosr.v1.UploadHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04\x62ody\":\n\rUploadReceipt\x12)\n\x07verdict\x18\x01 \x01(\x0e\x32\x18.fecosr.v1.UploadVerdict*m\n\rUploadVerdict\x12\x1e\n\x1aUPLOAD_VERDICT_UNSPECIFIED\x10\x00\x12\x1b\n\x17UPLOAD_VERDICT_ACCEPTED\x10\x01\x12\x1f\n\x1bUPLOAD_VERDICT_NOT_EXPECTED\x10\x02\x32\xe4\x01\n\x0c\x43oordination\x12\x46\n\x07\x43onnect\x12\x17.fecosr.v1.NodeEnvelope\x1a\x1e.fecosr.v1.CoordinatorEnvelope(\x01\x30\x01\x12\x43\n\nFetchModel\x12\x1c.fecosr.v1.FetchModelRequest\x1a\x15.fecosr.v1.ModelChunk0\x01\x12G\n\x11UploadMaskedInput\x12\x16.fecosr.v1.UploadChunk\x1a\x18.fecosr.v1.UploadReceipt(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x66\x65\x63osr/v1/coordination.proto\x12\tfecosr.v1\x1a\x1a\x66\x65\x63osr/v1/federation.proto\"\xf0\x01\n\x0cNodeEnvelope\x12!\n\x05hello\x18\x01 \x01(\x0b\x32\x10.fecosr.v1.HelloH\x00\x12,\n\x0b\x66rom_client\x18\x02 \x01(\x0b\x32\x15.fecosr.v1.FromClientH\x00\x12\'\n\x08\x66inished\x18\x03 \x01(\x0b\x32\x13.fecosr.v1.FinishedH\x00\x12\x30\n\rmetric_shared\x18\x04 \x01(\x0b\x32\x17.fecosr.v1.MetricSharedH\x00\x12,\n\x0bhead_signed\x18\x05 \x01(\x0b\x32\x15.fecosr.v1.HeadSignedH\x00\x42\x06\n\x04\x62ody\"\xfc\x01\n\x13\x43oordinatorEnvelope\x12*\n\nround_task\x18\x01 \x01(\x0b\x32\x14.fecosr.v1.RoundTaskH\x00\x12,\n\x0b\x66rom_server\x18\x02 \x01(\x0b\x32\x15.fecosr.v1.FromServerH\x00\x12.\n\x0cround_closed\x18\x03 \x01(\x0b\x32\x16.fecosr.v1.RoundClosedH\x00\x12*\n\nrun_closed\x18\x04 \x01(\x0b\x32\x14.fecosr.v1.RunClosedH\x00\x12\'\n\x08rejected\x18\x05 \x01(\x0b\x32\x13.fecosr.v1.RejectedH\x00\x42\x06\n\x04\x62ody\"\'\n\x11\x46\x65tchModelRequest\x12\x12\n\nmodel_hash\x18\x01 \x01(\x0c\"!\n\x0bModelHeader\x12\x12\n\nsize_bytes\x18\x01 \x01(\x04\"N\n\nModelChunk\x12(\n\x06header\x18\x01 \x01(\x0b\x32\x16.fecosr.v1.ModelHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04\x62ody\"\x87\x01\n\x0cUploadHeader\x12\r\n\x05round\x18\x01 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x12\n\nsize_bytes\x18\x03 \x01(\x04\x12\x0e\n\x06sha256\x18\x04 \x01(\x0c\x12\x11\n\tsignature\x18\x05 \x01(\x0c\x12\x10\n\x08unusable\x18\x06 \x03(\t\x12\x0e\n\x06resume\x18\x07 \x01(\x08\"P\n\x0bUploadChunk\x12)\n\x06header\x18\x01 \x01(\x0b\x32\x17.fecosr.v1.UploadHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04\x62ody\":\n\rUploadReceipt\x12)\n\x07verdict\x18\x01 \x01(\x0e\x32\x18.fecosr.v1.UploadVerdict*m\n\rUploadVerdict\x12\x1e\n\x1aUPLOAD_VERDICT_UNSPECIFIED\x10\x00\x12\x1b\n\x17UPLOAD_VERDICT_ACCEPTED\x10\x01\x12\x1f\n\x1bUPLOAD_VERDICT_NOT_EXPECTED\x10\x02\x32\xe4\x01\n\x0c\x43oordination\x12\x46\n\x07\x43onnect\x12\x17.fecosr.v1.NodeEnvelope\x1a\x1e.fecosr.v1.CoordinatorEnvelope(\x01\x30\x01\x12\x43\n\nFetchModel\x12\x1c.fecosr.v1.FetchModelRequest\x1a\x15.fecosr.v1.ModelChunk0\x01\x12G\n\x11UploadMaskedInput\x12\x16.fecosr.v1.UploadChunk\x1a\x18.fecosr.v1.UploadReceipt(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fecosr.v1.coordination_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_UPLOADVERDICT']._serialized_start=959
-  _globals['_UPLOADVERDICT']._serialized_end=1068
+  _globals['_UPLOADVERDICT']._serialized_start=1005
+  _globals['_UPLOADVERDICT']._serialized_end=1114
   _globals['_NODEENVELOPE']._serialized_start=72
-  _globals['_NODEENVELOPE']._serialized_end=266
-  _globals['_COORDINATORENVELOPE']._serialized_start=269
-  _globals['_COORDINATORENVELOPE']._serialized_end=521
-  _globals['_FETCHMODELREQUEST']._serialized_start=523
-  _globals['_FETCHMODELREQUEST']._serialized_end=562
-  _globals['_MODELHEADER']._serialized_start=564
-  _globals['_MODELHEADER']._serialized_end=597
-  _globals['_MODELCHUNK']._serialized_start=599
-  _globals['_MODELCHUNK']._serialized_end=677
-  _globals['_UPLOADHEADER']._serialized_start=680
-  _globals['_UPLOADHEADER']._serialized_end=815
-  _globals['_UPLOADCHUNK']._serialized_start=817
-  _globals['_UPLOADCHUNK']._serialized_end=897
-  _globals['_UPLOADRECEIPT']._serialized_start=899
-  _globals['_UPLOADRECEIPT']._serialized_end=957
-  _globals['_COORDINATION']._serialized_start=1071
-  _globals['_COORDINATION']._serialized_end=1299
+  _globals['_NODEENVELOPE']._serialized_end=312
+  _globals['_COORDINATORENVELOPE']._serialized_start=315
+  _globals['_COORDINATORENVELOPE']._serialized_end=567
+  _globals['_FETCHMODELREQUEST']._serialized_start=569
+  _globals['_FETCHMODELREQUEST']._serialized_end=608
+  _globals['_MODELHEADER']._serialized_start=610
+  _globals['_MODELHEADER']._serialized_end=643
+  _globals['_MODELCHUNK']._serialized_start=645
+  _globals['_MODELCHUNK']._serialized_end=723
+  _globals['_UPLOADHEADER']._serialized_start=726
+  _globals['_UPLOADHEADER']._serialized_end=861
+  _globals['_UPLOADCHUNK']._serialized_start=863
+  _globals['_UPLOADCHUNK']._serialized_end=943
+  _globals['_UPLOADRECEIPT']._serialized_start=945
+  _globals['_UPLOADRECEIPT']._serialized_end=1003
+  _globals['_COORDINATION']._serialized_start=1117
+  _globals['_COORDINATION']._serialized_end=1345
 # @@protoc_insertion_point(module_scope)

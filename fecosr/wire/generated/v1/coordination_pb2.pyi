@@ -17,16 +17,18 @@ UPLOAD_VERDICT_ACCEPTED: UploadVerdict
 UPLOAD_VERDICT_NOT_EXPECTED: UploadVerdict
 
 class NodeEnvelope(_message.Message):
-    __slots__ = ("hello", "from_client", "finished", "metric_shared")
+    __slots__ = ("hello", "from_client", "finished", "metric_shared", "head_signed")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     FROM_CLIENT_FIELD_NUMBER: _ClassVar[int]
     FINISHED_FIELD_NUMBER: _ClassVar[int]
     METRIC_SHARED_FIELD_NUMBER: _ClassVar[int]
+    HEAD_SIGNED_FIELD_NUMBER: _ClassVar[int]
     hello: _federation_pb2.Hello
     from_client: _federation_pb2.FromClient
     finished: _federation_pb2.Finished
     metric_shared: _federation_pb2.MetricShared
-    def __init__(self, hello: _Optional[_Union[_federation_pb2.Hello, _Mapping]] = ..., from_client: _Optional[_Union[_federation_pb2.FromClient, _Mapping]] = ..., finished: _Optional[_Union[_federation_pb2.Finished, _Mapping]] = ..., metric_shared: _Optional[_Union[_federation_pb2.MetricShared, _Mapping]] = ...) -> None: ...
+    head_signed: _federation_pb2.HeadSigned
+    def __init__(self, hello: _Optional[_Union[_federation_pb2.Hello, _Mapping]] = ..., from_client: _Optional[_Union[_federation_pb2.FromClient, _Mapping]] = ..., finished: _Optional[_Union[_federation_pb2.Finished, _Mapping]] = ..., metric_shared: _Optional[_Union[_federation_pb2.MetricShared, _Mapping]] = ..., head_signed: _Optional[_Union[_federation_pb2.HeadSigned, _Mapping]] = ...) -> None: ...
 
 class CoordinatorEnvelope(_message.Message):
     __slots__ = ("round_task", "from_server", "round_closed", "run_closed", "rejected")

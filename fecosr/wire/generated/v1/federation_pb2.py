@@ -25,39 +25,43 @@ _sym_db = _symbol_database.Default()
 from fecosr.wire.generated.v1 import secagg_pb2 as fecosr_dot_v1_dot_secagg__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x66\x65\x63osr/v1/federation.proto\x12\tfecosr.v1\x1a\x16\x66\x65\x63osr/v1/secagg.proto\"\xad\x02\n\rRoundManifest\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x11\n\tplan_hash\x18\x04 \x01(\x0c\x12\x12\n\nmodel_hash\x18\x05 \x01(\x0c\x12\x16\n\x0enum_parameters\x18\x06 \x01(\x04\x12\x11\n\tclip_norm\x18\x07 \x01(\x01\x12\x14\n\x0cnum_summands\x18\x08 \x01(\r\x12\r\n\x05n_min\x18\t \x01(\r\x12\x15\n\rmax_colluding\x18\n \x01(\r\x12\x11\n\tring_bits\x18\x0b \x01(\r\x12$\n\x05noise\x18\x0c \x01(\x0b\x32\x15.fecosr.v1.NoiseTerms\x12\x18\n\x0bsketch_hash\x18\r \x01(\x0cH\x00\x88\x01\x01\x42\x0e\n\x0c_sketch_hash\"L\n\nNoiseTerms\x12\x12\n\nclip_units\x18\x01 \x01(\x04\x12\x16\n\x0eshare_variance\x18\x02 \x01(\x04\x12\x12\n\nnum_shares\x18\x03 \x01(\r\"H\n\nCheckpoint\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0c\n\x04head\x18\x03 \x01(\x0c\x12\x11\n\tsignature\x18\x04 \x01(\x0c\"8\n\x05Hello\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x11\n\tplan_hash\x18\x02 \x01(\x0c\x12\x0f\n\x07version\x18\x03 \x01(\t\"J\n\tRoundTask\x12*\n\x08manifest\x18\x01 \x01(\x0b\x32\x18.fecosr.v1.RoundManifest\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"T\n\nFromClient\x12\r\n\x05round\x18\x01 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12&\n\x04\x62ody\x18\x03 \x01(\x0b\x32\x18.fecosr.v1.ClientMessage\"T\n\nFromServer\x12\r\n\x05round\x18\x01 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12&\n\x04\x62ody\x18\x03 \x01(\x0b\x32\x18.fecosr.v1.ServerMessage\"E\n\x07Release\x12\x12\n\nmodel_hash\x18\x01 \x01(\x0c\x12\x17\n\nvalidation\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_validation\"\xd7\x01\n\x0bRoundClosed\x12\r\n\x05round\x18\x01 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12#\n\x07outcome\x18\x03 \x01(\x0e\x32\x12.fecosr.v1.Outcome\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12)\n\ncheckpoint\x18\x05 \x01(\x0b\x32\x15.fecosr.v1.Checkpoint\x12%\n\x07release\x18\x06 \x01(\x0b\x32\x12.fecosr.v1.ReleaseH\x00\x12\x15\n\x0bsketch_hash\x18\x07 \x01(\x0cH\x00\x42\n\n\x08released\"\xdb\x01\n\tRunClosed\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x0e\n\x06rounds\x18\x02 \x01(\r\x12\x12\n\nmodel_hash\x18\x03 \x01(\x0c\x12)\n\ncheckpoint\x18\x04 \x01(\x0b\x32\x15.fecosr.v1.Checkpoint\x12\x11\n\tsignature\x18\x05 \x01(\x0c\x12#\n\x07history\x18\x06 \x03(\x0b\x32\x12.fecosr.v1.Release\x12\x10\n\x08previous\x18\x07 \x01(\x0c\x12\x18\n\x0bsketch_hash\x18\x08 \x01(\x0cH\x00\x88\x01\x01\x42\x0e\n\x0c_sketch_hash\"B\n\x0cMetricShared\x12\r\n\x05round\x18\x01 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x12\n\nvalidation\x18\x03 \x01(\x01\"\x1e\n\x08\x46inished\x12\x12\n\nmodel_hash\x18\x01 \x01(\x0c\"\x1a\n\x08Rejected\x12\x0e\n\x06reason\x18\x01 \x01(\t*M\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n\x10OUTCOME_RELEASED\x10\x01\x12\x13\n\x0fOUTCOME_ABORTED\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x66\x65\x63osr/v1/federation.proto\x12\tfecosr.v1\x1a\x16\x66\x65\x63osr/v1/secagg.proto\"\xd7\x02\n\rRoundManifest\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x11\n\tplan_hash\x18\x04 \x01(\x0c\x12\x12\n\nmodel_hash\x18\x05 \x01(\x0c\x12\x16\n\x0enum_parameters\x18\x06 \x01(\x04\x12\x11\n\tclip_norm\x18\x07 \x01(\x01\x12\x14\n\x0cnum_summands\x18\x08 \x01(\r\x12\r\n\x05n_min\x18\t \x01(\r\x12\x15\n\rmax_colluding\x18\n \x01(\r\x12\x11\n\tring_bits\x18\x0b \x01(\r\x12$\n\x05noise\x18\x0c \x01(\x0b\x32\x15.fecosr.v1.NoiseTerms\x12\x18\n\x0bsketch_hash\x18\r \x01(\x0cH\x00\x88\x01\x01\x12\x13\n\x0bledger_size\x18\x0e \x01(\x04\x12\x13\n\x0bledger_root\x18\x0f \x01(\x0c\x42\x0e\n\x0c_sketch_hash\"L\n\nNoiseTerms\x12\x12\n\nclip_units\x18\x01 \x01(\x04\x12\x16\n\x0eshare_variance\x18\x02 \x01(\x04\x12\x12\n\nnum_shares\x18\x03 \x01(\r\"N\n\nCheckpoint\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x11\n\tsignature\x18\x04 \x01(\x0c\x12\x0c\n\x04root\x18\x05 \x01(\x0cJ\x04\x08\x03\x10\x04\"S\n\x06Growth\x12)\n\ncheckpoint\x18\x01 \x01(\x0b\x32\x15.fecosr.v1.Checkpoint\x12\x0f\n\x07\x65\x61rlier\x18\x02 \x01(\x04\x12\r\n\x05proof\x18\x03 \x03(\x0c\";\n\nHeadSigned\x12\x0c\n\x04size\x18\x01 \x01(\x04\x12\x0c\n\x04root\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"_\n\x05Hello\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x11\n\tplan_hash\x18\x02 \x01(\x0c\x12\x0f\n\x07version\x18\x03 \x01(\t\x12%\n\x06signed\x18\x04 \x01(\x0b\x32\x15.fecosr.v1.HeadSigned\"m\n\tRoundTask\x12*\n\x08manifest\x18\x01 \x01(\x0b\x32\x18.fecosr.v1.RoundManifest\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12!\n\x06growth\x18\x03 \x01(\x0b\x32\x11.fecosr.v1.Growth\"T\n\nFromClient\x12\r\n\x05round\x18\x01 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12&\n\x04\x62ody\x18\x03 \x01(\x0b\x32\x18.fecosr.v1.ClientMessage\"T\n\nFromServer\x12\r\n\x05round\x18\x01 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12&\n\x04\x62ody\x18\x03 \x01(\x0b\x32\x18.fecosr.v1.ServerMessage\"E\n\x07Release\x12\x12\n\nmodel_hash\x18\x01 \x01(\x0c\x12\x17\n\nvalidation\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_validation\"\xd5\x01\n\x0bRoundClosed\x12\r\n\x05round\x18\x01 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12#\n\x07outcome\x18\x03 \x01(\x0e\x32\x12.fecosr.v1.Outcome\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12%\n\x07release\x18\x06 \x01(\x0b\x32\x12.fecosr.v1.ReleaseH\x00\x12\x15\n\x0bsketch_hash\x18\x07 \x01(\x0cH\x00\x12!\n\x06growth\x18\x08 \x01(\x0b\x32\x11.fecosr.v1.GrowthB\n\n\x08releasedJ\x04\x08\x05\x10\x06\"\xf0\x01\n\tRunClosed\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x0e\n\x06rounds\x18\x02 \x01(\r\x12\x12\n\nmodel_hash\x18\x03 \x01(\x0c\x12\x11\n\tsignature\x18\x05 \x01(\x0c\x12#\n\x07history\x18\x06 \x03(\x0b\x32\x12.fecosr.v1.Release\x12\x18\n\x0bsketch_hash\x18\x08 \x01(\x0cH\x00\x88\x01\x01\x12\x0e\n\x06\x65nding\x18\t \x01(\x0c\x12\x11\n\tinclusion\x18\n \x03(\x0c\x12!\n\x06growth\x18\x0b \x01(\x0b\x32\x11.fecosr.v1.GrowthB\x0e\n\x0c_sketch_hashJ\x04\x08\x04\x10\x05J\x04\x08\x07\x10\x08\"B\n\x0cMetricShared\x12\r\n\x05round\x18\x01 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x12\n\nvalidation\x18\x03 \x01(\x01\"\x1e\n\x08\x46inished\x12\x12\n\nmodel_hash\x18\x01 \x01(\x0c\"\x1a\n\x08Rejected\x12\x0e\n\x06reason\x18\x01 \x01(\t*M\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n\x10OUTCOME_RELEASED\x10\x01\x12\x13\n\x0fOUTCOME_ABORTED\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fecosr.v1.federation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OUTCOME']._serialized_start=1466
-  _globals['_OUTCOME']._serialized_end=1543
+  _globals['_OUTCOME']._serialized_start=1753
+  _globals['_OUTCOME']._serialized_end=1830
   _globals['_ROUNDMANIFEST']._serialized_start=66
-  _globals['_ROUNDMANIFEST']._serialized_end=367
-  _globals['_NOISETERMS']._serialized_start=369
-  _globals['_NOISETERMS']._serialized_end=445
-  _globals['_CHECKPOINT']._serialized_start=447
-  _globals['_CHECKPOINT']._serialized_end=519
-  _globals['_HELLO']._serialized_start=521
-  _globals['_HELLO']._serialized_end=577
-  _globals['_ROUNDTASK']._serialized_start=579
-  _globals['_ROUNDTASK']._serialized_end=653
-  _globals['_FROMCLIENT']._serialized_start=655
-  _globals['_FROMCLIENT']._serialized_end=739
-  _globals['_FROMSERVER']._serialized_start=741
-  _globals['_FROMSERVER']._serialized_end=825
-  _globals['_RELEASE']._serialized_start=827
-  _globals['_RELEASE']._serialized_end=896
-  _globals['_ROUNDCLOSED']._serialized_start=899
-  _globals['_ROUNDCLOSED']._serialized_end=1114
-  _globals['_RUNCLOSED']._serialized_start=1117
-  _globals['_RUNCLOSED']._serialized_end=1336
-  _globals['_METRICSHARED']._serialized_start=1338
-  _globals['_METRICSHARED']._serialized_end=1404
-  _globals['_FINISHED']._serialized_start=1406
-  _globals['_FINISHED']._serialized_end=1436
-  _globals['_REJECTED']._serialized_start=1438
-  _globals['_REJECTED']._serialized_end=1464
+  _globals['_ROUNDMANIFEST']._serialized_end=409
+  _globals['_NOISETERMS']._serialized_start=411
+  _globals['_NOISETERMS']._serialized_end=487
+  _globals['_CHECKPOINT']._serialized_start=489
+  _globals['_CHECKPOINT']._serialized_end=567
+  _globals['_GROWTH']._serialized_start=569
+  _globals['_GROWTH']._serialized_end=652
+  _globals['_HEADSIGNED']._serialized_start=654
+  _globals['_HEADSIGNED']._serialized_end=713
+  _globals['_HELLO']._serialized_start=715
+  _globals['_HELLO']._serialized_end=810
+  _globals['_ROUNDTASK']._serialized_start=812
+  _globals['_ROUNDTASK']._serialized_end=921
+  _globals['_FROMCLIENT']._serialized_start=923
+  _globals['_FROMCLIENT']._serialized_end=1007
+  _globals['_FROMSERVER']._serialized_start=1009
+  _globals['_FROMSERVER']._serialized_end=1093
+  _globals['_RELEASE']._serialized_start=1095
+  _globals['_RELEASE']._serialized_end=1164
+  _globals['_ROUNDCLOSED']._serialized_start=1167
+  _globals['_ROUNDCLOSED']._serialized_end=1380
+  _globals['_RUNCLOSED']._serialized_start=1383
+  _globals['_RUNCLOSED']._serialized_end=1623
+  _globals['_METRICSHARED']._serialized_start=1625
+  _globals['_METRICSHARED']._serialized_end=1691
+  _globals['_FINISHED']._serialized_start=1693
+  _globals['_FINISHED']._serialized_end=1723
+  _globals['_REJECTED']._serialized_start=1725
+  _globals['_REJECTED']._serialized_end=1751
 # @@protoc_insertion_point(module_scope)

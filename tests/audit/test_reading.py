@@ -44,7 +44,7 @@ def test_every_line_feed_matters(run_dir: Path) -> None:
 def test_no_other_byte_in_any_place_is_accepted(
     run_dir: Path, honest: AuditedRun, data: st.DataObject
 ) -> None:
-    whole = b"".join(honest.chained(honest.bodies)[0])
+    whole = b"".join(honest.signed(honest.bodies)[0])
     position = data.draw(st.integers(0, len(whole) - 1))
     byte = data.draw(st.integers(0, 255).filter(lambda byte: byte != whole[position]))
     ledger_of(run_dir).write_bytes(whole[:position] + bytes([byte]) + whole[position + 1 :])
