@@ -139,4 +139,5 @@ async def test_a_model_that_is_not_finite_is_not_trained_on(federation: SmallFed
     session = ScriptedSession((task(federation), Rejected("goodbye")), model=poisoned)
     await driver(federation).run(ScriptedConnector([session]))
     assert federation.trained == []
-    assert session.sent[1] == FromClient(1, 1, Withdrawal("the model is not finite"))
+    # After its introduction it signs the ledger that it is shown.
+    assert session.sent[2] == FromClient(1, 1, Withdrawal("the model is not finite"))
