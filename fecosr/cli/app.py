@@ -181,7 +181,10 @@ def recommend(
     ] = None,
     embedding: Annotated[
         Path | None,
-        typer.Option("--embedding", help="For new items: the text model's folder, or a file of vectors."),
+        typer.Option(
+            "--embedding",
+            help="For new items: text model, vectors, or sum of sketches.",
+        ),
     ] = None,
     k: Annotated[int, typer.Option("--k", min=1, max=1000, help="Most items of each user.")] = 10,
     keep_seen: Annotated[

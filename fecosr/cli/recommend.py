@@ -26,7 +26,8 @@ class Wish:
         users: ids, or files of ids; empty is everybody.
         histories: a file of histories instead of the market's data.
         new_items: a file of items that came after the training.
-        embedding: the text model or file of vectors for them, where the model was trained with one.
+        embedding: the text model, file of vectors or sum of sketches for them, whichever the model was
+            trained with.
         k: most items of a user.
         keep_seen: recommend also what a user has bought.
         out: .parquet or .csv; None is standard output.
@@ -93,7 +94,9 @@ def _skipped(histories: Histories, num_given: int) -> Iterator[str]:
 
 def _cold(served: ServedModel) -> Iterator[str]:
     semantics = served.facts.semantics
-    left_out = int((~served.catalogue.meaningful(semantics)).sum())
+    left_out = int((~served.meaningful()).sum())
     if left_out:
         reason = "they have no title" if semantics.has_text else f"vectors are made from {semantics.source}"
+        if semantics.kind == "behaviour":
+            reason = "no user of any market has them together with others"
         yield f"{left_out} items without training interactions are not recommended: {reason}"

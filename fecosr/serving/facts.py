@@ -47,6 +47,7 @@ class SemanticsFacts(Section):
         vectors_hash: SHA-256 of the float32 values, row by row.
         embedding: the name of the text model, or of what made given vectors; empty where there is neither.
         embedding_hash: of its files, on which all markets of the run agreed.
+        sketch_hash: of the sum of sketches they were made from, where they were made from behaviour.
     """
 
     kind: str
@@ -55,6 +56,7 @@ class SemanticsFacts(Section):
     vectors_hash: Sha256Hex
     embedding: str = ""
     embedding_hash: Sha256Hex | None = None
+    sketch_hash: Sha256Hex | None = None
 
     @property
     def of_every_item(self) -> bool:

@@ -15,12 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from fecosr.config.toml import validate
 from fecosr.errors import ConfigError
 from fecosr.federation.aggregation import parameters_hash
 from fecosr.recommender.model import MarketModel
+from fecosr.recommender.semantics import is_sketched
 from fecosr.serving.catalogue_file import ServedCatalogue, catalogue_bytes, parse_catalogue
 from fecosr.serving.facts import FORMAT, FORMAT_VERSION, MODEL_FOLDER, FileFacts, ModelFacts, ModelFile
 from fecosr.serving.parameters_file import (
@@ -55,6 +58,17 @@ class ServedModel:
     catalogue: ServedCatalogue = field(repr=False)
     semantics: Tensor = field(repr=False)
     model: MarketModel = field(repr=False)
+
+    def meaningful(self) -> npt.NDArray[np.bool_]:
+        """Return of which items a score says something, bool [V].
+
+        Of a cold item whose vector is made from behaviour, where users of some market have it.
+        """
+        if self.facts.semantics.kind != "behaviour":
+            return self.catalogue.meaningful(self.facts.semantics)
+        settings = self.facts.training.learning.semantics
+        sketched = is_sketched(self.semantics.numpy(), self.catalogue.items.item_ids, settings)
+        return self.catalogue.in_training | sketched
 
 
 def empty_model(learning: LearningSettings, num_items: int) -> MarketModel:

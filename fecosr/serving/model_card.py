@@ -116,6 +116,8 @@ def _limit_lines(served: ServedModel) -> Iterator[str]:
     yield "One training and one split: the figures carry the chance of both."
     if facts.semantics.of_every_item:
         yield "Items without training interactions are scored by their given vectors alone."
+    elif facts.semantics.kind == "behaviour":
+        yield "Items without training interactions are scored where users of some market have them."
     elif facts.semantics.has_text:
         yield "Items without training interactions are scored by their titles alone."
     else:

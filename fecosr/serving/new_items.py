@@ -1,4 +1,4 @@
-"""Items that came after the training: their titles say where they belong, where titles mean anything."""
+"""Items that came after the training: titles, given vectors or other markets' users say where they belong."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,12 +9,15 @@ import torch
 from torch import Tensor
 
 from fecosr.data.catalogue import Catalogue
-from fecosr.errors import ConfigError, DataError
+from fecosr.errors import ConfigError, DataError, OtherSemanticSpace, StorageError
+from fecosr.federation.aggregation import parameters_hash
 from fecosr.recommender.model import MarketModel
-from fecosr.recommender.semantics import NO_ACCESS, EmbeddingAccess, catalogue_semantics
+from fecosr.recommender.semantics import NO_ACCESS, EmbeddingAccess, FloatArray, catalogue_semantics
 from fecosr.serving.catalogue_file import ServedCatalogue
+from fecosr.serving.facts import SemanticsFacts
 from fecosr.serving.histories import read_table
 from fecosr.serving.market_model import ServedModel, empty_model
+from fecosr.storage.parameters import read_parameters
 
 
 def read_new_items(path: Path) -> dict[str, str]:
@@ -48,22 +51,24 @@ def with_new_items(
 ) -> tuple[ServedModel, int]:
     """Return the model over a larger catalogue, and how many of the items it knew already.
 
-    A new item enters with the vector of its title, or the one that was given for it, through projector and
-    adapter, and with a local embedding of zero: what the model says of an item that training never touched.
-    Items it knew stay as they are.
+    A new item enters with the vector of its title, the one that was given for it, or the one that the sum of
+    sketches has for its id because another market sells it, through projector and adapter, and with a local
+    embedding of zero: what the model says of an item that training never touched. Items it knew stay as they
+    are.
 
     Args:
         served: the model.
         titles: of the new items, by id.
-        access: how this machine gets at the embedding that the model was trained with, if it was.
+        access: how this machine gets at the embedding that the model was trained with, if it was; its path is
+            that of the sum of sketches, where vectors are made from behaviour.
 
     Raises:
         ConfigError: nothing is known of new items here: this model's semantic vectors are made from something
             else, or the text model or the vectors they are made from are not on this machine.
-        OtherSemanticSpace: it is another text model than the one of the training.
+        OtherSemanticSpace: it is another text model, or another sum, than the one of the training.
     """
     facts = served.facts.semantics
-    if not facts.has_text and not facts.of_every_item:
+    if facts.kind not in {"behaviour", "vectors"} and not facts.has_text:
         raise ConfigError(
             f"new items cannot be scored: this market's semantic vectors are made from {facts.source}",
             remedy="train on a catalogue with titles",
@@ -74,8 +79,10 @@ def with_new_items(
         return served, len(titles)
     item_ids = (*known.item_ids, *fresh)
     order = sorted(range(len(item_ids)), key=item_ids.__getitem__)
+    sketches = _sketches(facts, access) if facts.kind == "behaviour" else None
+    settings = served.facts.training.learning.semantics
     vectors = catalogue_semantics(
-        tuple(fresh), tuple(fresh.values()), served.facts.training.learning.semantics, access=access
+        tuple(fresh), tuple(fresh.values()), settings, sketches, access=access
     ).vectors
     places = torch.tensor(order)
     all_titles = (*(known.titles or ("",) * len(known)), *fresh.values())
@@ -85,6 +92,26 @@ def with_new_items(
     )
     semantics = torch.cat([served.semantics, torch.from_numpy(vectors)])[places]  # [V + new, Z]
     return ServedModel(served.facts, catalogue, semantics, _grown(served, places)), len(titles) - len(fresh)
+
+
+def _sketches(facts: SemanticsFacts, access: EmbeddingAccess) -> FloatArray:
+    """Return the sum of sketches that the model's vectors were made from."""
+    if access.path is None:
+        raise ConfigError(
+            "new items cannot be scored without the sum of sketches that this model's vectors are made from",
+            remedy="give --embedding the file under sketch/ in the node's storage folder",
+        )
+    try:
+        sketches = read_parameters(access.path)
+    except StorageError as error:
+        raise ConfigError(str(error), remedy="give the file under sketch/ in the node's folder") from None
+    if parameters_hash(sketches).hex() != facts.sketch_hash:
+        raise OtherSemanticSpace(
+            "this is another sum of sketches than the model's vectors are made from",
+            remedy="give that of the run the model comes from",
+            source=str(access.path),
+        )
+    return sketches
 
 
 def _grown(served: ServedModel, places: Tensor) -> MarketModel:

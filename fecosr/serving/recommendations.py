@@ -39,7 +39,7 @@ def recommend(
         tables with the columns of `SCHEMA`.
     """
     score = scorer_of(served)
-    allowed = served.catalogue.meaningful(served.facts.semantics)  # [V]
+    allowed = served.meaningful()  # [V]
     item_ids = np.array(served.catalogue.items.item_ids, dtype=object)
     size = max(1, _BLOCK_SCORES // len(item_ids))
     for start in range(0, len(histories.user_ids), size):

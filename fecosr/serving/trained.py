@@ -63,6 +63,7 @@ def served_model(
             vectors_hash=parameters_hash(semantics.numpy()).hex(),
             embedding=learner.settings.semantics.embedding,
             embedding_hash=learner.settings.semantics.embedding_hash or None,
+            sketch_hash=None if learner.sketches is None else parameters_hash(learner.sketches).hex(),
         ),
         data=DataFacts(
             users=data.num_users,

@@ -50,6 +50,7 @@ class MarketLearner:
     ) -> None:
         self.settings = settings
         self.seed = seed
+        self.sketches = sketches
         prepared = prepare(data, settings.semantics, settings.s2ce, sketches, access=access)
         self.data = prepared.on(torch_device(device))
 

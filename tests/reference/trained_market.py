@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from fecosr.data.sequences import MarketSequences
 from fecosr.data.settings import DataSettings, SyntheticSettings
-from fecosr.recommender.semantics import NO_ACCESS, EmbeddingAccess, pinned
+from fecosr.recommender.semantics import NO_ACCESS, EmbeddingAccess, FloatArray, pinned
 from fecosr.recommender.settings import AdapterSettings, EncoderSettings, SemanticsSettings
 from fecosr.serving.facts import OriginFacts
 from fecosr.serving.market_model import ServedModel
@@ -45,10 +45,11 @@ def trained_model(
     market: MarketSequences,
     semantics: SemanticsSettings = LEARNING.semantics,
     access: EmbeddingAccess = NO_ACCESS,
+    sketches: FloatArray | None = None,
 ) -> ServedModel:
     """Return the model of a market, fine-tuned for one epoch from random shared parameters."""
     learning = replace(LEARNING, semantics=pinned(semantics, access.path))
-    learner = MarketLearner(market, learning, seed=1, access=access)
+    learner = MarketLearner(market, learning, seed=1, access=access, sketches=sketches)
     shared = initial_shared_vector(learning.encoder, learning.semantics, seed=1)
     tuned = learner.fine_tune(shared)
     return served_model(learner, market, tuned, learner.evaluate(tuned.model), origin=ORIGIN, settings=DATA)

@@ -10,11 +10,14 @@ import torch
 from fecosr.data.sequences import MarketSequences
 from fecosr.errors import ConfigError, DataError, OtherSemanticSpace
 from fecosr.recommender.semantics import EmbeddingAccess
+from fecosr.recommender.semantics.behaviour import sketch_of
 from fecosr.recommender.settings import SemanticsSettings
 from fecosr.serving.evaluation import scorer_of
 from fecosr.serving.market_model import ServedModel
 from fecosr.serving.model_card import model_card
 from fecosr.serving.new_items import read_new_items, with_new_items
+from fecosr.storage.parameters import write_parameters
+from fecosr.training.prepared import sketch_of_market
 from tests.reference.token_folder import write_token_folder
 from tests.reference.trained_market import trained_model
 
@@ -112,3 +115,33 @@ def test_a_new_item_needs_a_vector_where_vectors_were_given(market: MarketSequen
     np.testing.assert_allclose(larger.semantics[0].numpy(), expected, rtol=1e-5)
     with pytest.raises(DataError, match="no vector for item 'BBB'"):
         with_new_items(served, {"BBB": "a thing"}, given)
+
+
+def test_an_item_that_another_market_sells_is_known_by_its_users(
+    market: MarketSequences, tmp_path: Path
+) -> None:
+    settings = SemanticsSettings(kind="behaviour", dimension=32, sketch_buckets=4096)
+    ids = market.catalogue.item_ids
+    elsewhere = [np.array([0, 1, 2], np.int32)] * 3
+    total = sketch_of_market(market, settings) + sketch_of(elsewhere, (ids[3], ids[8], "AAA"), settings)
+    served = trained_model(market, settings, sketches=total)
+    assert "where users of some market have them" in model_card(served, with_onnx=False)
+    path = tmp_path / "sum.safetensors"
+    write_parameters(path, total, {})
+
+    larger, _ = with_new_items(served, {"AAA": "a thing", "BBB": "another"}, EmbeddingAccess(path))
+    place = {item: number for number, item in enumerate(larger.catalogue.items.item_ids)}
+    assert (larger.meaningful()[place["AAA"]], larger.meaningful()[place["BBB"]]) == (True, False)
+    of_new = larger.semantics[place["AAA"]]
+    related = float(of_new @ larger.semantics[place[ids[3]]])
+    others = torch.stack([larger.semantics[place[item]] for item in ids if item not in {ids[3], ids[8]}])
+    assert related > float((others @ of_new).mean()) + 0.1
+
+    write_parameters(path, total + np.float32(1), {})
+    with pytest.raises(OtherSemanticSpace, match="another sum of sketches"):
+        with_new_items(served, {"AAA": "a thing"}, EmbeddingAccess(path))
+    with pytest.raises(ConfigError, match="without the sum of sketches"):
+        with_new_items(served, {"AAA": "a thing"})
+    path.write_bytes(b"no such thing")
+    with pytest.raises(ConfigError, match="not a whole safetensors file"):
+        with_new_items(served, {"AAA": "a thing"}, EmbeddingAccess(path))

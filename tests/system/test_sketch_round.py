@@ -69,6 +69,14 @@ def test_the_market_model_serves_and_a_tampered_sketch_is_found(fecosr: Run, tmp
         "recommend", str(out / "alpha" / "model"), "--k", "5", "--out", str(tmp_path / "top.csv")
     )
     assert recommended.returncode == 0, recommended.stderr
+    (sketch,) = (out / "alpha" / "sketch").glob("*.safetensors")
+    (tmp_path / "new.csv").write_text("item,title\nnobody-has-it,A lamp\n")
+    arguments = ["--new-items", str(tmp_path / "new.csv"), "--embedding", str(sketch)]
+    larger = fecosr(
+        "recommend", str(out / "alpha" / "model"), *arguments, "--out", str(tmp_path / "more.csv")
+    )
+    assert larger.returncode == 0, larger.stderr
+    assert "no user of any market has them" in larger.stderr
 
     assert fecosr("audit", str(out)).returncode == 0
     (path,) = (out / "coordinator" / "sketch").iterdir()

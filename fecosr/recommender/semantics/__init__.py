@@ -3,6 +3,7 @@
 One interface, `catalogue_semantics`, and one file for each thing that vectors can be made from.
 """
 
+from fecosr.recommender.semantics.behaviour import is_sketched
 from fecosr.recommender.semantics.catalogue import (
     SOURCE_BEHAVIOUR,
     SOURCE_GIVEN,
@@ -34,6 +35,7 @@ __all__ = [
     "catalogue_semantics",
     "embedding_dimension",
     "identifier_semantics",
+    "is_sketched",
     "item_semantics",
     "pinned",
     "semantic_neighbours",

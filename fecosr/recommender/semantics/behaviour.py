@@ -108,6 +108,17 @@ def semantics_from(sketches: FloatArray, item_ids: Sequence[str], settings: Sema
     return normalised(specific + np.float32(_OWN_SHARE) * identifier_semantics(item_ids, settings))
 
 
+def is_sketched(
+    vectors: FloatArray, item_ids: Sequence[str], settings: SemanticsSettings
+) -> npt.NDArray[np.bool_]:
+    """Return of which items the sketches said anything, bool [V].
+
+    The others have nothing in their row, and so the vector of their id alone.
+    """
+    differs = np.abs(vectors - identifier_semantics(item_ids, settings)) > 1e-5  # [V, Z]
+    return np.asarray(differs.any(axis=1), dtype=np.bool_)
+
+
 def _latest(sequence: npt.NDArray[np.int32], most: int) -> IntArray:
     """Return the different items of a sequence, latest first, at most `most`."""
     items, first = np.unique(sequence[::-1], return_index=True)
