@@ -14,7 +14,7 @@ def test_a_market_without_a_policy_accepts_what_the_plan_says_and_nothing_weaker
     policies = {name: market.policy_under(federation.plan) for name, market in markets.items()}
 
     assert policies == {
-        "ca": NodePolicy(n_min=2, max_colluding=0, max_rounds=4, max_clip_norm=5.0),
+        "ca": NodePolicy(n_min=2, max_colluding=0, max_rounds=4, max_clip_norm=5.0, min_ring_bits=32),
         "de": NodePolicy(n_min=3, max_colluding=1, max_rounds=2, max_clip_norm=1.0),
     }
 
