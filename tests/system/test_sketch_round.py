@@ -21,7 +21,7 @@ MARKETS = {"alpha", "beta", "gamma", "delta"}
 def run_with_kill(fecosr: Run, folder: Path, target: str, phase: str) -> Path:
     text = (
         SCENARIO.read_text()
-        .replace("dimension = 32\n", 'kind = "behaviour"\ndimension = 32\nsketch_buckets = 1024\n', 1)
+        .replace("dimension = 32\n", 'kind = "behaviour"\ndimension = 32\nsketch_buckets = 16384\n', 1)
         .replace('target = "beta"\nround = 2', f'target = "{target}"\nround = 0')
         .replace('phase = "masked_input"', f'phase = "{phase}"')
         .replace("[expect]\n", '[expect]\nsums = "recomputed"\n')

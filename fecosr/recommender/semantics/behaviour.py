@@ -113,7 +113,9 @@ def is_sketched(
 ) -> npt.NDArray[np.bool_]:
     """Return of which items the sketches said anything, bool [V].
 
-    The others have nothing in their row, and so the vector of their id alone.
+    The others have nothing in their row, and so the vector of their id alone. An item that nobody has can
+    share its row with one that somebody has, with a chance of at most the number of items of all markets
+    divided by B, and then passes for known.
     """
     differs = np.abs(vectors - identifier_semantics(item_ids, settings)) > 1e-5  # [V, Z]
     return np.asarray(differs.any(axis=1), dtype=np.bool_)
