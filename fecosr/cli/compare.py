@@ -5,7 +5,7 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fecosr.harness.compare.jobs import Request, Workshop
     from fecosr.harness.compare.outputs import Comparison
     from fecosr.harness.compare.settings import ComparisonSettings
+    from fecosr.training.settings import Device
 
 
 def compare(
@@ -54,6 +55,10 @@ def compare(
     jobs: Annotated[
         int, typer.Option("--jobs", min=1, max=64, help="Processes; figures do not depend on it.")
     ] = 2,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"],
+        typer.Option("--device", help="Where to train; auto finds a GPU, which all processes share."),
+    ] = "cpu",
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here as well.")
     ] = None,
@@ -90,6 +95,7 @@ def compare(
         seeds=seeds,
         settings=_settings(settings, rounds, data),
         embedding=embedding,
+        device=device,
     )
     comparison = _run(request, jobs, with_plots=plots)
     if json_file is not None:
@@ -125,10 +131,12 @@ def _request(
     seeds: int,
     settings: "ComparisonSettings",
     embedding: Path | None,
+    device: "Device",
 ) -> "Request":
     from fecosr.harness.compare.jobs import Request
     from fecosr.harness.compare.variants import markets_of, variants_named
     from fecosr.recommender.semantics import pinned
+    from fecosr.training.devices import torch_device
 
     folder = None if data is None else data.absolute()
     pinned_settings = settings.model_copy(update={"semantics": pinned(settings.semantics, embedding)})
@@ -140,6 +148,7 @@ def _request(
         seeds=tuple(range(1, seeds + 1)),
         settings=pinned_settings,
         embedding=None if embedding is None else embedding.absolute(),
+        device="cpu" if torch_device(device).type == "cpu" else "cuda",
     )
 
 

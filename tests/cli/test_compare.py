@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fecosr.cli import app as cli
+from tests.reference.token_folder import write_token_folder
 
 Command = Callable[..., int]
 
@@ -99,6 +100,34 @@ def test_rounds_on_the_command_line_come_before_those_in_the_file(
     assert command(*asked, "--seeds", "1", "--methods", "fedavg-ce", "--rounds", "2", "--jobs", "1") == 0
     written = json.loads((tmp_path / "out" / "results.json").read_text())
     assert len(written["heterogeneity"][0]["rounds"]) == 2
+
+
+def test_a_gpu_that_is_not_there_is_refused(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert command("--out", str(tmp_path / "out"), "--no-plots", "--device", "cuda") == 2
+    assert "torch sees no GPU here (use device = 'auto' or 'cpu'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_text_model_makes_the_vectors_and_its_hash_stands_in_the_results(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = tmp_path / "model.toml"
+    settings.write_text(QUICK.replace("dimension = 16, buckets = 256", 'kind = "folder", dimension = 16'))
+    model = write_token_folder(tmp_path / "tiny")
+    asked = [
+        *("--settings", str(settings), "--out", str(tmp_path / "out"), "--no-plots"),
+        *("--seeds", "1", "--jobs", "1", "--methods", "popularity"),
+    ]
+    assert command(*asked) == 2
+    assert "nobody said where the folder of the text model is" in capsys.readouterr().err
+    assert command(*asked, "--embedding", str(model)) == 0
+    written = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert (written["settings"]["semantics"]["embedding"], written["device"]) == ("tiny", "cpu")
+    assert len(written["settings"]["semantics"]["embedding_hash"]) == 64
+    assert "tokenizers" in written["versions"]
 
 
 def test_methods_can_be_listed(command: Command, capsys: pytest.CaptureFixture[str]) -> None:

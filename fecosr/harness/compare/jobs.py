@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
+from typing import Literal
 
 from fecosr.config.toml import Section
 from fecosr.data.markets import NamedSettings
@@ -31,6 +32,8 @@ class Request(Section):
         seeds: all of them for every method.
         settings: of all methods; where semantic vectors are made with an embedding, its hash among them.
         embedding: the folder of the text model, or the file of vectors, where the settings want one.
+        device: where every process trains and evaluates; another one rounds otherwise, and draws dropout
+            otherwise.
     """
 
     data: Path | None
@@ -40,6 +43,12 @@ class Request(Section):
     seeds: tuple[int, ...]
     settings: ComparisonSettings
     embedding: Path | None = None
+    device: Literal["cpu", "cuda"] = "cpu"
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Return the versions that a reader of the report needs in order to repeat it."""
+        return versions(with_text_models=self.settings.semantics.kind in TEXT_MODELS)
 
     def cells(self) -> tuple[Cell, ...]:
         """Return every cell, in the order of the report."""
@@ -109,7 +118,9 @@ class Workshop:
             data = load_variant(self.markets, variant)
             cache = VectorFolder(self.request.out / "vectors")
             access = EmbeddingAccess(self.request.embedding, cache, encoded)
-            self._studies[variant] = prepare_study(data, self.request.settings, seed=0, access=access)
+            self._studies[variant] = prepare_study(
+                data, self.request.settings, seed=0, access=access, device=self.request.device
+            )
         return self._studies[variant]
 
     def pending(self) -> tuple[Job, ...]:
@@ -142,12 +153,13 @@ class Workshop:
 
     def _deciding(self, variant: Variant) -> str:
         data = load_variant(self.markets, variant)
-        settings, semantics = self.request.settings.model_dump(mode="json"), self.request.settings.semantics
+        request = self.request
+        settings = request.settings.model_dump(mode="json")
         # Of a file of vectors the settings hold what it says of itself; what stands in it decides too.
-        path = self.request.embedding if semantics.kind == "vectors" else None
+        path = request.embedding if request.settings.semantics.kind == "vectors" else None
         given = sha256_of(path) if path else ""
-        used = versions(with_text_models=semantics.kind in TEXT_MODELS)
-        return digest_of([code_digest(), used, digest_of_data(data), settings, given])
+        used = [request.versions, request.device, given]
+        return digest_of([code_digest(), digest_of_data(data), settings, *used])
 
 
 def open_workshop(request: Request) -> Workshop:

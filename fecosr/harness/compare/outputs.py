@@ -14,7 +14,7 @@ from fecosr.harness.compare.contraction import ContractionSummary
 from fecosr.harness.compare.heterogeneity import RoundMeasures
 from fecosr.harness.compare.jobs import Request
 from fecosr.harness.compare.method import Method
-from fecosr.harness.compare.provenance import digest_of, versions
+from fecosr.harness.compare.provenance import digest_of
 from fecosr.harness.compare.registry import methods_named
 from fecosr.harness.compare.statistics import CONFIDENCE, METRICS, Difference, gains
 from fecosr.harness.compare.summary import (
@@ -79,7 +79,8 @@ def results_json(comparison: Comparison) -> dict[str, Any]:
     request = comparison.request
     return {
         "command": comparison.command,
-        "versions": versions(),
+        "versions": request.versions,
+        "device": request.device,
         "seeds": list(request.seeds),
         "settings": request.settings.model_dump(mode="json"),
         "settings_hash": comparison.settings_hash(),

@@ -24,7 +24,8 @@ class UnionCatalogue:
     Attributes:
         item_ids: ascending.
         rows: for each market, the place of each of its items in `item_ids`, int64 [V_m].
-        semantics: float32 [V, Z]; an item of several markets has the vector of the largest of them.
+        semantics: float32 [V, Z], on the processor; an item of several markets has the vector of the largest
+            of them.
     """
 
     item_ids: tuple[str, ...]
@@ -44,7 +45,7 @@ def union_catalogue(study: Study) -> UnionCatalogue:
     semantics = torch.zeros(len(item_ids), dimension)
     # The largest market comes first in a study and writes last.
     for name in reversed(list(study.markets)):
-        semantics[torch.from_numpy(rows[name])] = study.markets[name].semantics
+        semantics[torch.from_numpy(rows[name])] = study.markets[name].semantics.cpu()
     return UnionCatalogue(item_ids, rows, semantics)
 
 
@@ -66,7 +67,7 @@ def pooled_market(study: Study, union: UnionCatalogue) -> PreparedMarket:
         semantics=union.semantics,
         soft=hard,
         hard=hard,
-    )
+    ).on(study.device)
 
 
 def scorer_in_market(pooled: Scorer, rows: RowArray) -> Scorer:

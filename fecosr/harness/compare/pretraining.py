@@ -95,5 +95,5 @@ def as_shared(study: Study, pretrained: Pretrained) -> Trained:
 
 
 def new_model(study: Study) -> SharedModel:
-    """Return a shared model of the study's shape."""
-    return new_shared_model(study.settings.encoder, study.settings.semantics, study.seed)
+    """Return a shared model of the study's shape, where its markets are."""
+    return new_shared_model(study.settings.encoder, study.settings.semantics, study.seed).to(study.device)

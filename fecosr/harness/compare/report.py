@@ -12,7 +12,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from fecosr.harness.compare.contraction import ContractionSummary
 from fecosr.harness.compare.display import duration
 from fecosr.harness.compare.outputs import Comparison
-from fecosr.harness.compare.provenance import versions
 from fecosr.harness.compare.registry import methods_named
 from fecosr.harness.compare.statistics import METRICS, Difference
 from fecosr.harness.compare.summary import HEADLINE, VariantSummary
@@ -41,7 +40,7 @@ def html_report(comparison: Comparison, plots: Mapping[str, Path]) -> str:
         contraction=[_contraction(*item) for item in comparison.contractions.items()],
         methods=methods_named(comparison.request.methods),
         command=comparison.command,
-        versions=", ".join(f"{name} {version}" for name, version in versions().items()),
+        versions=", ".join(f"{name} {version}" for name, version in comparison.request.versions.items()),
         settings_hash=comparison.settings_hash()[:_KEY_DIGITS],
         settings=json.dumps(settings, indent=1),
     )
@@ -52,8 +51,10 @@ def _what(comparison: Comparison) -> str:
     data = "the generated markets" if request.data is None else str(request.data)
     seeds = f"seeds {', '.join(map(str, request.seeds))}"
     computing = f"{duration(comparison.seconds)} of computing"
+    where = "" if request.device == "cpu" else f" on {request.device}"
     return (
-        f"{len(request.methods)} methods on {data}, {seeds}, {request.settings.rounds} rounds; {computing}."
+        f"{len(request.methods)} methods on {data}, {seeds}, {request.settings.rounds} rounds; "
+        f"{computing}{where}."
     )
 
 

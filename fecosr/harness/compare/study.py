@@ -5,13 +5,16 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
+import torch
 
 from fecosr.data.catalogue import Catalogue
 from fecosr.data.sequences import MarketSequences
 from fecosr.harness.compare.federation import Pretrained
 from fecosr.harness.compare.settings import ComparisonSettings
 from fecosr.recommender.semantics import NO_ACCESS, EmbeddingAccess, FloatArray
+from fecosr.training.devices import torch_device
 from fecosr.training.prepared import PreparedMarket, prepare, sketch_of_market
+from fecosr.training.settings import Device
 
 Advance = Callable[[str, int, int], None]
 """Be told what is going on, and how many of how many steps of it are over."""
@@ -71,6 +74,11 @@ class Study:
         """Return the market with most users."""
         return next(iter(self.markets))
 
+    @property
+    def device(self) -> torch.device:
+        """Return where all markets are trained and evaluated."""
+        return self.markets[self.largest].device
+
     def only(self, name: str) -> "Study":
         """Return this study with one market alone."""
         alone = {name: self.alone[name]}
@@ -85,11 +93,15 @@ def prepare_study(
     stages: Stages | None = None,
     advance: Advance = ignore_advance,
     access: EmbeddingAccess = NO_ACCESS,
+    device: Device = "cpu",
 ) -> Study:
     """Return the study of some markets under a seed, largest market first.
 
+    Everything but counting happens on `device`.
+
     Where the settings want titles and no market has any, semantic vectors are made from behaviour.
     """
+    where = torch_device(device)
     names = sorted(data, key=lambda name: (-data[name].num_users, name))
     semantics = settings.semantics
     if semantics.kind == "hashed_ngrams" and all(data[name].catalogue.titles is None for name in names):
@@ -100,7 +112,7 @@ def prepare_study(
     total = np.sum(list(sketches.values()), axis=0) if sketches else None
 
     def prepared(name: str, sketch: FloatArray | None) -> PreparedMarket:
-        return prepare(data[name], semantics, settings.s2ce, sketch, access=access)
+        return prepare(data[name], semantics, settings.s2ce, sketch, access=access).on(where)
 
     markets = {name: prepared(name, total) for name in names}
     alone = {name: prepared(name, sketches[name]) for name in names} if sketches else markets

@@ -1,6 +1,7 @@
 """Several processes at work on the jobs of a comparison; one of them may be this one.
 
-Every process computes on one thread, so that figures do not depend on how many processes there are.
+Every process computes on one thread, so that figures do not depend on how many processes there are. On a GPU
+each has a context of its own, and sums whose order the GPU chooses can differ in the last bit.
 """
 
 import json

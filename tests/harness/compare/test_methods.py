@@ -19,7 +19,7 @@ from fecosr.harness.compare.methods.label_smoothing import LabelSmoothingFineTun
 from fecosr.harness.compare.methods.permuted import permuted_markets
 from fecosr.harness.compare.methods.transfer import OneToOneTransfer
 from fecosr.harness.compare.pooling import pooled_market, scorer_in_market, union_catalogue
-from fecosr.harness.compare.pretraining import pretrain
+from fecosr.harness.compare.pretraining import new_model, pretrain
 from fecosr.harness.compare.registry import EPSILONS, METHODS
 from fecosr.harness.compare.settings import ComparisonSettings, RivalSection
 from fecosr.harness.compare.statistics import gains
@@ -95,6 +95,33 @@ def test_a_seed_decides_everything(method: Method, study: Study) -> None:
     again = run_cell(method, replace(study, stages=StagesInMemory()))
     for name, columns in first.ranks.items():
         np.testing.assert_array_equal(columns[FILTERED], again.ranks[name][FILTERED])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_every_method_trains_on_a_gpu(
+    method: Method, sequences: Mapping[str, MarketSequences], settings: ComparisonSettings
+) -> None:
+    on_cpu, on_gpu = (
+        run_cell(method, prepare_study(sequences, settings, seed=5, device=device))
+        for device in ("cpu", "cuda")
+    )
+    assert macro_ndcg(on_gpu) == pytest.approx(macro_ndcg(on_cpu), abs=0.05)
+
+
+def test_models_stand_where_the_markets_of_a_study_do(study: Study) -> None:
+    """The meta device computes nothing, but it is not the processor."""
+    meta = torch.device("meta")
+    union = union_catalogue(study)
+    pooled = train_pooled(study, union)
+    moved = replace(study, markets={name: data.on(meta) for name, data in study.markets.items()})
+    models = [
+        new_model(moved),
+        *market_models(moved).values(),
+        in_market(moved, pooled, union, moved.largest),
+    ]
+    assert {value.device for model in models for value in model.parameters()} == {meta}
+    assert pooled_market(moved, union).device == meta
 
 
 FEDERATED = {

@@ -103,6 +103,6 @@ def in_market(study: Study, pooled: MarketModel, union: UnionCatalogue, name: st
     shared = SharedModel(study.settings.encoder, union.semantics.shape[1])
     model = MarketModel(shared, len(union.rows[name]), study.settings.adapter)
     state = dict(pooled.state_dict())
-    state["adapter.local_items"] = state["adapter.local_items"][torch.from_numpy(union.rows[name])]
+    state["adapter.local_items"] = state["adapter.local_items"].cpu()[torch.from_numpy(union.rows[name])]
     model.load_state_dict(state)
-    return model
+    return model.to(study.device)

@@ -64,7 +64,8 @@ def market_models(study: Study) -> dict[str, MarketModel]:
     models = {}
     for name, data in study.markets.items():
         with seeded(study.seed, "market model", name):
-            models[name] = MarketModel(new_model(study), data.num_items, study.settings.adapter)
+            model = MarketModel(new_model(study), data.num_items, study.settings.adapter)
+        models[name] = model.to(data.device)
     return models
 
 

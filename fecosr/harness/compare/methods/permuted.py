@@ -45,5 +45,8 @@ def permuted_markets(study: Study) -> Mapping[str, PreparedMarket]:
     for name, data in study.markets.items():
         vectors = dealt[torch.from_numpy(union.rows[name])]
         soft = semantic_targets(vectors.numpy(), study.settings.s2ce)
-        markets[name] = replace(data, semantics=vectors, soft=soft, semantics_source="permuted")
+        dealt_out = replace(
+            data, semantics=vectors.to(data.device), soft=soft.to(data.device), semantics_source="permuted"
+        )
+        markets[name] = dealt_out
     return markets
