@@ -6,8 +6,7 @@ from typing import Final, Literal
 
 import structlog
 
-from fecosr.config.parties import NodeConfig
-from fecosr.config.plan import DistributedPrivacySection, Plan
+from fecosr.config.plan import DistributedPrivacySection
 from fecosr.data.sequences import MarketSequences
 from fecosr.errors import ConfigError
 from fecosr.federation.aggregation import Vector
@@ -17,25 +16,11 @@ from fecosr.federation.private_rounds import DistributedPrivacy, PrivateContribu
 from fecosr.training.epochs import EpochReport, Progress
 from fecosr.training.market import MarketLearner
 from fecosr.training.private_settings import PrivateTrainingSettings
-from fecosr.training.settings import LearningSettings
 
 SECRET_BYTES: Final = 32
 """Fresh for every attempt: they decide which users take part, and the noise."""
 
 Log = structlog.typing.FilteringBoundLogger
-
-
-def learning_settings(plan: Plan, config: NodeConfig) -> LearningSettings:
-    """Return what decides learning: the plan, and for the baseline this market's own settings."""
-    return LearningSettings(
-        semantics=plan.semantics,
-        encoder=plan.encoder,
-        s2ce=plan.s2ce,
-        local_training=plan.local_training,
-        adapter=plan.adapter,
-        fine_tuning=plan.fine_tuning,
-        local_baseline=config.report.local_training,
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,6 @@ from market_node.learning import (
     PrivateTrainer,
     check_covered,
     encoding_logged,
-    learning_settings,
     log_ready,
 )
 from market_node.report import REPORT_FILE, fine_tune_and_report
@@ -118,7 +117,7 @@ def _take_part(kit: _Kit) -> int:
     config, log = kit.config, kit.log
     torch.set_num_threads(config.num_threads)
     data = load_market(config.data)
-    learning = learning_settings(kit.plan, config)
+    learning = kit.plan.learning(config.report.local_training)
     access = EmbeddingAccess(
         config.embedding_path, VectorFolder(config.storage / VECTORS_FOLDER), encoding_logged(log)
     )

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from fecosr.config.learning import LearningSections
 from fecosr.config.toml import Section, load
 from fecosr.crypto.labels import sha256
 from fecosr.errors import MisuseError
@@ -16,16 +17,9 @@ from fecosr.federation.private_rounds import DistributedPrivacy
 from fecosr.federation.sketch import SketchTerms
 from fecosr.ids import RunId, run_id
 from fecosr.privacy.integer_mechanism import RING_BITS
-from fecosr.recommender.settings import (
-    EMBEDDINGS,
-    AdapterSettings,
-    EncoderSettings,
-    S2CESettings,
-    SemanticsSettings,
-)
+from fecosr.recommender.settings import EMBEDDINGS
 from fecosr.secagg.messages import Phase
 from fecosr.secagg.parameters import MAX_CLIENTS
-from fecosr.training.settings import FineTuningSettings, LocalTrainingSettings
 
 MOST_STOPPED_ROUNDS: Final = 10_000
 """With early stopping the whole history travels in one message at the end."""
@@ -162,8 +156,8 @@ class EarlyStoppingSection(Section):
         return EarlyStopping(self.patience, self.min_rounds) if self.patience else None
 
 
-class Plan(Section):
-    """Hold the whole of plan.toml."""
+class FederationSections(Section):
+    """Hold what decides the run apart from what is learned in it."""
 
     run: RunSection
     cohort: CohortSection
@@ -171,12 +165,10 @@ class Plan(Section):
     aggregation: AggregationSection
     early_stopping: EarlyStoppingSection = EarlyStoppingSection()
     deadlines: DeadlineSection = DeadlineSection()
-    semantics: SemanticsSettings = SemanticsSettings()
-    encoder: EncoderSettings = EncoderSettings()
-    s2ce: S2CESettings = S2CESettings()
-    local_training: LocalTrainingSettings = LocalTrainingSettings()
-    fine_tuning: FineTuningSettings = FineTuningSettings()
-    adapter: AdapterSettings = AdapterSettings()
+
+
+class Plan(LearningSections, FederationSections):
+    """Hold the whole of plan.toml; it is written in the order of the bases, the last one first."""
 
     @model_validator(mode="after")
     def _hides_somebody(self) -> "Plan":

@@ -21,12 +21,12 @@ from fecosr.ids import COORDINATOR
 from fecosr.ledger.log import decode_entry
 from fecosr.ledger.records import SketchReleased
 from fecosr.privacy.clipping import clip
+from fecosr.recommender.semantics import EmbeddingAccess
 from fecosr.secagg.encoding import UpdateEncoding
 from fecosr.storage.parameters import read_parameters
 from fecosr.storage.sums import read_sum, sum_path
 from fecosr.training.market import MarketLearner
 from fecosr.training.prepared import sketch_of_market
-from fecosr.training.settings import LearningSettings
 
 FLOAT_SLACK: Final = 1e-6
 """Sums are decoded to float32; relative to the largest coordinate."""
@@ -111,15 +111,11 @@ def _learner(scenario: Scenario, name: str, sketch: Vector | None) -> MarketLear
     plan = scenario.plan
     market = next(it for it in scenario.markets if it.name == name)
     torch.set_num_threads(market.num_threads)
-    settings = LearningSettings(
-        semantics=plan.semantics,
-        encoder=plan.encoder,
-        s2ce=plan.s2ce,
-        local_training=plan.local_training,
-        adapter=plan.adapter,
-        fine_tuning=plan.fine_tuning,
-        local_baseline=market.report.local_training,
-    )
     return MarketLearner(
-        load_market(market.data), settings, seed=plan.run.seed, device=market.device, sketches=sketch
+        load_market(market.data),
+        plan.learning(market.report.local_training),
+        seed=plan.run.seed,
+        device=market.device,
+        sketches=sketch,
+        access=EmbeddingAccess(market.embedding_path),
     )

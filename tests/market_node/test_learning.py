@@ -14,7 +14,7 @@ from fecosr.ids import RunId
 from fecosr.recommender.settings import EncoderSettings
 from fecosr.training.market import MarketLearner
 from fecosr.training.parameters import initial_shared_vector
-from market_node.learning import MarketTrainer, encoding_logged, learning_settings
+from market_node.learning import MarketTrainer, encoding_logged
 
 SYNTHETIC = SyntheticSettings(num_users=40, num_items=64, num_categories=4, num_topics=2)
 DATA = DataSettings(kind="synthetic", market="isle", min_core=1, synthetic=SYNTHETIC)
@@ -37,6 +37,7 @@ CONFIG = NodeConfig(
     data=DATA,
     policy=NodePolicy(n_min=3, max_colluding=1, max_rounds=3, max_clip_norm=10.0),
 )
+LEARNING = PLAN.learning(CONFIG.report.local_training)
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +51,13 @@ def manifest(round_number: int) -> RoundManifest:
 
 
 def test_the_plan_decides_learning_and_the_market_its_own_baseline() -> None:
-    settings = learning_settings(PLAN, CONFIG)
-    assert settings.encoder == PLAN.encoder
-    assert settings.local_training.epochs == 2
-    assert settings.local_baseline == CONFIG.report.local_training
+    assert LEARNING.encoder == PLAN.encoder
+    assert LEARNING.local_training.epochs == 2
+    assert LEARNING.local_baseline == CONFIG.report.local_training
 
 
 def test_training_yields_an_update_of_the_model_it_was_given(market: MarketSequences) -> None:
-    learner = MarketLearner(market, learning_settings(PLAN, CONFIG), seed=1)
+    learner = MarketLearner(market, LEARNING, seed=1)
     log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     shared = initial_shared_vector(PLAN.encoder, PLAN.semantics, seed=1)
     with capture_logs() as lines:
@@ -73,9 +73,7 @@ def test_training_again_for_a_retry_yields_the_same_update(market: MarketSequenc
     log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     shared = initial_shared_vector(PLAN.encoder, PLAN.semantics, seed=1)
     first, second = (
-        MarketTrainer(
-            lambda: MarketLearner(market, learning_settings(PLAN, CONFIG), seed=1), False, log
-        ).train(manifest(2), shared)
+        MarketTrainer(lambda: MarketLearner(market, LEARNING, seed=1), False, log).train(manifest(2), shared)
         for _ in range(2)
     )
     np.testing.assert_array_equal(first.update, second.update)
@@ -83,7 +81,7 @@ def test_training_again_for_a_retry_yields_the_same_update(market: MarketSequenc
 
 def test_the_received_model_is_measured_only_when_the_plan_says_so(market: MarketSequences) -> None:
     log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
-    learner = MarketLearner(market, learning_settings(PLAN, CONFIG), seed=1)
+    learner = MarketLearner(market, LEARNING, seed=1)
     shared = initial_shared_vector(PLAN.encoder, PLAN.semantics, seed=1)
     measured = MarketTrainer(lambda: learner, True, log).train(manifest(1), shared)
     silent = MarketTrainer(lambda: learner, False, log).train(manifest(1), shared)

@@ -4,14 +4,14 @@ from typing import Annotated, Final
 
 from pydantic import Field, model_validator
 
+from fecosr.config.learning import LearningSections
 from fecosr.config.plan import AggregationSection, EarlyStoppingSection
 from fecosr.config.toml import Section
 from fecosr.data.markets import NamedSettings
 from fecosr.federation.optimisers import Adaptive, ServerOptimiser
-from fecosr.recommender.settings import AdapterSettings, EncoderSettings, S2CESettings, SemanticsSettings
+from fecosr.recommender.settings import EncoderSettings, S2CESettings, SemanticsSettings
 from fecosr.training.settings import (
     FineTuningSettings,
-    LearningSettings,
     LocalBaselineSettings,
     LocalTrainingSettings,
 )
@@ -66,7 +66,7 @@ class PrivateSection(Section):
     )
 
 
-class ComparisonSettings(Section):
+class ComparisonSettings(LearningSections):
     """Hold the whole of a settings file; sections have the names they have in a federation plan.
 
     The defaults are those of a market node.
@@ -79,12 +79,6 @@ class ComparisonSettings(Section):
     rounds: int = Field(default=40, ge=1, le=100_000)
     aggregation: AggregationSection = AggregationSection(clip_norm=10.0)
     early_stopping: EarlyStoppingSection = EarlyStoppingSection()
-    semantics: SemanticsSettings = SemanticsSettings()
-    encoder: EncoderSettings = EncoderSettings()
-    s2ce: S2CESettings = S2CESettings()
-    local_training: LocalTrainingSettings = LocalTrainingSettings()
-    adapter: AdapterSettings = AdapterSettings()
-    fine_tuning: FineTuningSettings = FineTuningSettings()
     local_baseline: LocalBaselineSettings = LocalBaselineSettings()
     rivals: RivalSection = RivalSection()
     private: PrivateSection = PrivateSection()
@@ -94,18 +88,6 @@ class ComparisonSettings(Section):
         if self.early_stopping.patience and self.rounds < self.early_stopping.min_rounds:
             raise ValueError("with early_stopping, rounds is at least early_stopping.min_rounds")
         return self
-
-    def learning(self) -> LearningSettings:
-        """Return the part that decides model and training."""
-        return LearningSettings(
-            semantics=self.semantics,
-            encoder=self.encoder,
-            s2ce=self.s2ce,
-            local_training=self.local_training,
-            adapter=self.adapter,
-            fine_tuning=self.fine_tuning,
-            local_baseline=self.local_baseline,
-        )
 
 
 def settings_for(markets: NamedSettings) -> ComparisonSettings:

@@ -8,11 +8,12 @@ from fecosr.config.toml import load
 from fecosr.data.settings import DataKind, DataSettings
 from fecosr.errors import ConfigError
 from fecosr.harness.compare.settings import ComparisonSettings, settings_for
-from fecosr.training.settings import LearningSettings
+from fecosr.training.settings import LearningSettings, LocalBaselineSettings
 
 
 def test_without_a_file_they_are_those_of_a_market_node() -> None:
-    assert ComparisonSettings().learning() == LearningSettings()
+    assert ComparisonSettings().learning(LocalBaselineSettings()) == LearningSettings()
+    assert ComparisonSettings().local_baseline == LocalBaselineSettings()
 
 
 def test_sections_are_those_of_a_plan(tmp_path: Path) -> None:
@@ -20,7 +21,7 @@ def test_sections_are_those_of_a_plan(tmp_path: Path) -> None:
     path.write_text("rounds = 7\n[encoder]\ndimension = 32\n[aggregation]\nclip_norm = 3.0\n[rivals]\n")
     settings = load(path, ComparisonSettings)
     assert (settings.rounds, settings.encoder.dimension, settings.aggregation.clip_norm) == (7, 32, 3.0)
-    assert settings.learning().encoder is settings.encoder
+    assert settings.learning(settings.local_baseline).encoder is settings.encoder
 
 
 @pytest.mark.parametrize(
