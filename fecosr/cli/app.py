@@ -93,16 +93,25 @@ def status(
     folder: Annotated[
         Path, typer.Argument(metavar="RUN_DIR", help="A run folder, a party's kit, or its storage folder.")
     ],
+    watch: Annotated[
+        float | None,
+        typer.Option(
+            "--watch", min=0.2, metavar="SECONDS", help="Look again so often until the run is over."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Say where a run stands: round, phase, markets, ledger, last release. Reads files only, changes none.
 
     Works while the run goes on and when nothing runs at all; what it says is as old as the last record.
 
-    Examples: fecosr status runs/demo-1; fecosr status kits/coordinator --json
+    Examples: fecosr status runs/demo-1; fecosr status kits/coordinator --json;
+    fecosr status runs/demo-1 --watch 2
     """
-    from fecosr.cli.status import print_status
+    from fecosr.cli.status import print_status, watch_status
 
+    if watch is not None and not as_json:
+        raise typer.Exit(watch_status(folder, watch))
     raise typer.Exit(print_status(folder, as_json=as_json))
 
 

@@ -2,13 +2,15 @@
 
 import dataclasses
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import typer
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.table import Table
 
 from fecosr.config.exits import DONE
@@ -41,8 +43,25 @@ def print_status(folder: Path, *, as_json: bool) -> int:
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(status), indent=2, default=str))
     else:
-        _print(status)
+        Console(highlight=False).print(_rendered(status))
     return DONE
+
+
+def watch_status(folder: Path, every_seconds: float) -> int:
+    """Show where the run in `folder` stands again and again until it is over; return the exit code."""
+    with Live(console=Console(highlight=False), auto_refresh=False) as live:
+        while True:
+            status = read_status(folder)
+            live.update(_rendered(status), refresh=True)
+            if _is_over(status):
+                return DONE
+            time.sleep(every_seconds)
+
+
+def _is_over(status: RunStatus) -> bool:
+    found = status.coordinator
+    is_ended = found is None or (found.state in {"completed", "aborted"} and not found.running)
+    return is_ended and not any(node.running for node in status.nodes.values())
 
 
 def read_status(folder: Path) -> RunStatus:
@@ -93,10 +112,7 @@ def _children(folder: Path) -> list[Path]:
         raise ConfigError(f"cannot be read: {error.strerror}", source=str(folder)) from None
 
 
-def _print(status: RunStatus) -> None:
-    console = Console(highlight=False)
-    if status.coordinator:
-        console.print(_coordinator_table(status.coordinator))
+def _rendered(status: RunStatus) -> Group:
     markets = {
         **(status.coordinator.markets if status.coordinator else {}),
         **dict.fromkeys(status.nodes, ""),
@@ -107,8 +123,8 @@ def _print(status: RunStatus) -> None:
     for name in sorted(markets):
         said = status.coordinator.markets.get(name, "") if status.coordinator else ""
         table.add_row(name, *_node_cells(status.nodes.get(name), said))
-    console.print()
-    console.print(table)
+    above = [] if status.coordinator is None else [_coordinator_table(status.coordinator)]
+    return Group(*above, "", table)
 
 
 def _coordinator_table(found: CoordinatorStatus) -> Table:

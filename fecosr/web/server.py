@@ -51,9 +51,8 @@ def web_server(config: WebSection, kit: CertificateFiles, pages: "Pages") -> "We
     Raises:
         ConfigError: address, token or TLS files cannot be used.
     """
-    _require_libraries()
+    context = serving_context(config, kit)
     token = load_token(config.token)
-    files = CertificateFiles(config.certificate or kit.certificate, config.key or kit.key)
 
     def make() -> "App":
         # It brings its libraries along, which nobody should wait for.
@@ -61,7 +60,19 @@ def web_server(config: WebSection, kit: CertificateFiles, pages: "Pages") -> "We
 
         return application(pages, token)
 
-    return WebServer(config.listen, None if config.plain_http else files, make)
+    return WebServer(config.listen, context, make)
+
+
+def serving_context(config: WebSection, kit: CertificateFiles) -> ssl.SSLContext | None:
+    """Return what to encrypt with, or None without encryption, having checked that there are the libraries.
+
+    Raises:
+        ConfigError: a library is missing, or a TLS file cannot be used.
+    """
+    _require_libraries()
+    if config.plain_http:
+        return None
+    return _context(CertificateFiles(config.certificate or kit.certificate, config.key or kit.key))
 
 
 class WebServer:
@@ -69,15 +80,15 @@ class WebServer:
 
     Args:
         address: host and port; port 0 takes a free one. It is taken at once.
-        tls: what to serve with; None: without encryption.
+        context: what to encrypt with; None: without encryption.
         make: makes what is served; called on the thread, because it loads libraries.
 
     Raises:
-        ConfigError: the address is taken or none of this machine, or a TLS file cannot be used.
+        ConfigError: the address is taken or none of this machine.
     """
 
-    def __init__(self, address: str, tls: CertificateFiles | None, make: "Callable[[], App]") -> None:
-        self._context = None if tls is None else _context(tls)
+    def __init__(self, address: str, context: ssl.SSLContext | None, make: "Callable[[], App]") -> None:
+        self._context = context
         self._socket = _listening(address)
         self._make = make
         self._server: uvicorn.Server | None = None

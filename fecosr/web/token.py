@@ -41,6 +41,19 @@ def load_token(path: Path) -> Token:
     """
     try:
         _make(path)
+    except OSError as error:
+        remedy = "name a place in [web] token where this user may write"
+        raise ConfigError(f"cannot be made: {error.strerror}", remedy=remedy, source=str(path)) from None
+    return read_token(path)
+
+
+def read_token(path: Path) -> Token:
+    """Return the token in the file at `path`.
+
+    Raises:
+        ConfigError: the file cannot be read, others may read it, or what is in it can be guessed.
+    """
+    try:
         text = path.read_bytes().strip()
         readable_by_others = path.stat().st_mode & 0o077
     except OSError as error:

@@ -97,3 +97,32 @@ def test_a_ledger_that_was_changed_is_one_line_and_a_failure(status: Status, run
     ledger.write_bytes(ledger.read_bytes().replace(b'"round":1', b'"round":7', 1))
     code, _, err = status(str(run_folder))
     assert (code, err.count("\n")) == (1, 1)
+
+
+def test_watching_ends_with_the_run(status: Status, run_folder: Path) -> None:
+    code, out, _ = status(str(run_folder), "--watch", "0.2")
+    assert code == 0
+    assert "completed" in out
+    assert "trial" in out
+
+
+def test_watching_goes_on_while_a_process_runs(
+    status: Status, run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[float] = []
+    with RunStore(run_folder / MARKETS[0] / "node.sqlite", RunId("trial")) as store:
+
+        def let_end(seconds: float) -> None:
+            looked.append(seconds)
+            if len(looked) == 2:
+                store.close()
+
+        monkeypatch.setattr("fecosr.cli.status.time.sleep", let_end)
+        code, _, _ = status(str(run_folder), "--watch", "3")
+    assert (code, looked) == (0, [3.0, 3.0])
+
+
+def test_watching_what_is_no_run_is_refused(status: Status, tmp_path: Path) -> None:
+    code, _, error = status(str(tmp_path), "--watch", "1")
+    assert code == 2
+    assert "no run has begun here" in error

@@ -44,7 +44,7 @@ def test_a_token_that_can_be_guessed_is_refused(tmp_path: Path, text: str) -> No
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="cannot be made"):
         load_token(tmp_path / "nowhere" / "web.token")
 
 

@@ -19,6 +19,7 @@ from fecosr.provisioning.preflight.findings import Finding, Level, from_error
 from fecosr.provisioning.preflight.interactions import check_data, check_semantics
 from fecosr.provisioning.preflight.kit import Kit, read_kit
 from fecosr.provisioning.preflight.network import check_coordinator, check_port
+from fecosr.provisioning.preflight.pages import check_pages
 
 Check = Callable[[Kit], Iterator[Finding]]
 
@@ -33,6 +34,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("storage", check_storage),
     ("state", check_earlier_state),
     ("port", check_port),
+    ("web", check_pages),
     ("reach", check_coordinator),
     ("data", check_data),
     ("semantics", check_semantics),
