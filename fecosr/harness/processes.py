@@ -145,7 +145,11 @@ class Processes:
         return self._finish(running)
 
     def _memory_bytes(self, name: str, label: str) -> int:
-        status = Path(f"/proc/{self._running[name].process.pid}/status").read_text(encoding="ascii")
+        try:
+            status = Path(f"/proc/{self._running[name].process.pid}/status").read_text(encoding="ascii")
+        except OSError:
+            # Somebody else's child is gone as soon as that one has taken notice.
+            return 0
         found = [line.split()[1] for line in status.splitlines() if line.startswith(label)]
         # A process that has ended, but whose end was not taken notice of, has no memory.
         return int(found[0]) * 1024 if found else 0

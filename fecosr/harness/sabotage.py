@@ -78,6 +78,7 @@ class Sabotage:
         self._struck: set[int] = set()
         self._ending: dict[str, tuple[int, int]] = {}
         self._full: set[str] = set()
+        self._kills = 0
 
     def environment(self, name: str) -> dict[str, str]:
         """Return what the next start of a process needs to break off where it must."""
@@ -160,7 +161,8 @@ class Sabotage:
         """Kill a process on behalf of a fault."""
         self._ending[name] = (place, -signal.SIGKILL)
         self._processes.signal(name, signal.SIGKILL)
-        return Struck(name, place, f"{name} was killed", ends=True)
+        self._kills += 1
+        return Struck(name, place, f"{name} was killed (kill {self._kills} of the harness)", ends=True)
 
     def victims(self, fault: Storm) -> list[str]:
         """Return whom a storm can hit now."""

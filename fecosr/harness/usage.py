@@ -40,13 +40,16 @@ class UsageWatch:
             return
         self._next = now + EVERY_SECONDS
         for name in processes.running():
-            self._samples.setdefault(name, []).append(processes.resident_bytes(name))
+            resident = processes.resident_bytes(name)
+            if resident:
+                self._samples.setdefault(name, []).append(resident)
             self._peaks[name] = max(self._peaks.get(name, 0), processes.peak_bytes(name))
 
     def found(self) -> Mapping[str, MemoryUsage]:
         """Return what was seen of each process."""
         return {
-            name: MemoryUsage(self._peaks[name], _growth(samples)) for name, samples in self._samples.items()
+            name: MemoryUsage(peak, _growth(self._samples.get(name, [])))
+            for name, peak in self._peaks.items()
         }
 
 

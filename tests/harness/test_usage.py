@@ -51,3 +51,15 @@ def test_a_real_process_has_memory(tmp_path: Path) -> None:
         watch = UsageWatch()
         watch.look(processes, 0.0)
         assert watch.found()["fr"].peak_bytes > 0
+
+
+def test_a_process_that_is_gone_already_has_no_memory_and_is_no_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Processes(tmp_path) as processes:
+        processes.start("fr", [sys.executable, "-c", "import signal; signal.pause()"])
+        watch = UsageWatch()
+        with monkeypatch.context() as patch:
+            patch.setattr(processes._running["fr"].process, "pid", 2**30)
+            watch.look(processes, 0.0)
+        assert (watch.found()["fr"].peak_bytes, watch.found()["fr"].growth) == (0, None)
