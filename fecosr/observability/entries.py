@@ -32,7 +32,7 @@ def after_entry(view: RunView, entry: Entry, now: float | None) -> RunView:
         entry: stored by now.
         now: Unix seconds; None for an entry of an earlier process.
     """
-    counted_in = replace(view, records=entry.seq + 1, head=entry.leaf().hex())
+    counted_in = replace(view, records=entry.seq + 1, last_entry=entry.leaf().hex())
     return _after(counted_in, entry.body, now)
 
 

@@ -50,7 +50,7 @@ def page(view: RunView, spent: Spent, audit: AuditSeen | None) -> dict[str, obje
         "last_abort": view.last_abort,
         "restarts": view.restarts,
         "records": view.records,
-        "head": view.head,
+        "last_entry": view.last_entry,
         "num_parameters": view.num_parameters,
         "privacy": None if view.privacy is None else asdict(view.privacy),
         "markets": [_market(view, name, market, spent) for name, market in view.markets.items()],

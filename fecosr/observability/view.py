@@ -63,7 +63,7 @@ class RunView:
         last_abort: reason of the last one, or of giving up; empty before.
         restarts: how often the coordinator came back.
         records: entries of the ledger.
-        head: hash of the last entry, as a leaf of the tree, hexadecimal.
+        last_entry: its hash, as a leaf of the tree, hexadecimal.
         phase_seconds: how long phases took, by phase; round_seconds: released attempts.
         lines: the last log lines.
         levels: log lines by level.
@@ -88,7 +88,7 @@ class RunView:
     last_abort: str = ""
     restarts: int = 0
     records: int = 0
-    head: str = ""
+    last_entry: str = ""
     phase_seconds: Mapping[str, Histogram] = field(default_factory=dict)
     round_seconds: Histogram = field(default_factory=Histogram)
     lines: tuple[LogLine, ...] = ()

@@ -25,7 +25,7 @@ def test_a_whole_run_is_told_from_its_first_entry_to_its_last(begun: WatchedRun)
     assert {market.sums for market in view.markets.values()} == {2}
     assert {market.charged for market in view.markets.values()} == {2}
     assert view.records == len(begun.ledger)
-    assert view.head == begun.ledger[-1].leaf().hex()
+    assert view.last_entry == begun.ledger[-1].leaf().hex()
     assert view.phase == ""
 
 
@@ -38,11 +38,11 @@ def test_a_ledger_read_again_counts_what_the_process_counted_that_wrote_it(begun
     assert {name: market.sums for name, market in again.markets.items()} == {
         name: market.sums for name, market in live.markets.items()
     }
-    assert (again.released, again.aborts, again.records, again.head) == (
+    assert (again.released, again.aborts, again.records, again.last_entry) == (
         live.released,
         live.aborts,
         live.records,
-        live.head,
+        live.last_entry,
     )
     assert {seen.at for seen in again.rounds} == {None}, "nobody knows any more when that was"
     assert again.phase_seconds == {}

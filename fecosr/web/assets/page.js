@@ -139,7 +139,7 @@ function showLedger(state) {
     : `${audit.verified ? "verified" : "NOT verified"}, ${audit.rounds} rounds, ${new Date(audit.at * 1000).toLocaleString()}`;
   const rows = [
     ["records", state.records],
-    ["head", state.head],
+    ["last entry", state.last_entry],
     ["restarts", state.restarts],
     ["aborts", Object.entries(state.aborts).map(([reason, count]) => `${count} × ${reason}`).join(", ") || "none"],
     ["last audit", verdict, audit === null ? "" : audit.verified ? "good" : "bad"],
