@@ -92,6 +92,16 @@ def _substituted_key(known: Knowledge, body: ServerMessage) -> list[ServerMessag
     return [_with_advert(body.adverts, advert)]
 
 
+def _invented_node(known: Knowledge, body: ServerMessage) -> list[ServerMessage]:
+    """Make the cohort look larger by a node of the coordinator's own making."""
+    if not isinstance(body, AdvertList):
+        return [body]
+    it = _accomplices_advert(known, body.adverts)
+    keys = (it.mask_public, it.channel_public)
+    invented = signed_advert(bytes(32), NodeId("zz-stranger"), known.key, keys, it.seed_commitment)
+    return [AdvertList((*body.adverts, invented))]
+
+
 def _shrunken_cohort(known: Knowledge, body: ServerMessage) -> list[ServerMessage]:
     """Leave the victim with fewer others than were agreed on."""
     if not isinstance(body, AdvertList):
@@ -134,6 +144,11 @@ def _survivors_without_the_victim(known: Knowledge, body: ServerMessage) -> list
     return [SurvivorList(tuple(name for name in body.survivors if name != known.victim))]
 
 
+def _sum_of_one(known: Knowledge, body: ServerMessage) -> list[ServerMessage]:
+    """Call everybody dropped but the victim, whose vector would then be the sum."""
+    return [SurvivorList((known.victim,)) if isinstance(body, SurvivorList) else body]
+
+
 def _second_survivor_list(known: Knowledge, body: ServerMessage) -> list[ServerMessage]:
     """Have a second list signed after the first."""
     if not isinstance(body, ConsistencyProof):
@@ -156,6 +171,14 @@ def _weaker_rules(known: Knowledge, message: CoordinatorMessage) -> list[Coordin
     return [replace(message, manifest=manifest, signature=known.key.sign(manifest.signed_bytes()))]
 
 
+def _replayed_task(known: Knowledge, message: CoordinatorMessage) -> list[CoordinatorMessage]:
+    """Come back to an attempt after a later one was asked for."""
+    if not isinstance(message, RoundTask):
+        return [message]
+    later = replace(message.manifest, attempt=message.manifest.attempt + 1)
+    return [replace(message, manifest=later, signature=known.key.sign(later.signed_bytes())), message]
+
+
 def _forged_task(known: Knowledge, message: CoordinatorMessage) -> list[CoordinatorMessage]:
     """Sign the task with another key than the pinned one."""
     if not isinstance(message, RoundTask):
@@ -166,14 +189,19 @@ def _forged_task(known: Knowledge, message: CoordinatorMessage) -> list[Coordina
 LIES: Final[Mapping[str, Lie]] = {
     "another_model": Lie(_in_session(_another_model), Rule.BAD_ADVERT),
     "substituted_key": Lie(_in_session(_substituted_key), Rule.BAD_ADVERT),
+    "invented_node": Lie(
+        _in_session(_invented_node), "zz-stranger takes part without being invited to the round"
+    ),
     "shrunken_cohort": Lie(_in_session(_shrunken_cohort), Rule.COHORT_TOO_SMALL),
     "shares_of_a_stranger": Lie(_in_session(_shares_of_a_stranger), Rule.UNKNOWN_SOURCE),
     "changed_share": Lie(_in_session(_changed_share), Rule.BAD_DEAL),
     "changed_commitment": Lie(_in_session(_changed_commitment), Rule.BAD_DEAL),
     "alive_and_dropped": Lie(_in_session(_survivors_without_the_victim), Rule.NOT_A_SURVIVOR),
+    "sum_of_one": Lie(_in_session(_sum_of_one), Rule.TOO_FEW_SURVIVORS),
     "two_survivor_lists": Lie(_in_session(_second_survivor_list), Rule.EQUIVOCATION),
     "no_quorum": Lie(_in_session(_proof_without_a_quorum), Rule.PROOF_TOO_SMALL),
     "weaker_rules": Lie(_weaker_rules, "n_min differs from the plan"),
+    "replayed_task": Lie(_replayed_task, "the attempt is not newer than the last"),
     "forged_task": Lie(_forged_task, "the signature is not the pinned coordinator's"),
 }
 """Every lie by its name in a scenario."""

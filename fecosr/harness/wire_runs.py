@@ -107,12 +107,22 @@ class Bench:
 
 
 @contextmanager
-def provisioned(num_nodes: int, num_parameters: int, *, rounds: int, ring_bits: int = 32) -> Iterator[Bench]:
-    """Provision markets and a model of the wanted length in a folder that is deleted afterwards."""
+def provisioned(
+    num_nodes: int, num_parameters: int, *, rounds: int, ring_bits: int = 32, n_min: int | None = None
+) -> Iterator[Bench]:
+    """Provision markets and a model of the wanted length in a folder that is deleted afterwards.
+
+    Args:
+        num_nodes: how many markets.
+        num_parameters: length of the shared vector.
+        rounds: how many the plan has.
+        ring_bits: of the ring.
+        n_min: fewest survivors; None: everybody.
+    """
     plan = Plan.model_validate(
         {
             "run": {"name": "bench-wire", "rounds": rounds, "seed": 0},
-            "cohort": {"n_min": num_nodes, "max_colluding": 1},
+            "cohort": {"n_min": n_min or num_nodes, "max_colluding": 1},
             "privacy": {"mode": "none"},
             "aggregation": {"clip_norm": 10.0, "ring_bits": ring_bits},
         }

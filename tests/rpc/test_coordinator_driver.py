@@ -4,10 +4,12 @@ import asyncio
 import hashlib
 import threading
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pytest
 import structlog
+import structlog.testing
 
 from fecosr.errors import ProtocolViolation, StorageError
 from fecosr.federation.coordinator import CoordinatorTransition, Running, open_run
@@ -19,6 +21,7 @@ from fecosr.ledger.log import Entry
 from fecosr.rpc.coordinator_driver import CoordinatorDriver
 from fecosr.secagg.messages import MaskedInput, Phase
 from fecosr.secagg.packing import RING_BITS
+from fecosr.secagg.rules import Rule
 from fecosr.storage.uploads import SpooledVector
 from fecosr.transition import Transition
 from fecosr.wire.transfers import UploadHeader
@@ -88,6 +91,16 @@ async def masked_input_phase(**plan_changes: object) -> MaskedInputPhase:
     return MaskedInputPhase(driver, vectors)
 
 
+async def refusal_of(scene: MaskedInputPhase, **changes: Any) -> str:
+    """Return the rule that the coordinator names, in its log, as broken by an upload of `de`."""
+    with structlog.testing.capture_logs() as logs, pytest.raises(ProtocolViolation) as refused:
+        await scene.upload(DE, **changes)
+    assert (refused.value.peer, refused.value.phase) == (DE, Phase.MASKED_INPUT)
+    (seen,) = [entry for entry in logs if entry["event"] == "node_violation"]
+    assert seen["market"] == DE
+    return str(seen["rule"])
+
+
 async def test_every_vector_that_is_counted_is_accepted_the_last_one_too() -> None:
     scene = await masked_input_phase()
     assert [await scene.upload(NodeId(name)) for name in NAMES] == [True] * len(NAMES)
@@ -108,21 +121,18 @@ async def test_as_many_bytes_are_expected_as_the_ring_takes(ring_bits: int) -> N
 
 async def test_the_digest_that_was_taken_while_the_vector_came_is_the_one_that_counts() -> None:
     scene = await masked_input_phase()
-    with pytest.raises(ProtocolViolation, match="de broke the protocol in masked_input"):
-        await scene.upload(DE, digest=bytes(32))
+    assert await refusal_of(scene, digest=bytes(32)) == Rule.BAD_INPUT_SIGNATURE
 
 
 async def test_a_forged_signature_is_refused_and_not_accepted() -> None:
     scene = await masked_input_phase()
-    with pytest.raises(ProtocolViolation, match="de broke the protocol in masked_input"):
-        await scene.upload(DE, signature=bytes(64))
+    assert await refusal_of(scene, signature=bytes(64)) == Rule.BAD_INPUT_SIGNATURE
     assert await scene.upload(FR)
 
 
 async def test_a_vector_of_another_length_is_refused() -> None:
     scene = await masked_input_phase()
-    with pytest.raises(ProtocolViolation, match="masked_input"):
-        await scene.upload(DE, vector=np.zeros(3, dtype=np.uint32))
+    assert await refusal_of(scene, vector=np.zeros(3, dtype=np.uint32)) == Rule.WRONG_VECTOR
 
 
 async def test_a_vector_of_a_node_that_was_dropped_meanwhile_is_not_accepted() -> None:

@@ -1,5 +1,7 @@
 """Attacks that take more than one message: what a coordinator would gain if everybody played along."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from fecosr.crypto.prg import add_keystreams
@@ -40,6 +42,24 @@ def test_masks_of_clients_that_were_shown_different_models_do_not_cancel() -> No
     mixed = total([bared(plays[1], lone), *(bared(plays[0], client) for client in others)])
     honest = plain_sum(people, everybody)
     assert all(ours != right for ours, right in zip(mixed, honest, strict=True))
+
+
+def test_a_sparse_update_is_masked_in_every_coordinate_and_as_long_as_any() -> None:
+    people = make_participants(3, length=64)
+    sparse = people[0].vector * 0
+    sparse[7] = 5
+    lone = replace(people[0], vector=sparse)
+    said = [
+        rehearse(participants=crowd).said[Phase.MASKED_INPUT][lone.client]
+        for crowd in ([lone, *people[1:]], people)
+    ]
+    one, other = said
+    assert isinstance(one, MaskedInput)
+    assert isinstance(other, MaskedInput)
+    assert one.vector.nbytes == other.vector.nbytes
+    # Where nothing was learned there is something all the same, and nothing there says so.
+    assert all(masked != plain for masked, plain in zip(one.vector.tolist(), sparse.tolist(), strict=True))
+    assert len(set(one.vector.tolist())) == 64
 
 
 def test_no_part_of_the_cohort_can_be_summed_apart() -> None:
