@@ -169,9 +169,17 @@ def _proceed(setup: CoordinatorSetup, progress: Progress, reason: str, now: floa
         final_round = schedule.final_round(progress.history)
         seen = Observed("run_completed", {"rounds": progress.released, "final_round": final_round})
         return _prefixed(finish(setup, progress, now), records=(completed,), outbox=(seen,))
-    if progress.attempts < setup.plan.max_attempts:
+    if progress.attempts < setup.plan.max_attempts or _is_spent(setup, progress):
         return _gather(setup, progress, now, now)
     return _give_up(setup, progress, reason, now)
+
+
+def _is_spent(setup: CoordinatorSetup, progress: Progress) -> bool:
+    """Return whether too few of the invited markets can afford one more sum."""
+    invited = affordable(setup, progress)
+    if invited == setup.invited(setup.next_round(progress.released, progress.sketch_hash)):
+        return False
+    return len(invited) < setup.plan.n_min or not progress.bound_to <= invited
 
 
 def _give_up(setup: CoordinatorSetup, progress: Progress, reason: str, now: float) -> CoordinatorTransition:
@@ -184,8 +192,7 @@ def _give_up(setup: CoordinatorSetup, progress: Progress, reason: str, now: floa
 def _gather(setup: CoordinatorSetup, progress: Progress, since: float, now: float) -> CoordinatorTransition:
     """Open the next attempt if it is time and the budget allows it, or wait and say for whom."""
     chosen, invited = candidates(setup, progress), affordable(setup, progress)
-    is_spent = invited < setup.invited(setup.next_round(progress.released, progress.sketch_hash))
-    if is_spent and (len(invited) < setup.plan.n_min or not progress.bound_to <= invited):
+    if _is_spent(setup, progress):
         return _give_up(setup, progress, BUDGET_SPENT, now)
     if progress.bound_to:
         ready, waiting_until = chosen <= progress.connected, since + setup.plan.finish_seconds

@@ -60,6 +60,7 @@ class Progress:
         sketch_hash: its name.
         excluded: nodes that recorded evidence convicts.
         charged: in how many attempts each node may have handed in a masked vector, for whatever came of it.
+        spent: nodes whose own accounts allow no further sum, as they said themselves.
         shown: how many records each connected node was shown last, from which the next proof starts.
     """
 
@@ -80,6 +81,7 @@ class Progress:
     sketch: Vector | None = field(default=None, repr=False)
     sketch_hash: bytes | None = None
     charged: Mapping[NodeId, int] = field(default_factory=dict)
+    spent: frozenset[NodeId] = frozenset()
     shown: Mapping[NodeId, int] = field(default_factory=dict)
 
     def joined(self, node: NodeId, shown: int = 0) -> "Progress":

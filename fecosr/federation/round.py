@@ -18,7 +18,7 @@ from fecosr.federation.private_rounds import noise_terms
 from fecosr.federation.progress import CoordinatorSetup, Progress
 from fecosr.federation.recorded import manifest_fields, recorded_advert
 from fecosr.federation.sketch import SKETCH_ROUND, start_hash
-from fecosr.federation.spending import affordable_sums
+from fecosr.federation.spending import BUDGET_REFUSED, affordable_sums
 from fecosr.ids import NodeId
 from fecosr.ledger.records import (
     Body,
@@ -60,7 +60,9 @@ class RoundRunning:
             return Transition(self, outbox=(_late(self, node, message),), deadline=self.deadline)
         try:
             step = self.server.receive(node, message.body, now)
-            return _after(self, step, now, *_noted(self, node, message.body))
+            return _after(
+                _counting_spent(self, node, message.body), step, now, *_noted(self, node, message.body)
+            )
         except ProtocolViolation as violation:
             if violation.rule == Rule.LATE:
                 # What the network repeats or delays is nobody's fault.
@@ -128,6 +130,17 @@ def open_round(
     return Transition(state, (entry,), (seen, phase, *tasks), step.deadline)
 
 
+def _counting_spent(running: RoundRunning, node: NodeId, body: ClientMessage) -> RoundRunning:
+    """Ask a node no more that says it cannot afford the round: it has more accountants than we have.
+
+    Whoever says so falsely keeps itself out, as it could by saying nothing.
+    """
+    if not isinstance(body, Withdrawal) or body.reason != BUDGET_REFUSED:
+        return running
+    progress = running.attempt.progress
+    return _with(running, replace(progress, spent=progress.spent | {node}))
+
+
 def _noted(running: RoundRunning, node: NodeId, body: ClientMessage) -> tuple[Observed, ...]:
     """Log why a node withdraws and whom it accuses, which by itself convicts nobody."""
     match body:
@@ -164,7 +177,8 @@ def affordable(setup: CoordinatorSetup, progress: Progress) -> frozenset[NodeId]
     most = affordable_sums(setup.plan, len(progress.parameters), len(setup.roster.nodes))
     if most is None:
         return invited
-    return frozenset(node for node in invited if progress.charged.get(node, 0) < most)
+    within = frozenset(node for node in invited if progress.charged.get(node, 0) < most)
+    return within - progress.spent
 
 
 def _with(running: RoundRunning, progress: Progress) -> RoundRunning:

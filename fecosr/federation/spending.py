@@ -20,6 +20,8 @@ from fecosr.privacy.events import Charge, Event
 
 BUDGET_SPENT: Final = "privacy_budget_spent"
 """Why a run is given up whose markets may not be asked any more."""
+BUDGET_REFUSED: Final = "the round would pass this market's privacy budget"
+"""Why a node withdraws from an attempt that it cannot afford; the coordinator asks it for no other."""
 
 
 def charge_name(round_number: int, attempt: int) -> str:
@@ -51,7 +53,7 @@ def charge_attempt(
     try:
         return admit(privacy.budget(me, mechanism), spending, charge, accountants)
     except BudgetExhausted:
-        rule = "the round would pass this market's privacy budget"
+        rule = BUDGET_REFUSED
     except MisuseError:
         rule = "the attempt was charged before"
     raise ProtocolViolation(COORDINATOR, "round_task", rule)

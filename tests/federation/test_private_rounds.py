@@ -17,7 +17,7 @@ from fecosr.federation.run import FederationRun, run_federation
 from fecosr.federation.spending import BUDGET_SPENT
 from fecosr.ids import NodeId
 from fecosr.ledger.records import RoundOpened, RoundReleased, RunAborted, RunOpened
-from fecosr.privacy.accounting import pld_epsilon
+from fecosr.privacy.accounting import EventCounts, pld_epsilon
 from fecosr.privacy.budget import Charged, TakenBack
 from fecosr.secagg.messages import Phase
 from tests.reference.private_federation import PRIVACY, PrivateFederation
@@ -189,6 +189,35 @@ def test_nodes_refuse_by_themselves_what_their_budget_does_not_allow() -> None:
     assert refusals == {"the round would pass this market's privacy budget"}
     for records in run.records.values():
         assert charges(records) == {"round 1 attempt 1"}
+    assert bodies(run, RunAborted) == [RunAborted(1, BUDGET_SPENT)]
+    assert len(bodies(run, RoundOpened)) == 2, "nobody is asked again who said that the budget is spent"
+
+
+def doubtful(events: EventCounts, delta: float) -> float:
+    """Be an accountant that finds more than one round too expensive."""
+    del delta
+    return 100.0 if sum(events.values()) > 1 else 1.0
+
+
+@pytest.mark.parametrize("max_attempts", [1, 3])
+def test_a_market_that_cannot_afford_a_round_does_not_hold_up_the_others(max_attempts: int) -> None:
+    federation = PrivateFederation(max_attempts=max_attempts, rounds=4)
+    setups = federation.nodes()
+    setups[0] = federation.node("de", accountants={"doubtful": doubtful})
+    small = federation.small
+    run = run_federation(small.setup, setups, small.initial, federation.train, small.entropy)
+
+    assert len(bodies(run, RoundReleased)) == 4
+    assert [NodeId("de") in body.survivors for body in bodies(run, RoundReleased)] == [True, *[False] * 3]
+    asked = [NodeId("de") in body.expected for body in bodies(run, RoundOpened)]
+    assert asked == [True, True, False, False], "it is asked until it says so, and not after"
+
+
+def test_the_last_attempt_ends_for_the_budget_too() -> None:
+    """Else a run whose budget is spent would seem to have failed for want of markets."""
+    federation = PrivateFederation(max_attempts=1, accountants={"doubtful": doubtful})
+    run = undisturbed(federation)
+    assert bodies(run, RunAborted) == [RunAborted(1, BUDGET_SPENT)]
 
 
 def test_no_round_opens_that_would_pass_the_budget() -> None:
