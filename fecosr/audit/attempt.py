@@ -6,6 +6,7 @@ rule that the record breaks.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 from fecosr.audit.findings import Finding
 from fecosr.audit.plan_terms import PlanTerms
@@ -13,6 +14,7 @@ from fecosr.crypto.signatures import verify
 from fecosr.errors import CryptoError, MisuseError
 from fecosr.federation.cohort import Roster, invited
 from fecosr.federation.contents import vector_terms
+from fecosr.federation.private_rounds import DistributedPrivacy
 from fecosr.federation.recorded import advert_from, manifest_from
 from fecosr.ledger.log import Head, Log
 from fecosr.ledger.records import (
@@ -78,14 +80,20 @@ def check_manifest(opened: RoundOpened, terms: Terms, *, record: int) -> Iterato
 
 def planned_noise(terms: Terms) -> NoiseFields | None:
     """Return the noise that every manifest of the run must state; None in mode "none"."""
-    if terms.plan.privacy is None:
+    plan = terms.plan
+    if plan.privacy is None:
         return None
+    sizes = (terms.run.num_parameters, len(terms.roster.nodes), plan.n_min, plan.max_colluding)
+    return _noise_of(plan.privacy, *sizes)
+
+
+@cache
+def _noise_of(
+    privacy: DistributedPrivacy, num_parameters: int, num_nodes: int, n_min: int, max_colluding: int
+) -> NoiseFields | None:
     try:
-        mechanism = terms.plan.privacy.mechanism(
-            num_parameters=terms.run.num_parameters,
-            num_nodes=len(terms.roster.nodes),
-            n_min=terms.plan.n_min,
-            max_colluding=terms.plan.max_colluding,
+        mechanism = privacy.mechanism(
+            num_parameters=num_parameters, num_nodes=num_nodes, n_min=n_min, max_colluding=max_colluding
         )
     except MisuseError:
         return None
@@ -169,6 +177,7 @@ def check_release(
         yield Finding(record, "consistency", message)
 
 
+@lru_cache(maxsize=64)
 def cohort_of(opened: RoundOpened, fixed: CohortFixed) -> Cohort | None:
     """Return the cohort recomputed from manifest and adverts; None when the manifest allows none."""
     manifest = opened.manifest

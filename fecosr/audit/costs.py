@@ -8,17 +8,25 @@ whose cohort the market was, because afterwards a vector of it may have left.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from fecosr.audit.attempt import Terms
 from fecosr.audit.findings import Finding, missing
 from fecosr.errors import BudgetExhausted, MisuseError, StorageError
-from fecosr.federation.private_rounds import DistributedPrivacy, mechanism_of
-from fecosr.federation.recorded import event_from, manifest_from
+from fecosr.federation.private_rounds import DistributedPrivacy
+from fecosr.federation.recorded import event_from
 from fecosr.federation.spending import charge_name
 from fecosr.ids import NodeId
 from fecosr.ledger.log import Entry
-from fecosr.ledger.records import CohortFixed, ManifestFields, RoundOpened, RoundReleased, SurvivorsFixed
+from fecosr.ledger.records import (
+    CohortFixed,
+    ManifestFields,
+    NoiseFields,
+    RoundOpened,
+    RoundReleased,
+    SurvivorsFixed,
+)
 from fecosr.privacy.accounting import (
     Accountant,
     EventCounts,
@@ -28,6 +36,7 @@ from fecosr.privacy.accounting import (
 )
 from fecosr.privacy.budget import Spending
 from fecosr.privacy.events import Event, NonPrivate
+from fecosr.privacy.integer_mechanism import IntegerMechanism
 from fecosr.storage.spending_store import SPENDING_FILE, read_spending
 from fecosr.training.accounting import ACCOUNTANTS
 
@@ -178,8 +187,19 @@ def _event(manifest: ManifestFields | None, privacy: DistributedPrivacy) -> Even
     """Return what the attempt with this manifest costs; without usable noise nothing bounds it."""
     if manifest is None or manifest.noise is None:
         return NonPrivate()
+    return _event_with(manifest.noise, manifest.num_parameters, manifest.clip_norm, privacy)
+
+
+@cache
+def _event_with(
+    noise: NoiseFields, num_parameters: int, clip_norm: float, privacy: DistributedPrivacy
+) -> Event:
     try:
-        return privacy.event(mechanism_of(manifest_from(manifest)))
+        return privacy.event(
+            IntegerMechanism(
+                num_parameters, clip_norm, noise.clip_units, noise.share_variance, noise.num_shares
+            )
+        )
     except MisuseError:
         return NonPrivate()
 

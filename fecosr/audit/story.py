@@ -153,7 +153,7 @@ class Story:
 
     def _check_left_out(self, record: int, opened: RoundOpened) -> Iterator[Finding]:
         """Check that convicted markets are asked only where the sum needs them."""
-        is_bound = any(opened.manifest.model_hash == earlier.model_hash for earlier in self.sums)
+        is_bound = opened.manifest.model_hash in self.sums_on
         trusted = set(opened.expected) - self.convicted
         if is_bound or len(trusted) < self.terms.plan.n_min:
             return

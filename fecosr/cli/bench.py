@@ -29,7 +29,7 @@ class Benchmark:
 
 BENCHMARKS: Final[dict[str, Benchmark]] = {
     "privacy": Benchmark(
-        "fecosr.harness.bench_privacy", "Noise and private steps, beside plain ones and Opacus."
+        "fecosr.harness.bench_privacy", "Noise, private steps, budget filter, audit, beside peers."
     ),
     "secagg": Benchmark("fecosr.harness.bench_secagg", "Encoding, masking and sharing, beside their floors."),
     "startup": Benchmark("fecosr.harness.bench_startup", "Start-up of both binaries, beside bare imports."),

@@ -3,7 +3,10 @@
 The ledger is a lower layer that knows neither manifests nor adverts: it can be read without the protocol.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import lru_cache
+from typing import Any, TypeVar
 
 from fecosr.federation.messages import NoiseTerms, RoundManifest
 from fecosr.ledger.records import ManifestFields, NoiseFields, RecordedAdvert, RecordedEvent
@@ -11,17 +14,20 @@ from fecosr.ledger.schema import to_json
 from fecosr.privacy.events import Event, NonPrivate, PoissonIntegerGaussian, event_from_fields
 from fecosr.secagg.messages import KeyAdvert
 
+_Said = TypeVar("_Said")
+
 
 def manifest_fields(manifest: RoundManifest) -> ManifestFields:
     """Return what the ledger repeats of a manifest: all of it."""
-    noise = None if manifest.noise is None else NoiseFields(**asdict(manifest.noise))
-    return ManifestFields(**{**asdict(manifest), "noise": noise})
+    noise = None if manifest.noise is None else _same_fields(NoiseFields, manifest.noise)
+    return _same_fields(ManifestFields, manifest, noise=noise)
 
 
+@lru_cache(maxsize=64)
 def manifest_from(fields: ManifestFields) -> RoundManifest:
     """Return the manifest that a record repeats."""
-    noise = None if fields.noise is None else NoiseTerms(**asdict(fields.noise))
-    return RoundManifest(**{**asdict(fields), "noise": noise})
+    noise = None if fields.noise is None else _same_fields(NoiseTerms, fields.noise)
+    return _same_fields(RoundManifest, fields, noise=noise)
 
 
 def recorded_event(event: PoissonIntegerGaussian) -> RecordedEvent:
@@ -29,6 +35,7 @@ def recorded_event(event: PoissonIntegerGaussian) -> RecordedEvent:
     return RecordedEvent(kind="poisson_integer_gaussian", **asdict(event))
 
 
+@lru_cache(maxsize=64)
 def event_from(recorded: RecordedEvent | None) -> Event:
     """Return the privacy event that a record repeats; a record without one is a release without privacy.
 
@@ -44,9 +51,14 @@ def event_from(recorded: RecordedEvent | None) -> Event:
 
 def recorded_advert(advert: KeyAdvert) -> RecordedAdvert:
     """Return what the ledger repeats of an advert: all of it."""
-    return RecordedAdvert(**asdict(advert))
+    return _same_fields(RecordedAdvert, advert)
 
 
 def advert_from(recorded: RecordedAdvert) -> KeyAdvert:
     """Return the advert that a record repeats."""
-    return KeyAdvert(**asdict(recorded))
+    return _same_fields(KeyAdvert, recorded)
+
+
+def _same_fields(kind: Callable[..., _Said], source: Any, **changed: object) -> _Said:
+    """Return a value of another kind with the same fields, without copying what stands in them."""
+    return kind(**{name: getattr(source, name) for name in source.__match_args__} | changed)

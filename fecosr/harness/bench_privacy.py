@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from fecosr.data.catalogue import Catalogue
 from fecosr.data.sequences import ItemArray, MarketSequences
+from fecosr.harness.bench_audit import audit_figure, filter_figure
 from fecosr.harness.figures import Figure
 from fecosr.harness.turns import in_turns
 from fecosr.privacy.contributions import from_ring, noisy_sum, to_ring
@@ -34,6 +35,8 @@ NUM_DRAWS: Final = 10_000_000
 NOISE_STDDEV: Final = 1 << 16
 NUM_USERS: Final = 256
 NUM_ITEMS: Final = 12_101
+NUM_ROUNDS: Final = 10_000
+NUM_CHARGES: Final = 100
 NUM_DRAWN: Final = 128
 MAX_LENGTH: Final = 50
 SEMANTIC_DIMENSION: Final = 256
@@ -52,9 +55,12 @@ SEED: Final = bytes(range(32))
 
 
 def measure(
-    num_draws: int = NUM_DRAWS, num_users: int = NUM_USERS, num_items: int = NUM_ITEMS
+    num_draws: int = NUM_DRAWS,
+    num_users: int = NUM_USERS,
+    num_items: int = NUM_ITEMS,
+    num_rounds: int = NUM_ROUNDS,
 ) -> list[Figure]:
-    """Return the figures of privacy: noise, private steps beside plain ones, and beside Opacus."""
+    """Return the figures of privacy: noise, private steps beside plain ones and Opacus, filter and audit."""
     rng = np.random.default_rng(0)
     short = [
         rng.integers(num_items, size=min(_LONGEST, 6 + int(rng.geometric(0.2)))) for _ in range(num_users)
@@ -69,6 +75,8 @@ def measure(
         ),
         _beside_training([items.astype(np.int32) for items in short], num_items),
         _beside_opacus([items.astype(np.int32) for items in long], num_items),
+        filter_figure(NUM_CHARGES),
+        audit_figure(num_rounds),
     ]
 
 

@@ -1,7 +1,7 @@
 """One JSON text per value: sorted keys, no whitespace, ASCII, no floating point."""
 
 import json
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from fecosr.errors import LedgerError
 
@@ -11,7 +11,7 @@ MAX_INTEGER = 2**63 - 1
 
 def canonical_json(value: object) -> bytes:
     """Return the one encoding of `value`, which holds dicts, lists, strings, integers and booleans only."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")
+    return _ENCODER.encode(value).encode("ascii")
 
 
 def parse_canonical(line: bytes, record: int) -> dict[str, object]:
@@ -30,12 +30,7 @@ def parse_canonical(line: bytes, record: int) -> dict[str, object]:
         hashed the same bytes.
     """
     try:
-        value = json.loads(
-            line.decode("ascii"),
-            object_pairs_hook=_object_without_duplicates,
-            parse_float=_refuse_number,
-            parse_constant=_refuse_number,
-        )
+        value = _DECODER.decode(line.decode("ascii"))
         # Writing recurses as well, and not as deep as reading.
         is_canonical = canonical_json(value) == line
     except (ValueError, RecursionError) as error:
@@ -56,3 +51,10 @@ def _object_without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, obj
 
 def _refuse_number(text: str) -> NoReturn:
     raise ValueError(f"{text} is not an integer")
+
+
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_object_without_duplicates, parse_float=_refuse_number, parse_constant=_refuse_number
+)
+"""Made once, because ledgers are long."""

@@ -13,9 +13,9 @@ The annotations are the schema, so a record, its documentation and its file form
 import dataclasses
 import math
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from types import UnionType
 from typing import Annotated, Any, Literal
 
@@ -67,103 +67,161 @@ def from_json(hint: Any, value: object, where: str) -> Any:
     Raises:
         SchemaError: it does not fit exactly.
     """
-    origin = typing.get_origin(hint)
-    if origin is Annotated:
-        return _bytes(value, typing.get_args(hint)[1], where)
-    if origin is Literal:
-        return _one_of(typing.get_args(hint), value, where)
-    if origin in (UnionType, typing.Union):
-        return None if value is None else from_json(typing.get_args(hint)[0], value, where)
-    if origin is tuple:
-        return _tuple(typing.get_args(hint)[0], value, where)
-    if origin is Mapping:
-        return _mapping(typing.get_args(hint)[1], value, where)
-    if dataclasses.is_dataclass(hint):
-        return _record(hint, value, where)
-    return _scalar(hint, value, where)
+    try:
+        return _reader(hint)(value)
+    except _MisfitError as misfit:
+        raise SchemaError(f"{where}{misfit.path}{misfit.message}") from None
+
+
+class _MisfitError(ValueError):
+    """Say what is wrong with a value, and where below the field that is read; names are made only then."""
+
+    def __init__(self, message: str, path: str = "") -> None:
+        self.message, self.path = message, path
+        super().__init__(message)
+
+    def below(self, place: str) -> "_MisfitError":
+        return _MisfitError(self.message, place + self.path)
+
+
+_Reader = Callable[[object], Any]
 
 
 @cache
-def _fields(record_type: Any) -> dict[str, Any]:
-    return typing.get_type_hints(record_type, include_extras=True)
+def _reader(hint: Any) -> _Reader:
+    """Return the function that reads values of a type; made once for each type, because ledgers are long."""
+    origin = typing.get_origin(hint)
+    arguments = typing.get_args(hint)
+    if origin is Annotated:
+        return _bytes_reader(arguments[1])
+    if origin is Literal:
+        return _choice_reader(arguments)
+    if origin in (UnionType, typing.Union):
+        return _optional_reader(_reader(arguments[0]))
+    if origin is tuple:
+        return _tuple_reader(_reader(arguments[0]))
+    if origin is Mapping:
+        return _mapping_reader(_reader(arguments[1]))
+    if dataclasses.is_dataclass(hint):
+        return _record_reader(hint)
+    return {int: _integer, bool: _truth}.get(hint) or _text_reader(_FROM_TEXT[hint])
 
 
-def _record(record_type: Any, value: object, where: str) -> Any:
-    if not isinstance(value, dict):
-        raise SchemaError(f"{where} is not an object")
-    fields = _fields(record_type)
-    unknown, missing = sorted(value.keys() - fields), sorted(fields.keys() - value)
-    if unknown:
-        raise SchemaError(f"{where} has an unknown key {unknown[0]!r}")
-    if missing:
-        raise SchemaError(f"{where} lacks {missing[0]!r}")
-    parts = {name: from_json(hint, value[name], f"{where}.{name}") for name, hint in fields.items()}
-    try:
-        return record_type(**parts)
-    except MisuseError as error:
-        raise SchemaError(f"{where}: {error}") from None
+def _record_reader(record_type: Any) -> _Reader:
+    hints = typing.get_type_hints(record_type, include_extras=True)
+    readers = {name: _reader(hint) for name, hint in hints.items()}
+
+    def read(value: object) -> Any:
+        if not isinstance(value, dict):
+            raise _MisfitError(" is not an object")
+        if value.keys() != readers.keys():
+            unknown, missing = sorted(value.keys() - readers), sorted(readers.keys() - value)
+            raise _MisfitError(f" has an unknown key {unknown[0]!r}" if unknown else f" lacks {missing[0]!r}")
+        parts = {}
+        for name, read_part in readers.items():
+            try:
+                parts[name] = read_part(value[name])
+            except _MisfitError as misfit:
+                raise misfit.below(f".{name}") from None
+        try:
+            return record_type(**parts)
+        except MisuseError as error:
+            raise _MisfitError(f": {error}") from None
+
+    return read
 
 
-def _bytes(value: object, size: Size, where: str) -> bytes:
-    text = _text(value, where)
-    try:
-        raw = bytes.fromhex(text)
-    except ValueError:
-        raise SchemaError(f"{where} is not hexadecimal") from None
-    if raw.hex() != text or len(raw) != size.size_bytes:
-        raise SchemaError(f"{where} is not {size.size_bytes} bytes of lowercase hexadecimal")
-    return raw
+def _bytes_reader(size: Size) -> _Reader:
+    def read(value: object) -> bytes:
+        text = _text(value)
+        try:
+            raw = bytes.fromhex(text)
+        except ValueError:
+            raise _MisfitError(" is not hexadecimal") from None
+        if raw.hex() != text or len(raw) != size.size_bytes:
+            raise _MisfitError(f" is not {size.size_bytes} bytes of lowercase hexadecimal")
+        return raw
+
+    return read
 
 
-def _one_of(choices: tuple[Any, ...], value: object, where: str) -> str:
-    text = _text(value, where)
-    if text not in choices:
-        raise SchemaError(f"{where} is none of {', '.join(choices)}")
-    return text
+def _choice_reader(choices: tuple[Any, ...]) -> _Reader:
+    def read(value: object) -> str:
+        text = _text(value)
+        if text not in choices:
+            raise _MisfitError(f" is none of {', '.join(choices)}")
+        return text
+
+    return read
 
 
-def _tuple(hint: Any, value: object, where: str) -> tuple[Any, ...]:
-    if not isinstance(value, list):
-        raise SchemaError(f"{where} is not a list")
-    return tuple(from_json(hint, part, f"{where}[{index}]") for index, part in enumerate(value))
+def _optional_reader(read_part: _Reader) -> _Reader:
+    return lambda value: None if value is None else read_part(value)
 
 
-def _mapping(hint: Any, value: object, where: str) -> dict[Any, Any]:
-    if not isinstance(value, dict):
-        raise SchemaError(f"{where} is not an object")
-    return {
-        from_json(NodeId, name, where): from_json(hint, part, f"{where}.{name}")
-        for name, part in value.items()
-    }
+def _tuple_reader(read_part: _Reader) -> _Reader:
+    def read(value: object) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            raise _MisfitError(" is not a list")
+        parts = []
+        for index, part in enumerate(value):
+            try:
+                parts.append(read_part(part))
+            except _MisfitError as misfit:
+                raise misfit.below(f"[{index}]") from None
+        return tuple(parts)
+
+    return read
 
 
-def _scalar(hint: Any, value: object, where: str) -> object:
-    if hint is int:
-        return _integer(value, where)
-    if hint is bool:
-        if not isinstance(value, bool):
-            raise SchemaError(f"{where} is not true or false")
-        return value
-    text = _text(value, where)
-    try:
-        return _FROM_TEXT[hint](text)
-    except ValueError as error:
-        raise SchemaError(f"{where}: {error}") from None
+def _mapping_reader(read_part: _Reader) -> _Reader:
+    read_name = _reader(NodeId)
+
+    def read(value: object) -> dict[Any, Any]:
+        if not isinstance(value, dict):
+            raise _MisfitError(" is not an object")
+        parts = {}
+        for name, part in value.items():
+            node = read_name(name)
+            try:
+                parts[node] = read_part(part)
+            except _MisfitError as misfit:
+                raise misfit.below(f".{name}") from None
+        return parts
+
+    return read
 
 
-def _integer(value: object, where: str) -> int:
+def _text_reader(parse: Callable[[str], object]) -> _Reader:
+    def read(value: object) -> object:
+        text = _text(value)
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise _MisfitError(f": {error}") from None
+
+    return read
+
+
+def _integer(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_INTEGER:
-        raise SchemaError(f"{where} is not an integer from 0 to 2^63 - 1")
+        raise _MisfitError(" is not an integer from 0 to 2^63 - 1")
     return value
 
 
-def _text(value: object, where: str) -> str:
+def _truth(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _MisfitError(" is not true or false")
+    return value
+
+
+def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise SchemaError(f"{where} is not a string")
+        raise _MisfitError(" is not a string")
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise SchemaError(f"{where} is not Unicode text") from None
+        raise _MisfitError(" is not Unicode text") from None
     return value
 
 
@@ -177,4 +235,4 @@ def _hex_float(text: str) -> float:
     return number
 
 
-_FROM_TEXT: Any = {str: str, float: _hex_float, NodeId: node_id, RunId: run_id}
+_FROM_TEXT: Any = {str: str, float: _hex_float, NodeId: lru_cache(maxsize=4096)(node_id), RunId: run_id}

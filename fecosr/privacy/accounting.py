@@ -57,11 +57,16 @@ def gaussian_epsilon(events: EventCounts, delta: float, accountant: Accountant) 
         continuous[_continuous(event)] += count
     if distance == 0.0:
         return accountant(continuous, delta)
+    needed = 0.0
     for reserve in _RESERVES:
+        # A larger reserve leaves less of delta, so that epsilon and what it needs only grow.
+        if needed > reserve * delta:
+            continue
         epsilon = accountant(continuous, delta * (1.0 - reserve))
         if epsilon > 700:
             return math.inf
-        if (1.0 + math.exp(epsilon)) * distance <= reserve * delta:
+        needed = (1.0 + math.exp(epsilon)) * distance
+        if needed <= reserve * delta:
             return epsilon
     return math.inf
 

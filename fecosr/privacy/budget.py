@@ -12,7 +12,7 @@ distributions do not hold for parameters chosen in view of earlier outputs. Refe
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from fecosr.errors import BudgetExhausted, MisuseError
@@ -107,34 +107,37 @@ class Spending:
         Raises:
             MisuseError: a name that was charged for another event, or taken back, or one that is not known.
         """
-        match record:
-            case Charged(charge):
-                if charge.name in self.taken_back or self.charges.get(charge.name, charge) != charge:
-                    raise MisuseError(f"{charge.name!r} was charged before")
-                return replace(self, charges={**self.charges, charge.name: charge})
-            case TakenBack(name):
-                if name in self.taken_back:
-                    return self
-                if name not in self.charges:
-                    raise MisuseError(f"{name!r} was never charged")
-                kept = {other: charge for other, charge in self.charges.items() if other != name}
-                return Spending(kept, self.taken_back | {name})
+        return replay([record], self)
 
     def epsilons(self, delta: float, accountants: Mapping[str, Accountant]) -> dict[str, float]:
         """Return what was spent, by each accountant."""
         return epsilons(count_events(self.charges.values()), delta, accountants)
 
 
-def replay(records: Iterable[BudgetRecord]) -> Spending:
+def replay(records: Iterable[BudgetRecord], before: Spending | None = None) -> Spending:
     """Return the spending that a market's records tell, over its budget or not: what happened, happened.
+
+    Args:
+        records: in their order.
+        before: what was spent before them, if anything.
 
     Raises:
         MisuseError: the records contradict each other.
     """
-    spending = Spending()
+    charges = dict(before.charges) if before else {}
+    taken_back = set(before.taken_back) if before else set()
     for record in records:
-        spending = spending.after(record)
-    return spending
+        match record:
+            case Charged(charge):
+                if charge.name in taken_back or charges.get(charge.name, charge) != charge:
+                    raise MisuseError(f"{charge.name!r} was charged before")
+                charges[charge.name] = charge
+            case TakenBack(name) if name not in taken_back:
+                if name not in charges:
+                    raise MisuseError(f"{name!r} was never charged")
+                del charges[name]
+                taken_back.add(name)
+    return Spending(charges, frozenset(taken_back))
 
 
 def admit(

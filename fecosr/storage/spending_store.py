@@ -4,13 +4,14 @@ It is the market's own account, which no coordinator can change. It says in whic
 part and what each cost, and nothing about its users, so this very file is what an auditor reads.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, cast
 
 from fecosr.errors import LedgerError, MisuseError, StorageError
 from fecosr.ledger.canonical import canonical_json, parse_canonical
-from fecosr.privacy.budget import BudgetRecord, Charged, Spending, TakenBack
+from fecosr.privacy.budget import BudgetRecord, Charged, Spending, TakenBack, replay
 from fecosr.privacy.events import Charge, Purpose, event_from_fields, event_to_fields
 from fecosr.storage.append_only import AppendOnlyLines
 
@@ -70,13 +71,18 @@ def read_spending(path: Path, lines: list[bytes]) -> Spending:
     Raises:
         StorageError: a line is no record, or contradicts those before it.
     """
-    spending = Spending()
-    for number, line in enumerate(lines, start=1):
-        try:
-            spending = spending.after(decode_record(line))
-        except (LedgerError, MisuseError) as error:
-            raise StorageError(f"{path}:{number}: {error}") from None
-    return spending
+    number = 0
+
+    def records() -> Iterator[BudgetRecord]:
+        nonlocal number
+        for line in lines:
+            number += 1
+            yield decode_record(line)
+
+    try:
+        return replay(records())
+    except (LedgerError, MisuseError) as error:
+        raise StorageError(f"{path}:{number}: {error}") from None
 
 
 def encode_record(record: BudgetRecord) -> bytes:

@@ -35,6 +35,9 @@ def _prv_of_gaussians(events: EventCounts, delta: float) -> float:
     accountant = PRVAccountant()
     for event, count in events.items():
         match event:
+            case PoissonGaussian(1.0, noise_multiplier):
+                # Without sampling, releases of one sum are together one release with less noise.
+                accountant.history.append((noise_multiplier / math.sqrt(count), 1.0, 1))
             case PoissonGaussian(sampling_probability, noise_multiplier):
                 accountant.history.append((noise_multiplier, sampling_probability, count))
             case _:
