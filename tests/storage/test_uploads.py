@@ -1,6 +1,7 @@
 import gc
 import hashlib
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,11 @@ def _names(folder: Path) -> list[str]:
 
 
 @pytest.fixture
-def spool(tmp_path: Path) -> UploadSpool:
-    return UploadSpool(tmp_path)
+def spool(tmp_path: Path) -> Iterator[UploadSpool]:
+    spool = UploadSpool(tmp_path)
+    yield spool
+    # A file left open would warn in whatever test the garbage is collected in.
+    spool.discard_all()
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 3, 16])
