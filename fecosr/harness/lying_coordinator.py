@@ -81,12 +81,13 @@ async def lying(
     key, other = load_identity(config.identity), load_node(accomplice)
     known = Knowledge(key, NodeId(other.market), load_identity(other.identity), victim, plan.n_min)
     driver = CoordinatorDriver(lambda _record: None, log)
+    uploads = UploadSpool(spool)
     server = CoordinatorServer(
         listen(address, TlsFiles(config.tls.ca, config.tls.certificate, config.tls.key), utc_now()),
         roster=roster.nodes,
         handler=driver,
         models=driver,
-        uploads=UploadSpool(spool),
+        uploads=uploads,
     )
     model = read_parameters(config.initial_model)
     setup = CoordinatorSetup(plan, roster, key, __version__)
@@ -96,6 +97,7 @@ async def lying(
         yield server.port
     finally:
         await server.stop(grace_seconds=0.0)
+        uploads.discard_all()
 
 
 async def _serve(config_file: Path, address: str, lie: Lie, victim: NodeId, accomplice: Path) -> int:

@@ -131,6 +131,7 @@ class MemoryUpload:
     content: bytearray = field(default_factory=bytearray)
     discarded: asyncio.Event = field(default_factory=asyncio.Event)
     suspended: asyncio.Event = field(default_factory=asyncio.Event)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
     sha256: bytes = b""
 
     @property
@@ -147,6 +148,7 @@ class MemoryUpload:
         """Append."""
         self.largest_chunk = max(self.largest_chunk, len(chunk))
         self.content += chunk
+        self.arrived.set()
         if len(self.content) > self.size_bytes:
             raise ProtocolViolation(self.node, "masked_input", "sent too much")
 
