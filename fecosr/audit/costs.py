@@ -7,7 +7,7 @@ whose cohort the market was, because afterwards a vector of it may have left.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -50,12 +50,14 @@ class Cost:
         accountants: what each found.
         without_amplification: epsilon for whoever knows which users were sampled.
         sums: how many sums it is for.
+        bookings: these sums, in the order of the ledger.
     """
 
     epsilon: float
     accountants: Mapping[str, float]
     without_amplification: float
     sums: int
+    bookings: "tuple[Booking, ...]" = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True)
-class _Booking:
+class Booking:
     """Name one event of one market and the record that tells of it."""
 
     record: int
@@ -101,7 +103,8 @@ def check_costs(entries: Sequence[Entry], terms: Terms, accounts: Mapping[NodeId
         try:
             counts = Counter(booking.event for booking in bookings)
             key = frozenset(counts.items())
-            costs[market] = known[key] = known.get(key) or _cost(counts, privacy.delta, ACCOUNTANTS)
+            known[key] = known.get(key) or _cost(counts, privacy.delta, ACCOUNTANTS)
+            costs[market] = replace(known[key], bookings=tuple(bookings))
         except BudgetExhausted as error:
             findings.append(Finding(None, "accountants", f"{market}: {error}."))
             continue
@@ -140,7 +143,7 @@ def _account(market: NodeId, data: bytes | None) -> Spending | Finding | None:
 
 def _bookings(
     market: NodeId, entries: Sequence[Entry], privacy: DistributedPrivacy, account: Spending | None
-) -> Iterator[_Booking]:
+) -> Iterator[Booking]:
     """Yield what a market was charged, in the order of the ledger; last what only its own account knows."""
     manifests = _manifests(entries)
     told: set[str] = set()
@@ -157,10 +160,10 @@ def _bookings(
         body = entry.body
         if counts and name not in told:
             told.add(name)
-            yield _Booking(entry.seq, _event(manifests.get((body.round, body.attempt)), privacy))
+            yield Booking(entry.seq, _event(manifests.get((body.round, body.attempt)), privacy))
     for name, charge in (account.charges if account else {}).items():
         if name not in told:
-            yield _Booking(entries[-1].seq, charge.event)
+            yield Booking(entries[-1].seq, charge.event)
 
 
 def _is_in_a_sum(market: NodeId, entries: Sequence[Entry]) -> bool:
@@ -212,7 +215,7 @@ def _cost(counts: EventCounts, delta: float, accountants: Mapping[str, Accountan
 
 def _overspent(
     market: NodeId,
-    bookings: Sequence[_Booking],
+    bookings: Sequence[Booking],
     privacy: DistributedPrivacy,
     accountants: Mapping[str, Accountant],
 ) -> Finding:

@@ -18,12 +18,13 @@ from pathlib import Path
 from fecosr.audit.attempt import Terms
 from fecosr.audit.convictions import check_convictions
 from fecosr.audit.costs import check_costs
+from fecosr.audit.facts import RunFacts
 from fecosr.audit.findings import Finding, missing
 from fecosr.audit.models import check_models
 from fecosr.audit.opening import check_opening
 from fecosr.audit.plan_terms import plan_terms
 from fecosr.audit.reading import read_ledger
-from fecosr.audit.report import AuditReport, RunFacts, privacy_figures
+from fecosr.audit.report import AuditReport, privacy_figures
 from fecosr.audit.server_steps import check_server_steps
 from fecosr.audit.sketch import check_sketch_files
 from fecosr.audit.stated import check_stated
@@ -78,6 +79,7 @@ def _audit(run_dir: Path, roster: Roster, data: bytes) -> AuditReport:
     final = story.model_hash if ledger.is_whole else None
     accounts = {node: _read(run_dir / node / SPENDING_FILE) for node in roster.nodes}
     costs = check_costs(ledger.entries, terms, accounts)
+    released = frozenset(story.releases)
     facts = RunFacts(
         opened=opened,
         plan=plan,
@@ -89,7 +91,8 @@ def _audit(run_dir: Path, roster: Roster, data: bytes) -> AuditReport:
         costs=costs.by_market,
         sketch=sketch,
         sums={node: sum(node in opened.survivors for opened in story.sums) for node in roster.nodes},
-        vouched={node: vouched.records for node, vouched in witnesses.vouched.items()},
+        signed=witnesses.vouched,
+        released=tuple(opened for opened in story.sums if opened.record in released),
         convictions=convictions.proved,
     )
     stated = _read(run_dir / "privacy_report.json")

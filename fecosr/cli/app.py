@@ -121,8 +121,15 @@ def audit(
     roster: Annotated[
         Path | None, typer.Option("--roster", help="Your own roster.toml instead of the copy in RUN_DIR.")
     ] = None,
+    *,
     out: Annotated[
         Path | None, typer.Option("--out", help="Write the JSON to this file too; the dashboard shows it.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write the report as a page that needs no network.")
+    ] = None,
+    privacy_report: Annotated[
+        Path | None, typer.Option("--privacy-report", help="Write privacy_report.json, for programs.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -130,11 +137,13 @@ def audit(
 
     Exit code 0: verified; 1: not; 2: there is nothing here that can be audited.
 
-    Examples: fecosr audit runs/demo-1; fecosr audit runs/demo-1 --roster kits/fr/roster.toml --json
+    Examples: fecosr audit runs/demo-1; fecosr audit runs/demo-1 --html report.html;
+    fecosr audit runs/demo-1 --roster kits/fr/roster.toml --json
     """
-    from fecosr.cli.audit import print_audit
+    from fecosr.cli.audit import Wanted, print_audit
 
-    raise typer.Exit(print_audit(run_folder, roster, out, as_json=as_json))
+    wanted = Wanted(out, html, privacy_report)
+    raise typer.Exit(print_audit(run_folder, roster, wanted, as_json=as_json))
 
 
 Part = Literal["validation", "test"]

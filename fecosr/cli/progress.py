@@ -39,6 +39,17 @@ def progress_to(what: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Show that work is going on whose length nobody knows; nothing where there is no terminal to draw on."""
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal or console.is_dumb_terminal:
+        yield
+        return
+    with console.status(what):
+        yield
+
+
 class _Lines:
     """Say now and then how much is done."""
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from fecosr.audit.report import AuditReport, privacy_report
+from fecosr.audit.privacy_report import privacy_report
+from fecosr.audit.report import AuditReport
 from fecosr.audit.verification import audit_run
 from fecosr.harness.expectations import Evidence, Verdict, judge
 from fecosr.harness.observation import Observation

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from scipy.stats import norm
 
-from fecosr.audit.report import privacy_report, render
+from fecosr.audit.privacy_report import privacy_report
+from fecosr.audit.report import render
 from fecosr.audit.verification import audit_run
 from fecosr.federation.run import FederationRun, run_federation
 from fecosr.ids import NodeId

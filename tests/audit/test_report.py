@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from fecosr.audit.report import AuditReport, privacy_report, render
+from fecosr.audit.privacy_report import privacy_report
+from fecosr.audit.report import AuditReport, render
 from fecosr.audit.verification import audit_run
 
 
