@@ -90,7 +90,7 @@ def test_the_report_of_a_tampered_run_names_the_record(run_dir: Path) -> None:
     assert "Nothing is established about this run" in text
     assert "hidden from the coordinator" not in text
     assert "- record 1, signature: Record 1: the coordinator's identity did not sign it after" in text
-    assert "| us | 0 | 1 | unbounded |" in text
+    assert "| us | 0 | 1 | 1 | 0 | unbounded |" in text
 
 
 def test_nothing_is_called_protected_in_a_run_that_is_not_verified(run_dir: Path) -> None:
