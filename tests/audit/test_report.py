@@ -61,7 +61,8 @@ def test_the_report_reads_as_text(report: AuditReport) -> None:
     text = render(report)
     assert text.startswith("# Audit of run trial\n\n**Verified.**")
     assert "Rounds released: 2 of 2. Attempts aborted: 1." in text
-    assert f"| jp | 1 | {report.facts.num_records} | unbounded |" in text
+    records = report.facts.num_records
+    assert f"| jp | 1 | {records} | {records} | {records} | unbounded |" in text
     for heading in ("## Who is protected", "## What is not protected", "## What this audit cannot see"):
         assert heading in text
     assert "{" not in text
