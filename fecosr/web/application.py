@@ -6,10 +6,9 @@ from importlib.resources import files
 from typing import Any, Final, Protocol
 
 import structlog
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
 
 from fecosr.web.token import Token
 
@@ -73,7 +72,8 @@ def application(pages: Pages, token: Token) -> App:
     if pages.has_dashboard:
         routes.append(Route("/state.json", _state(pages)))
         routes.extend(Route(path, _asset(*asset)) for path, asset in _PAGE.items())
-    return _Guard(Starlette(routes=routes), token)
+    # A whole Starlette would answer a failure itself, and let it be noted only after the visitor has gone.
+    return _Guard(Router(routes=routes), token)
 
 
 Endpoint = Callable[[Request], Awaitable[Response]]
