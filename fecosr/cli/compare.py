@@ -29,7 +29,11 @@ def compare(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option("--data", metavar="FOLDER", help="Markets, one file each [five generated markets]."),
+        typer.Option(
+            "--data",
+            metavar="FOLDER|FILE.toml",
+            help="Markets, one file each, or described one by one [five generated markets].",
+        ),
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=100, help="Repetitions of every method.")] = 3,
     methods: Annotated[
@@ -76,7 +80,8 @@ def compare(
 
     Examples: fecosr compare --core --seeds 1 --rounds 5 --out runs/quick;
     fecosr compare --data xmarket-electronics --core --seeds 3 --out runs/xmarket;
-    fecosr compare --data online-retail --methods item-knn,local-id,local-semantic,fecosr --out runs/retail
+    fecosr compare --data online-retail --methods item-knn,local-id,local-semantic,fecosr --out runs/retail;
+    fecosr compare --data markets.toml --out runs/own, where each [markets.NAME] is as [data] of a node
     """
     from fecosr.harness.compare.plots import require_matplotlib
 

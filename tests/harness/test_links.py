@@ -162,7 +162,10 @@ def test_a_coordinator_that_is_not_there_is_a_connection_that_ends(links: Links)
         nobody = free.getsockname()[1]
     port = links.open("alpha", nobody)
     # The end may be heard while still dialling. Waiting in vain is no ConnectionError, and fails.
-    with suppress(ConnectionError), socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS) as connection:
+    with (
+        suppress(ConnectionError),
+        socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS) as connection,
+    ):
         assert connection.recv(1) == b""
 
 

@@ -25,7 +25,7 @@ class Request(Section):
     """Say what to compare.
 
     Attributes:
-        data: the folder of markets; None for the generated ones.
+        data: the folder of markets, or the file that describes them; None for the generated ones.
         out: the folder of the comparison.
         methods: names, in the order of the report.
         variants: of the data.

@@ -1,4 +1,4 @@
-"""The markets of a comparison: of a folder or generated, as they are and with families of items merged."""
+"""The markets of a comparison, found, described or generated: as they are, and with families of items merged."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,7 @@ from fecosr.data.markets import NamedSettings, discover_markets, without_overlap
 from fecosr.data.sequences import MarketSequences, load_market
 from fecosr.data.settings import DataSettings, demo_markets
 from fecosr.errors import ConfigError, DataError
+from fecosr.harness.compare.markets_file import read_markets_file
 
 Variant = Literal["raw", "merged"]
 VARIANTS: Final[tuple[Variant, ...]] = get_args(Variant)
@@ -20,17 +21,19 @@ FEWEST_TO_EVALUATE: Final = 3
 FEWEST_MARKETS: Final = 2
 
 
-def markets_of(folder: Path | None) -> NamedSettings:
-    """Return the markets under `folder`, or the generated ones; a user of several stays in the largest only.
+def markets_of(data: Path | None) -> NamedSettings:
+    """Return the markets of a folder or file, or the generated ones; a user of several stays in the largest.
 
     Raises:
+        ConfigError: a file that describes markets is not as it should be.
         DataError: the data cannot be used, or hold one market only.
     """
-    if folder is None:
+    if data is None:
         return demo_markets()
-    markets = without_overlaps(discover_markets(folder))
+    described = read_markets_file(data) if data.suffix == ".toml" else discover_markets(data)
+    markets = without_overlaps(described)
     if len(markets) < FEWEST_MARKETS:
-        raise DataError("there is one market only", remedy="give a folder of several", source=str(folder))
+        raise DataError("there is one market only", remedy="give a folder of several", source=str(data))
     return markets
 
 

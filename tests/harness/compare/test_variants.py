@@ -115,3 +115,38 @@ def test_the_digest_depends_on_all_that_is_read() -> None:
     assert len(digests) == 7
     assert digest_of_data({"m": market()}) in digests
     assert digest_of_data({"a": market(), "b": market()}) == digest_of_data({"b": market(), "a": market()})
+
+
+GENERATED = """
+[markets.first]
+kind = "synthetic"
+min_core = 1
+synthetic = { seed = 3, num_users = 30, num_items = 90 }
+"""
+
+
+def test_markets_may_be_described_one_by_one(tmp_path: Path) -> None:
+    (tmp_path / "second.csv").write_text("user,item,timestamp\nu,a,1\nu,b,2\nu,c,3\n")
+    file = tmp_path / "markets.toml"
+    file.write_text(GENERATED + '[markets.second]\nkind = "csv"\npath = "second.csv"\nmin_core = 1\n')
+    assert [name for name, _ in markets_of(file)] == ["first", "second"]
+    loaded = load_variant(markets_of(file), "raw")
+    assert len(loaded["first"].sequences) == 30
+    assert loaded["second"].catalogue.item_ids == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        (GENERATED, "at least 2"),
+        (GENERATED + '[markets.second]\nkind = "csv"\n', "markets.second: path must name"),
+        (GENERATED + '[markets."no name"]\nkind = "synthetic"\n', "markets: "),
+        ("markets = 3\n", "markets: "),
+        ("", "markets: is missing"),
+    ],
+)
+def test_a_description_that_says_too_little_is_refused(text: str, wrong: str, tmp_path: Path) -> None:
+    file = tmp_path / "markets.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=wrong):
+        markets_of(file)
