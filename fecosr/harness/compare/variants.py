@@ -1,4 +1,4 @@
-"""The markets of a comparison, found, described or generated: as they are, and with families of items merged."""
+"""The markets of a comparison, found, described or generated: as they are, and with families merged."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
