@@ -45,6 +45,10 @@ class RivalSection(Section):
 class PrivateSection(Section):
     """Say how rounds under differential privacy are run; their noise follows from a method's epsilon.
 
+    The defaults were chosen on validation users of XMarket electronics at epsilon 8: many rounds of few users
+    each learn more from the same users and the same epsilon than few rounds of many (60 rounds of a quarter
+    of the users: .153; 150 rounds of a tenth: .240).
+
     Attributes:
         rounds: one step of the server each.
         sampling_probability: of every user, for every round.
@@ -55,8 +59,8 @@ class PrivateSection(Section):
         server: steps along the noisy sums.
     """
 
-    rounds: int = Field(default=60, ge=1, le=100_000)
-    sampling_probability: float = Field(default=0.25, gt=0, le=1)
+    rounds: int = Field(default=150, ge=1, le=100_000)
+    sampling_probability: float = Field(default=0.1, gt=0, le=1)
     clip_norm: float = Field(default=1.0, gt=0, le=1e6)
     delta: float = Field(default=1e-5, gt=0, lt=1)
     max_colluding: int = Field(default=1, ge=0)
