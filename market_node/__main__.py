@@ -3,6 +3,7 @@
 from typing import NoReturn
 
 from fecosr.config.exits import end_with
+from fecosr.config.imports import uncollected
 
 
 def main() -> NoReturn:
@@ -12,7 +13,8 @@ def main() -> NoReturn:
 
 def _start() -> NoReturn:
     # What a node needs and a coordinator lacks is missed here, where somebody can say so.
-    from market_node.main import main as start  # noqa: PLC0415
+    with uncollected():
+        from market_node.main import main as start  # noqa: PLC0415
 
     start()
 

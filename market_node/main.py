@@ -5,9 +5,8 @@ import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
@@ -18,14 +17,16 @@ from fecosr.config.exits import DONE, FAILED, end_on_signals, exit_code_of
 from fecosr.config.logs import LOG_FORMAT_OPTION, LogFormat, configure_logs
 from fecosr.config.parties import NodeConfig, load_identity, load_node, load_roster
 from fecosr.config.plan import DistributedPrivacySection, Plan, load_plan
-from fecosr.data.sequences import load_market
+from fecosr.data.sequences import MarketSequences, load_market
 from fecosr.errors import ConfigError
 from fecosr.federation.aggregation import Vector, parameters_hash
 from fecosr.federation.cohort import Roster
-from fecosr.federation.contribution import NodeSetup
+from fecosr.federation.contribution import NodeSetup, Trained
+from fecosr.federation.messages import RoundManifest
 from fecosr.federation.node_states import Done, Refused
 from fecosr.ids import NodeId, RunId
-from fecosr.recommender.semantics import SOURCE_BEHAVIOUR, EmbeddingAccess
+from fecosr.recommender.semantics import EmbeddingAccess, semantics_source
+from fecosr.recommender.shared_size import num_shared_parameters
 from fecosr.rpc.expiry import warn_of_expiry
 from fecosr.rpc.failpoints import Rehearsal, begin_rehearsal
 from fecosr.rpc.node_client import NodeClient
@@ -34,19 +35,22 @@ from fecosr.rpc.tls import TlsFiles
 from fecosr.serving.facts import OriginFacts
 from fecosr.storage.vector_cache import VectorFolder
 from fecosr.training.accounting import ACCOUNTANTS
-from fecosr.training.market import MarketLearner, num_shared_parameters
-from market_node.learning import (
+from market_node.loading import Loading
+from market_node.readiness import (
+    LEARNER_READY,
     Log,
-    MarketTrainer,
-    PrivateTrainer,
     check_covered,
     encoding_logged,
+    is_soon_learnt,
     log_ready,
 )
-from market_node.report import REPORT_FILE, fine_tune_and_report
 from market_node.sketches import MarketSketches
-from market_node.state import VECTORS_FOLDER, NodeState
+from market_node.state import REPORT_FILE, VECTORS_FOLDER, NodeState
 from market_node.watching import Watching
+
+if TYPE_CHECKING:
+    # It imports torch, and a start shall not wait for that.
+    from fecosr.training.market import MarketLearner
 
 STOPPED: Final = "node_stopped"
 
@@ -111,63 +115,69 @@ def _run(path: Path, coordinator: str, log_format: LogFormat) -> int:
 
 
 def _take_part(kit: _Kit) -> int:
-    # Named here and not above, so that a missing extra is told by the first library that reads data.
-    import torch  # noqa: PLC0415
-
     config, log = kit.config, kit.log
-    torch.set_num_threads(config.num_threads)
     data = load_market(config.data)
-    learning = kit.plan.learning(config.report.local_training)
-    access = EmbeddingAccess(
-        config.embedding_path, VectorFolder(config.storage / VECTORS_FOLDER), encoding_logged(log)
-    )
-    setup = _setup(kit, num_shared_parameters(learning, kit.plan.run.seed))
+    semantics = kit.plan.semantics
+    setup = _setup(kit, num_shared_parameters(kit.plan.encoder, semantics.dimension))
     if setup.plan.privacy is not None:
         check_covered(setup.plan.privacy, data)
     with NodeState(config.storage, setup.plan.run, kit.roster, setup.me) as state:
-        sketches = MarketSketches(data, learning.semantics, state) if setup.plan.sketch else None
-
-        @cache
-        def learner() -> MarketLearner:
-            return MarketLearner(
-                data,
-                learning,
-                seed=kit.plan.run.seed,
-                device=config.device,
-                sketches=state.sketch() if sketches else None,
-                access=access,
-            )
-
-        # Without sketches there is nothing to wait for, and what is wrong with the data is said at once.
-        source = SOURCE_BEHAVIOUR if sketches else learner().semantics_source
-        log_ready(log, data, source, learning.semantics.embedding_hash)
-        if state.final_model() is None:
-            train = _training(kit, setup, learner)
-            code = asyncio.run(_federate(kit, setup, state, train, sketches))
-            if code != DONE:
-                return code
-        shared = state.final_model()
-        if shared is None:
-            return FAILED
-        if not (config.storage / REPORT_FILE).exists():
-            fine_tune_and_report(
-                learner(),
-                data,
-                shared,
-                wanted=config.report,
-                origin=_origin(kit.plan, shared),
-                settings=config.data,
-                folder=config.storage,
-                log=log,
-            )
+        sketches = MarketSketches(data, semantics, state) if setup.plan.sketch else None
+        with Loading(lambda: _learner(kit, data, sketches), early=sketches is None) as loading:
+            if sketches is None and not is_soon_learnt(data, semantics):
+                loading.learner()
+            log_ready(log, data, semantics_source(data.catalogue.titles, semantics), semantics.embedding_hash)
+            if state.final_model() is None:
+                code = asyncio.run(_federate(kit, setup, state, loading, sketches))
+                if code != DONE:
+                    return code
+            shared = state.final_model()
+            if shared is None:
+                return FAILED
+            if not (config.storage / REPORT_FILE).exists():
+                _report(kit, data, shared, loading.learner())
     return DONE
 
 
-def _training(kit: _Kit, setup: NodeSetup, learner: Callable[[], MarketLearner]) -> Train:
-    privacy = kit.plan.privacy
-    if isinstance(privacy, DistributedPrivacySection):
-        return PrivateTrainer(learner, privacy, kit.plan.local_training.loss, secrets.token_bytes).train
-    return MarketTrainer(learner, setup.plan.releases_validation, kit.log).train
+def _learner(kit: _Kit, data: MarketSequences, sketches: MarketSketches | None) -> "MarketLearner":
+    # Imported on the thread that loads.
+    from market_node.learning import new_learner  # noqa: PLC0415
+
+    config = kit.config
+    folder = VectorFolder(config.storage / VECTORS_FOLDER)
+    access = EmbeddingAccess(config.embedding_path, folder, encoding_logged(kit.log))
+    learner = new_learner(config, kit.plan, data, sketches.state.sketch() if sketches else None, access)
+    kit.log.info(LEARNER_READY)
+    return learner
+
+
+def _training(kit: _Kit, setup: NodeSetup, learner: Callable[[], "MarketLearner"]) -> Train:
+    def train(manifest: RoundManifest, parameters: Vector) -> Trained:
+        able = learner()
+        from market_node.learning import MarketTrainer, PrivateTrainer  # noqa: PLC0415 - as above
+
+        privacy = kit.plan.privacy
+        if isinstance(privacy, DistributedPrivacySection):
+            loss = kit.plan.local_training.loss
+            return PrivateTrainer(able, privacy, loss, secrets.token_bytes).train(manifest, parameters)
+        return MarketTrainer(able, setup.plan.releases_validation, kit.log).train(manifest, parameters)
+
+    return train
+
+
+def _report(kit: _Kit, data: MarketSequences, shared: Vector, learner: "MarketLearner") -> None:
+    from market_node.report import fine_tune_and_report  # noqa: PLC0415 - as above
+
+    fine_tune_and_report(
+        learner,
+        data,
+        shared,
+        wanted=kit.config.report,
+        origin=_origin(kit.plan, shared),
+        settings=kit.config.data,
+        folder=kit.config.storage,
+        log=kit.log,
+    )
 
 
 def _origin(plan: Plan, shared: Vector) -> OriginFacts:
@@ -202,18 +212,23 @@ def _setup(kit: _Kit, num_parameters: int) -> NodeSetup:
 
 
 async def _federate(
-    kit: _Kit, setup: NodeSetup, state: NodeState, train: Train, sketches: MarketSketches | None
+    kit: _Kit,
+    setup: NodeSetup,
+    state: NodeState,
+    loading: "Loading[MarketLearner]",
+    sketches: MarketSketches | None,
 ) -> int:
     """Take part until the final model is stored; return the exit code."""
     files = TlsFiles(kit.config.tls.ca, kit.config.tls.certificate, kit.config.tls.key)
     warn_of_expiry(kit.log, utc_now(), files.authority, files.certificate)
     client = NodeClient(kit.config.coordinator, files, clock=utc_now)
     kit.watching.count_with(client.meter)
+    train = _training(kit, setup, loading.learner)
     driver = NodeDriver(
         setup, state.memory(), state, train, log=kit.log, sketches=sketches, rehearsal=kit.rehearsal
     )
     async with client:
-        ended = await driver.run(client)
+        ended = await loading.beside(driver.run(client), client.knocked)
     match ended:
         case Done():
             return DONE

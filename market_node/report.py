@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 from fecosr.config.parties import ReportSection
 from fecosr.data.sequences import MarketSequences
@@ -13,9 +12,9 @@ from fecosr.serving.market_model import save_market_model
 from fecosr.serving.trained import figures, served_model
 from fecosr.storage.atomic_files import write_json
 from fecosr.training.market import MarketLearner
-from market_node.learning import Log, epochs_logged
-
-REPORT_FILE: Final = "report.json"
+from market_node.learning import epochs_logged
+from market_node.readiness import Log
+from market_node.state import REPORT_FILE
 
 
 def fine_tune_and_report(

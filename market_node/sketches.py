@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from fecosr.data.sequences import MarketSequences
 from fecosr.federation.aggregation import Vector
 from fecosr.recommender.settings import SemanticsSettings
-from fecosr.training.prepared import sketch_of_market
+from fecosr.training.sketch import sketch_of_market
 from market_node.state import NodeState
 
 

@@ -28,6 +28,7 @@ from fecosr.storage.run_store import RunStore
 from fecosr.storage.spending_store import SPENDING_FILE, SpendingStore
 
 STATE_FILE: Final = "node.sqlite"
+REPORT_FILE: Final = "report.json"
 MODELS_FOLDER: Final = "models"
 VECTORS_FOLDER: Final = "vectors"
 SKETCH_FOLDER: Final = "sketch"

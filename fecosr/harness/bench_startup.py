@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -29,7 +30,9 @@ TURNS: Final = 5
 PATIENCE_SECONDS: Final = 120.0
 ANY_PORT: Final = "127.0.0.1:0"
 NODE: Final = NodeId("alpha")
-READY: Final = {COORDINATOR: "coordinator_ready", NODE: "coordinator_reached"}
+LISTENING: Final = "coordinator_ready"
+LET_IN: Final = "coordinator_reached"
+ABLE: Final = "learner_ready"
 _PLAN: Final[Mapping[str, object]] = {
     "run": {"name": "startup", "rounds": 1, "seed": 1},
     "cohort": {"n_min": 2, "max_colluding": 0},
@@ -44,30 +47,26 @@ def measure(turns: int = TURNS) -> list[Figure]:
     Raises:
         StorageError: a process ended, or said nothing for too long.
     """
-    seconds: dict[str, list[float]] = {"grpc, numpy": [], "torch": [], COORDINATOR: [], NODE: []}
+    seconds: dict[str, list[float]] = {"grpc, numpy": [], "torch": [], LISTENING: [], LET_IN: [], ABLE: []}
     for _ in range(turns):
         seconds["grpc, numpy"].append(_import_seconds("grpc, numpy"))
         seconds["torch"].append(_import_seconds("torch"))
         with tempfile.TemporaryDirectory(prefix="fecosr-startup-") as folder:
-            for name, taken in _start(_kits(Path(folder)), Path(folder)).items():
-                seconds[name].append(taken)
+            for event, taken in _start(_kits(Path(folder)), Path(folder)).items():
+                seconds[event].append(taken)
     found = {name: median(taken) for name, taken in seconds.items()}
-    return [
-        Figure(
-            "start-up of a coordinator until it listens",
-            found[COORDINATOR],
-            found["grpc, numpy"],
-            "python -c 'import grpc, numpy'",
-            "s",
-        ),
-        Figure(
-            "start-up of a node until the coordinator has let it in, its market loaded",
-            found[NODE],
-            found["torch"],
-            "python -c 'import torch'",
-            "s",
-        ),
-    ]
+    return [_beside(found, *compared) for compared in _COMPARED]
+
+
+_COMPARED: Final = (
+    ("start-up of a coordinator until it listens", LISTENING, "grpc, numpy"),
+    ("start-up of a node until the coordinator has let it in, its market loaded", LET_IN, "torch"),
+    ("start-up of a node until it could train", ABLE, "torch"),
+)
+
+
+def _beside(found: Mapping[str, float], name: str, event: str, imported: str) -> Figure:
+    return Figure(name, found[event], found[imported], f"python -c 'import {imported}'", "s")
 
 
 def _import_seconds(modules: str) -> float:
@@ -99,26 +98,33 @@ def _kits(folder: Path) -> Kits:
     )
 
 
-def _start(kits: Kits, folder: Path) -> dict[NodeId, float]:
+def _start(kits: Kits, folder: Path) -> dict[str, float]:
     """Return how long the coordinator and then one node took; the other market never comes."""
     with Processes(folder / "logs") as processes:
         command = python_module("coordinator", "--config", str(kits.coordinator))
-        port, coordinator = _ready(processes, COORDINATOR, command)
-        address = f"127.0.0.1:{port.whole('port')}"
+        coordinator = _until(processes, COORDINATOR, command, {LISTENING})
+        address = f"127.0.0.1:{coordinator[LISTENING][0].whole('port')}"
         command = python_module("market_node", "--config", str(kits.nodes[NODE]), "--coordinator", address)
-        return {COORDINATOR: coordinator, NODE: _ready(processes, NODE, command)[1]}
+        node = _until(processes, NODE, command, {LET_IN, ABLE})
+    return {event: seconds for event, (_, seconds) in {**coordinator, **node}.items()}
 
 
-def _ready(processes: Processes, name: NodeId, command: list[str]) -> tuple[Logged, float]:
+def _until(
+    processes: Processes, name: NodeId, command: list[str], wanted: AbstractSet[str]
+) -> dict[str, tuple[Logged, float]]:
+    """Start a process and return the events that are wanted of it, and after how many seconds they came."""
     begin = time.monotonic()
     processes.start(name, command)
+    found: dict[str, tuple[Logged, float]] = {}
     while (elapsed := time.monotonic() - begin) < PATIENCE_SECONDS:
         for happening in processes.wait(PATIENCE_SECONDS - elapsed):
             match happening:
-                case Logged(name=speaker, event=event) if (speaker, event) == (name, READY[name]):
-                    return happening, time.monotonic() - begin
+                case Logged(name=speaker, event=event) if speaker == name and event in wanted:
+                    found[event] = happening, time.monotonic() - begin
                 case Exited(name=speaker, returncode=code) if speaker == name:
                     raise StorageError(f"{name} ended with exit code {code} before it was ready")
                 case _:
                     pass
+        if found.keys() == wanted:
+            return found
     raise StorageError(f"{name} was not ready within {PATIENCE_SECONDS:.0f} s")

@@ -26,7 +26,7 @@ from fecosr.secagg.encoding import UpdateEncoding
 from fecosr.storage.parameters import read_parameters
 from fecosr.storage.sums import read_sum, sum_path
 from fecosr.training.market import MarketLearner
-from fecosr.training.prepared import sketch_of_market
+from fecosr.training.sketch import sketch_of_market
 
 FLOAT_SLACK: Final = 1e-6
 """Sums are decoded to float32; relative to the largest coordinate."""

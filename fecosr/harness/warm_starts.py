@@ -150,6 +150,7 @@ class WarmStarts:
 def _serve(orders: socket.socket) -> None:
     """Fork for each order and report each end, until nobody is there to order; return in the forked ones."""
     import_module(f"{MODULE}.main")
+    import_module(f"{MODULE}.report")
     # What was imported is never garbage; so the forked ones need not copy it to find that out.
     gc.collect()
     gc.freeze()

@@ -33,12 +33,17 @@ class NodeClient:
         tls: what the node proves its name with.
         clock: returns the aware time, to notice that the certificate has expired.
         patience: how long to wait before trying again.
+
+    Attributes:
+        meter: counts what goes over the wire.
+        knocked: set once the coordinator was dialled for the first time, with or without success.
     """
 
     def __init__(
         self, address: str, tls: TlsFiles, *, clock: Callable[[], datetime], patience: Patience = PATIENCE
     ) -> None:
         self.meter = TrafficMeter()
+        self.knocked = asyncio.Event()
         self._address = address
         self._tls = tls
         self._clock = clock
@@ -75,7 +80,10 @@ class NodeClient:
         while call is None:
             if self._failures:
                 await self._patience.wait(self._failures)
-            call = await self._dial(self._channel)
+            try:
+                call = await self._dial(self._channel)
+            finally:
+                self.knocked.set()
         session = NodeSession(self._channel, call, self._patience, self.meter)
         try:
             yield session

@@ -15,7 +15,7 @@ from fecosr.training.epochs import Progress, ignore_progress
 from fecosr.training.evaluation import Part, evaluate
 from fecosr.training.fine_tuning import FineTuned, fine_tune
 from fecosr.training.local import LocalResult, train_locally
-from fecosr.training.parameters import FloatVector, layout_of, load_into, new_shared_model
+from fecosr.training.parameters import FloatVector, load_into, new_shared_model
 from fecosr.training.prepared import prepare
 from fecosr.training.private import distributed_contribution
 from fecosr.training.private_settings import PrivateTrainingSettings
@@ -136,8 +136,3 @@ class MarketLearner:
         # Its parameters are overwritten; made this way, it leaves torch's own generator alone.
         model = new_shared_model(self.settings.encoder, self.settings.semantics, self.seed)
         return model.to(self.data.device)
-
-
-def num_shared_parameters(settings: LearningSettings, seed: int) -> int:
-    """Return P, the length of the vector the markets share; no market's data decide it."""
-    return layout_of(new_shared_model(settings.encoder, settings.semantics, seed)).num_parameters

@@ -7,7 +7,6 @@ from torch import Tensor
 
 from fecosr.data.sequences import MarketSequences, Split, split_leave_one_out
 from fecosr.recommender.semantics import NO_ACCESS, EmbeddingAccess, FloatArray, catalogue_semantics
-from fecosr.recommender.semantics.behaviour import sketch_of
 from fecosr.recommender.settings import S2CESettings, SemanticsSettings
 from fecosr.recommender.soft_targets import SoftTargets, hard_targets, semantic_targets
 
@@ -75,11 +74,6 @@ def prepare_without_semantics(data: MarketSequences) -> PreparedMarket:
         soft=hard,
         hard=hard,
     )
-
-
-def sketch_of_market(data: MarketSequences, semantics: SemanticsSettings) -> FloatArray:
-    """Return the behaviour sketch of a market's training part, float32 [B * Z], as it enters the sum."""
-    return sketch_of(split_leave_one_out(data).train, data.catalogue.item_ids, semantics)
 
 
 def prepare(

@@ -12,5 +12,7 @@ def test_both_binaries_are_measured_beside_their_floors() -> None:
     assert [figure.reference_name for figure in figures] == [
         "python -c 'import grpc, numpy'",
         "python -c 'import torch'",
+        "python -c 'import torch'",
     ]
+    assert figures[1].ours < figures[2].ours
     assert all(figure.ours > 0 and figure.reference > 0 for figure in figures)

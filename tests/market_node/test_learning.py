@@ -14,7 +14,8 @@ from fecosr.ids import RunId
 from fecosr.recommender.settings import EncoderSettings
 from fecosr.training.market import MarketLearner
 from fecosr.training.parameters import initial_shared_vector
-from market_node.learning import MarketTrainer, encoding_logged
+from market_node.learning import MarketTrainer
+from market_node.readiness import encoding_logged
 
 SYNTHETIC = SyntheticSettings(num_users=40, num_items=64, num_categories=4, num_topics=2)
 DATA = DataSettings(kind="synthetic", market="isle", min_core=1, synthetic=SYNTHETIC)
@@ -61,7 +62,7 @@ def test_training_yields_an_update_of_the_model_it_was_given(market: MarketSeque
     log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     shared = initial_shared_vector(PLAN.encoder, PLAN.semantics, seed=1)
     with capture_logs() as lines:
-        result = MarketTrainer(lambda: learner, False, log).train(manifest(1), shared)
+        result = MarketTrainer(learner, False, log).train(manifest(1), shared)
     assert result.model_hash == sha256(b"model")
     assert result.update.shape == (len(shared),)
     assert np.any(result.update != 0)
@@ -73,7 +74,7 @@ def test_training_again_for_a_retry_yields_the_same_update(market: MarketSequenc
     log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     shared = initial_shared_vector(PLAN.encoder, PLAN.semantics, seed=1)
     first, second = (
-        MarketTrainer(lambda: MarketLearner(market, LEARNING, seed=1), False, log).train(manifest(2), shared)
+        MarketTrainer(MarketLearner(market, LEARNING, seed=1), False, log).train(manifest(2), shared)
         for _ in range(2)
     )
     np.testing.assert_array_equal(first.update, second.update)
@@ -83,8 +84,8 @@ def test_the_received_model_is_measured_only_when_the_plan_says_so(market: Marke
     log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     learner = MarketLearner(market, LEARNING, seed=1)
     shared = initial_shared_vector(PLAN.encoder, PLAN.semantics, seed=1)
-    measured = MarketTrainer(lambda: learner, True, log).train(manifest(1), shared)
-    silent = MarketTrainer(lambda: learner, False, log).train(manifest(1), shared)
+    measured = MarketTrainer(learner, True, log).train(manifest(1), shared)
+    silent = MarketTrainer(learner, False, log).train(manifest(1), shared)
     assert measured.validation == learner.evaluate_shared(shared, "validation").ndcg_10
     assert silent.validation is None
     # Measuring draws no random numbers that training would have drawn.

@@ -37,7 +37,9 @@ async def test_a_client_comes_back_after_the_server_was_restarted_on_its_port(lo
         port = server.port
         client = loopback.client(port)
         await client.__aenter__()
+        assert not client.knocked.is_set()
         async with client.session() as session:
+            assert client.knocked.is_set()
             await session.send(HELLO)
             assert await loopback.handler.next() == Event("connected", DE, HELLO)
             await server.stop(grace_seconds=0)
@@ -60,6 +62,7 @@ async def test_waits_grow_while_nobody_answers(loopback: Loopback) -> None:
             async with client.session():
                 pass
     assert waits == [0.25, 0.5, 1.0, 2.0]
+    assert client.knocked.is_set()
 
 
 async def test_a_coordinator_that_hangs_up_at_once_is_not_dialled_in_a_tight_loop(loopback: Loopback) -> None:

@@ -17,7 +17,7 @@ from fecosr.serving.market_model import ServedModel
 from fecosr.serving.model_card import model_card
 from fecosr.serving.new_items import read_new_items, with_new_items
 from fecosr.storage.parameters import write_parameters
-from fecosr.training.prepared import sketch_of_market
+from fecosr.training.sketch import sketch_of_market
 from tests.reference.token_folder import write_token_folder
 from tests.reference.trained_market import trained_model
 

@@ -9,8 +9,9 @@ from fecosr.data.sequences import MarketSequences, split_leave_one_out
 from fecosr.errors import MisuseError
 from fecosr.recommender.semantics import SOURCE_BEHAVIOUR, SOURCE_IDENTIFIERS, SOURCE_TITLES
 from fecosr.recommender.semantics.behaviour import sketch_of
-from fecosr.training.prepared import prepare, sketch_of_market
+from fecosr.training.prepared import prepare
 from fecosr.training.settings import LearningSettings
+from fecosr.training.sketch import sketch_of_market
 
 
 def test_a_catalogue_without_titles_falls_back_to_ids_and_says_so(

@@ -13,8 +13,9 @@ from fecosr.harness.compare.federation import Pretrained
 from fecosr.harness.compare.settings import ComparisonSettings
 from fecosr.recommender.semantics import NO_ACCESS, EmbeddingAccess, FloatArray
 from fecosr.training.devices import torch_device
-from fecosr.training.prepared import PreparedMarket, prepare, sketch_of_market
+from fecosr.training.prepared import PreparedMarket, prepare
 from fecosr.training.settings import Device
+from fecosr.training.sketch import sketch_of_market
 
 Advance = Callable[[str, int, int], None]
 """Be told what is going on, and how many of how many steps of it are over."""

@@ -12,6 +12,7 @@ from fecosr.recommender.semantics.catalogue import (
     ItemSemantics,
     catalogue_semantics,
     embedding_dimension,
+    semantics_source,
 )
 from fecosr.recommender.semantics.embedding_files import pinned
 from fecosr.recommender.semantics.hashed_ngrams import item_semantics
@@ -39,4 +40,5 @@ __all__ = [
     "item_semantics",
     "pinned",
     "semantic_neighbours",
+    "semantics_source",
 ]

@@ -63,12 +63,13 @@ def catalogue_semantics(
     """
     if titles is not None and len(titles) != len(item_ids):
         raise MisuseError("a catalogue needs as many titles as items")
+    source = semantics_source(titles, settings)
     if settings.kind == "behaviour":
         if sketches is None:
             raise MisuseError("behaviour semantics need the sum of the markets' sketches")
-        return ItemSemantics(semantics_from(sketches, item_ids, settings), SOURCE_BEHAVIOUR)
+        return ItemSemantics(semantics_from(sketches, item_ids, settings), source)
     if settings.kind == "vectors":
-        return ItemSemantics(_given_semantics(item_ids, settings, access), SOURCE_GIVEN)
+        return ItemSemantics(_given_semantics(item_ids, settings, access), source)
     if settings.kind in TEXT_MODELS and titles is None:
         raise DataError(
             f"the items have no titles, of which semantics.kind {settings.kind!r} makes vectors",
@@ -76,12 +77,25 @@ def catalogue_semantics(
         )
     identifiers = identifier_semantics(item_ids, settings)
     if settings.kind == "item_ids" or titles is None:
-        return ItemSemantics(identifiers, SOURCE_IDENTIFIERS)
+        return ItemSemantics(identifiers, source)
     modelled = settings.kind in TEXT_MODELS
     vectors = _text_semantics(titles, settings, access) if modelled else item_semantics(titles, settings)
     blank = ~vectors.any(axis=1) | np.array([not title.strip() for title in titles], dtype=np.bool_)
     vectors[blank] = identifiers[blank]
-    return ItemSemantics(vectors, SOURCE_TITLES)
+    return ItemSemantics(vectors, source)
+
+
+def semantics_source(titles: Sequence[str] | None, settings: SemanticsSettings) -> str:
+    """Return what `catalogue_semantics` makes vectors from, in words for a report."""
+    match settings.kind:
+        case "behaviour":
+            return SOURCE_BEHAVIOUR
+        case "vectors":
+            return SOURCE_GIVEN
+        case "item_ids":
+            return SOURCE_IDENTIFIERS
+        case _:
+            return SOURCE_IDENTIFIERS if titles is None else SOURCE_TITLES
 
 
 def embedding_dimension(settings: SemanticsSettings, access: EmbeddingAccess) -> int:
