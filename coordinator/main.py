@@ -9,7 +9,8 @@ from typing import Annotated, NoReturn
 import structlog
 import typer
 
-from coordinator.state import CoordinatorState
+from coordinator.archives import Keeping, opened_archive
+from coordinator.state import UPLOADS_FOLDER, CoordinatorState
 from coordinator.watching import Watching
 from fecosr import __version__
 from fecosr.config.address import address_option
@@ -35,7 +36,7 @@ from fecosr.rpc.expiry import warn_of_expiry
 from fecosr.rpc.failpoints import begin_rehearsal
 from fecosr.rpc.listener import listen
 from fecosr.rpc.revocation import Revocations
-from fecosr.rpc.tls import TlsFiles
+from fecosr.rpc.tls import TlsFiles, server_credentials
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -108,12 +109,31 @@ async def _serve(
     watching: Watching,
     log: structlog.typing.FilteringBoundLogger,
 ) -> int:
+    terminated = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminated.set)
+    # A standby is not to find out when it is needed that nobody can speak to it.
+    server_credentials(_tls_files(config), utc_now())
+    with opened_archive(config, setup.plan.run) as keeping:
+        if not await keeping.is_ours(terminated, log):
+            return TERMINATED
+        return await _coordinate(config, setup, watching, keeping, terminated=terminated, log=log)
+
+
+async def _coordinate(
+    config: CoordinatorConfig,
+    setup: CoordinatorSetup,
+    watching: Watching,
+    keeping: Keeping,
+    *,
+    terminated: asyncio.Event,
+    log: structlog.typing.FilteringBoundLogger,
+) -> int:
     rehearsal = begin_rehearsal(os.environ, setup.plan.run, log)
-    files = TlsFiles(config.tls.ca, config.tls.certificate, config.tls.key)
     # Whatever an operator may have to correct is tried before the first record is stored.
-    listener = listen(config.listen, files, utc_now())
+    listener = listen(config.listen, _tls_files(config), utc_now())
     revocations = Revocations(config.tls.revoked, config.tls.ca)
-    with watching.server() as web, CoordinatorState(config.storage, setup) as state:
+    spool = config.storage / UPLOADS_FOLDER
+    with watching.server() as web, CoordinatorState(keeping.archive, spool, setup) as state:
         driver = CoordinatorDriver(watching.stored(state.persist), log, rehearsal)
         server = CoordinatorServer(
             listener,
@@ -132,25 +152,41 @@ async def _serve(
             log.info("coordinator_ready", address=config.listen, port=server.port)
             if web is not None:
                 web.start()
-            return await _until_over(driver, log)
+            return await _until_over(driver, keeping, terminated, log)
         finally:
             await server.stop()
 
 
-async def _until_over(driver: CoordinatorDriver, log: structlog.typing.FilteringBoundLogger) -> int:
-    """Return the exit code of the run, or of a termination signal that came first."""
-    terminated = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminated.set)
+def _tls_files(config: CoordinatorConfig) -> TlsFiles:
+    return TlsFiles(config.tls.ca, config.tls.certificate, config.tls.key)
+
+
+async def _until_over(
+    driver: CoordinatorDriver,
+    keeping: Keeping,
+    terminated: asyncio.Event,
+    log: structlog.typing.FilteringBoundLogger,
+) -> int:
+    """Return the exit code of the run, or of a termination signal that came first.
+
+    Raises:
+        StorageError: the archive was lost.
+    """
     over = asyncio.ensure_future(driver.stopped())
     signalled = asyncio.ensure_future(terminated.wait())
-    await asyncio.wait({over, signalled}, return_when=asyncio.FIRST_COMPLETED)
-    signalled.cancel()
-    if not over.done():
-        over.cancel()
-        log.info("terminating")
+    lost = asyncio.ensure_future(keeping.until_lost())
+    first, _ = await asyncio.wait({over, signalled, lost}, return_when=asyncio.FIRST_COMPLETED)
+    if over not in first:
         await driver.halt()
-        return TERMINATED
-    return _exit_code(over.result(), log)
+    for other in {over, signalled, lost} - first:
+        other.cancel()
+    await asyncio.gather(over, signalled, lost, return_exceptions=True)
+    if over in first:
+        return _exit_code(over.result(), log)
+    if lost in first:
+        lost.result()
+    log.info("terminating")
+    return TERMINATED
 
 
 def _exit_code(stopped: Stopped, log: structlog.typing.FilteringBoundLogger) -> int:

@@ -1,4 +1,4 @@
-"""What the coordinator keeps on disk, its ledger and what that names, and how it finds its place again."""
+"""What the coordinator keeps, its ledger and what that names, and how it finds its place again."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,8 +20,8 @@ from fecosr.federation.progress import CoordinatorSetup
 from fecosr.federation.replay import Kept, Replayed, best_model, replay
 from fecosr.ledger.log import Entry
 from fecosr.ledger.records import RoundReleased, RunOpened
-from fecosr.storage.atomic_files import make_folder
-from fecosr.storage.countersignature_store import COUNTERSIGNATURES_FILE, CountersignatureStore
+from fecosr.storage.archive import Archive
+from fecosr.storage.countersignature_store import CountersignatureStore
 from fecosr.storage.evidence import EVIDENCE_FOLDER, EvidenceStore
 from fecosr.storage.ledger_store import LedgerStore
 from fecosr.storage.optimiser_states import OptimiserStateStore
@@ -38,29 +38,29 @@ UPLOADS_FOLDER = "uploads"
 
 
 class CoordinatorState:
-    """Own the coordinator's folder.
+    """Own what a coordinator keeps.
 
     Args:
-        folder: made when it is not there.
+        archive: what has to outlast this process.
+        spool: a folder of this machine for what is arriving, and dies with the process.
         setup: what the coordinator was provisioned with.
 
     Raises:
         ConfigError: there cannot be such a folder.
-        StorageError: another coordinator uses the folder, or what stands in it is damaged.
+        StorageError: another coordinator uses the archive, or what stands in it is damaged.
         LedgerError: the ledger does not verify.
     """
 
-    def __init__(self, folder: Path, setup: CoordinatorSetup) -> None:
-        make_folder(folder)
+    def __init__(self, archive: Archive, spool: Path, setup: CoordinatorSetup) -> None:
         self._setup = setup
-        self._ledger = LedgerStore(folder / LEDGER_FILE, setup.plan.run, setup.key.public)
-        self._models = ModelStore(folder / MODELS_FOLDER)
-        self._optimiser_states = OptimiserStateStore(folder / OPTIMISER_FOLDER)
-        self._sums = SumStore(folder / SUMS_FOLDER)
-        self._evidence = EvidenceStore(folder / EVIDENCE_FOLDER)
-        self._sketches = ModelStore(folder / SKETCH_FOLDER) if setup.plan.sketch else None
-        self._countersignatures = CountersignatureStore(folder / COUNTERSIGNATURES_FILE)
-        self.uploads = UploadSpool(folder / UPLOADS_FOLDER)
+        self._ledger = LedgerStore(archive.lines(LEDGER_FILE), setup.plan.run, setup.key.public)
+        self._models = ModelStore(archive.files(MODELS_FOLDER))
+        self._optimiser_states = OptimiserStateStore(archive.files(OPTIMISER_FOLDER))
+        self._sums = SumStore(archive.files(SUMS_FOLDER))
+        self._evidence = EvidenceStore(archive.files(EVIDENCE_FOLDER))
+        self._sketches = ModelStore(archive.files(SKETCH_FOLDER)) if setup.plan.sketch else None
+        self._countersignatures = CountersignatureStore(archive.files())
+        self.uploads = UploadSpool(spool)
 
     def begin(self, initial_model: Path) -> Callable[[float], CoordinatorTransition]:
         """Return what opens the run, or what goes on with it where the ledger stopped.
@@ -88,7 +88,7 @@ class CoordinatorState:
         return self._ledger.entries
 
     def persist(self, record: CoordinatorRecord) -> None:
-        """Store one record; it is on the disk when this returns."""
+        """Store one record; it lasts when this returns."""
         match record:
             case ModelStored(model_hash=named, parameters=parameters):
                 self._models.save(named, parameters, {"run": self._setup.plan.run})

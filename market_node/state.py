@@ -21,6 +21,7 @@ from fecosr.federation.messages import Release
 from fecosr.ids import NodeId, RunId
 from fecosr.privacy.budget import Charged, TakenBack
 from fecosr.secagg.client import SurvivorsSigned
+from fecosr.storage.archive import FolderFiles
 from fecosr.storage.atomic_files import make_folder
 from fecosr.storage.checkpoint_store import CHECKPOINTS_FILE, CheckpointStore
 from fecosr.storage.parameters import ModelStore
@@ -62,8 +63,8 @@ class NodeState:
             folder / CHECKPOINTS_FILE, run, roster.coordinator, market=market, identity=roster.nodes[market]
         )
         self._spending = SpendingStore(folder / SPENDING_FILE)
-        self._models = ModelStore(folder / MODELS_FOLDER)
-        self._sketches = ModelStore(folder / SKETCH_FOLDER)
+        self._models = ModelStore(FolderFiles(folder / MODELS_FOLDER))
+        self._sketches = ModelStore(FolderFiles(folder / SKETCH_FOLDER))
 
     def memory(self) -> Memory:
         """Return what the node remembers after a start."""

@@ -14,6 +14,7 @@ LINT = Path(sys.executable).parent / "lint-imports"
 VIOLATIONS = [
     pytest.param("fecosr/rpc/listener.py", "import uvicorn", "Only web speaks HTTP", id="http-outside-web"),
     pytest.param("fecosr/web/server.py", "import fecosr.crypto.aead", "Web can reach", id="keys-in-web"),
+    pytest.param("coordinator/archives.py", "import psycopg", "database server", id="database-above-storage"),
     pytest.param("fecosr/data/sequences.py", "import fecosr.harness.runner", "Layers", id="upwards"),
     pytest.param("fecosr/ledger/log.py", "import fecosr.data.catalogue", "Layers", id="sideways"),
     pytest.param("fecosr/secagg/masking.py", "import time", "Pure core", id="clock-in-the-core"),

@@ -115,6 +115,24 @@ def status(
     raise typer.Exit(print_status(folder, as_json=as_json))
 
 
+@app.command(name="fetch-run")
+def fetch_run(
+    kit: Annotated[
+        Path, typer.Argument(metavar="KIT", help="The coordinator's kit, or its coordinator.toml.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The run folder to write, or to bring up to date.")],
+) -> None:
+    """Write a run that a coordinator keeps in PostgreSQL as a run folder, for status and audit.
+
+    Works while the run goes on, and reads the database only. Again: only what is new is fetched.
+
+    Example: fecosr fetch-run kits/coordinator --out runs/spring
+    """
+    from fecosr.cli.fetch_run import write_run
+
+    write_run(kit, out)
+
+
 @app.command()
 def audit(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A run folder, copied or in place.")],

@@ -88,7 +88,14 @@ def read_status(folder: Path) -> RunStatus:
 def _storages(folder: Path) -> dict[NodeId, Path]:
     """Return the storage folders of the parties that can be found from `folder`, by party."""
     if (folder / "coordinator.toml").is_file():
-        return _storages(load_coordinator(folder / "coordinator.toml").storage)
+        config = load_coordinator(folder / "coordinator.toml")
+        if config.database is not None:
+            raise ConfigError(
+                "this run is kept in a database",
+                remedy=f"fecosr fetch-run {folder} --out RUN_DIR, then fecosr status RUN_DIR",
+                source=str(folder),
+            )
+        return _storages(config.storage)
     if (folder / "node.toml").is_file():
         node = load_node(folder / "node.toml")
         return {NodeId(node.market): node.storage} if (node.storage / NODE_FILE).is_file() else {}

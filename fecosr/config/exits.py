@@ -61,8 +61,11 @@ CATALOGUE: Final = (
 )
 """Every exit code there is. A killed process has none; a shell then says 137, and the run goes on."""
 
-NODE_EXTRA: Final = frozenset({"jinja2", "opacus", "polars", "torch"})
-"""Packages that a coordinator lives without."""
+EXTRAS: Final = {
+    **dict.fromkeys(("jinja2", "opacus", "polars", "torch"), "node"),
+    "psycopg": "postgres",
+}
+"""Packages that not everybody needs, and the extra that brings each."""
 
 TRACEBACK_VARIABLE: Final = "FECOSR_TRACEBACK"
 """Set to 1 to see where an error came from."""
@@ -84,9 +87,11 @@ def exit_code_of(body: Callable[[], int]) -> int:
         sys.stderr.write("interrupted\n")
         return INTERRUPTED
     except ModuleNotFoundError as error:
-        if error.name not in NODE_EXTRA or os.environ.get(TRACEBACK_VARIABLE) == "1":
+        if error.name not in EXTRAS or os.environ.get(TRACEBACK_VARIABLE) == "1":
             raise
-        sys.stderr.write(f"error: {error.name} is not installed (pip install 'fecosr[node]')\n")
+        sys.stderr.write(
+            f"error: {error.name} is not installed (pip install 'fecosr[{EXTRAS[error.name]}]')\n"
+        )
         return UNUSABLE
     except FecosrError as error:
         if os.environ.get(TRACEBACK_VARIABLE) == "1":

@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, Field
 
 from fecosr.config.address import Address
+from fecosr.config.database import DatabaseSection
 from fecosr.config.toml import Section, load
 from fecosr.config.web import WebSection
 from fecosr.crypto.signatures import SigningKey
@@ -53,6 +54,7 @@ class CoordinatorConfig(Section):
     storage: Path = Path("state")
     tls: TlsSection = TlsSection()
     web: WebSection | None = None
+    database: DatabaseSection | None = None
 
 
 class ReportSection(Section):
@@ -92,7 +94,9 @@ _Config = TypeVar("_Config", CoordinatorConfig, NodeConfig)
 
 def load_coordinator(path: Path) -> CoordinatorConfig:
     """Return coordinator.toml with every path resolved from the folder it stands in."""
-    return _resolved(load(path, CoordinatorConfig), path.parent)
+    config = _resolved(load(path, CoordinatorConfig), path.parent)
+    database = config.database and config.database.under(path.parent)
+    return config.model_copy(update={"database": database})
 
 
 def load_node(path: Path) -> NodeConfig:

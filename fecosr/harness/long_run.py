@@ -38,6 +38,7 @@ from fecosr.privacy.budget import Charged
 from fecosr.privacy.events import Charge
 from fecosr.secagg.messages import KeyAdvert
 from fecosr.secagg.statements import advert_statement, session_id, survivors_statement
+from fecosr.storage.archive import FolderFiles
 from fecosr.storage.parameters import ModelStore
 from fecosr.storage.spending_store import SPENDING_FILE, encode_record
 
@@ -82,7 +83,7 @@ class LongRun:
         coordinator = folder / "coordinator"
         coordinator.mkdir(parents=True)
         _write(coordinator / "ledger.jsonl", self._lines)
-        ModelStore(coordinator / "models").save(self._model(self._rounds), self._final, {})
+        ModelStore(FolderFiles(coordinator / "models")).save(self._model(self._rounds), self._final, {})
         nodes = "\n".join(f'{market} = "{key.public.hex()}"' for market, key in self._keys.items())
         roster = f'coordinator = "{self._coordinator.public.hex()}"\n[nodes]\n{nodes}\n'
         (folder / "roster.toml").write_text(roster, encoding="utf-8")

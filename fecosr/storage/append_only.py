@@ -21,6 +21,7 @@ class AppendOnlyLines:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.place = str(path)
         self._lock = OwnerLock(path.with_name(f"{path.name}.lock"))
         self._descriptor = -1
         try:

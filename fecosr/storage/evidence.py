@@ -1,35 +1,33 @@
-"""Evidence of convictions on disk: canonical JSON files, named by the hash in the ledger."""
+"""Evidence of convictions as it is kept: canonical JSON files, named by the hash in the ledger."""
 
 from pathlib import Path
 from typing import Final
 
-from fecosr.storage.atomic_files import make_folder, remove_partial_files, write_bytes
+from fecosr.storage.archive import Files
 
 EVIDENCE_FOLDER: Final = "evidence"
 """Beside the ledger that names what is in it."""
 
 
 class EvidenceStore:
-    """Keep the evidence of every conviction of a run in `folder` under its own hash.
+    """Keep the evidence of every conviction of a run in `files` under its own hash."""
 
-    Raises:
-        ConfigError: there cannot be such a folder.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        make_folder(folder)
-        remove_partial_files(folder)
+    def __init__(self, files: Files) -> None:
+        self._files = files
 
     def save(self, digest: bytes, content: bytes) -> None:
-        """Store a file of evidence under its hash; it is on the disk when this returns.
+        """Store a file of evidence under its hash; it lasts when this returns.
 
         Raises:
-            StorageError: the disk refused.
+            StorageError: it could not be stored.
         """
-        write_bytes(evidence_path(self.folder, digest), content)
+        self._files.write(_name(digest), content)
 
 
 def evidence_path(folder: Path, digest: bytes) -> Path:
     """Return where the evidence with this hash stands in `folder`, or would."""
-    return folder / f"{digest.hex()}.json"
+    return folder / _name(digest)
+
+
+def _name(digest: bytes) -> str:
+    return f"{digest.hex()}.json"

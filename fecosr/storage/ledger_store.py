@@ -1,37 +1,36 @@
-"""The ledger on disk: `ledger.jsonl`, one canonical entry a line."""
+"""The ledger as it is kept: `ledger.jsonl`, one canonical entry a line."""
 
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from fecosr.errors import LedgerError, StorageError
 from fecosr.ids import RunId
 from fecosr.ledger.log import Entry, Log, decode_entry, encode_entry, extend, genesis, opened_run, verify_log
-from fecosr.storage.append_only import AppendOnlyLines
+from fecosr.storage.archive import Lines
 
 
 class LedgerStore:
     """Own the coordinator's ledger of one run; verify all of it when opened.
 
     Args:
-        path: the file; made when it is not there.
+        lines: where it stands; closed with the store.
         run: the run it must be of.
         coordinator_public: the identity that signed every entry.
 
     Raises:
-        StorageError: in use by another process, damaged (the message names file and line), or of another run.
+        StorageError: damaged (the message names place and line), or of another run.
     """
 
-    def __init__(self, path: Path, run: RunId, coordinator_public: bytes) -> None:
+    def __init__(self, lines: Lines, run: RunId, coordinator_public: bytes) -> None:
         self._coordinator_public = coordinator_public
-        self._lines = AppendOnlyLines(path)
+        self._lines = lines
         try:
-            lines = self._lines.read()
-            self._entries = [decode_entry(line, number) for number, line in enumerate(lines)]
-            self._log = self._verified(run, lines)
+            stored = lines.read()
+            self._entries = [decode_entry(line, number) for number, line in enumerate(stored)]
+            self._log = self._verified(run, stored)
         except LedgerError as error:
-            self._lines.close()
-            raise StorageError(f"{path}:{error.record + 1}: {error.rule}: {error.message}") from None
+            lines.close()
+            raise StorageError(f"{lines.place}:{error.record + 1}: {error.rule}: {error.message}") from None
 
     @property
     def log(self) -> Log:
@@ -44,11 +43,11 @@ class LedgerStore:
         return tuple(self._entries)
 
     def append(self, entry: Entry) -> None:
-        """Store `entry`, which must follow the last one; it is on the disk when this returns.
+        """Store `entry`, which must follow the last one; it lasts when this returns.
 
         Raises:
             LedgerError: it does not follow, or the coordinator did not sign it; nothing was stored.
-            StorageError: the disk refused; the store must be opened again.
+            StorageError: it could not be stored; the store must be opened again.
         """
         log = extend(self._log, entry, self._coordinator_public)
         self._lines.append(encode_entry(entry))
@@ -56,7 +55,7 @@ class LedgerStore:
         self._log = log
 
     def close(self) -> None:
-        """Give the file back."""
+        """Give the lines back."""
         self._lines.close()
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""What the server optimiser remembers, on disk: one safetensors file per state, named by the state's hash.
+"""The kept memory of the server optimiser: one safetensors file per state, named by the state's hash.
 
 A state is stored before the record that releases its round, so a coordinator that is killed at any moment
 finds the state that belongs to the model released last; one that no record names is left over and forgotten.
@@ -12,32 +12,26 @@ from safetensors.numpy import load, save
 
 from fecosr.errors import StorageError
 from fecosr.federation.optimisers import OptimiserState
-from fecosr.storage.atomic_files import make_folder, remove_partial_files, write_bytes
+from fecosr.storage.archive import Files
 
 SUFFIX = ".safetensors"
 
 
 class OptimiserStateStore:
-    """Keep states of the server optimiser in `folder`.
+    """Keep states of the server optimiser in `files`."""
 
-    Raises:
-        ConfigError: there cannot be such a folder.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        make_folder(folder)
-        remove_partial_files(folder)
+    def __init__(self, files: Files) -> None:
+        self._files = files
 
     def save(self, state: OptimiserState) -> bytes:
-        """Store `state` and return its hash once it is on the disk.
+        """Store `state` and return its hash once it lasts.
 
         Raises:
-            StorageError: the disk refused.
+            StorageError: it could not be stored.
         """
         digest = state.hash()
         moments = {name: np.ascontiguousarray(moment, dtype="<f4") for name, moment in state.moments.items()}
-        write_bytes(_path(self.folder, digest), save(moments))
+        self._files.write(_name(digest), save(moments))
         return digest
 
     def load(self, digest: bytes) -> OptimiserState:
@@ -46,20 +40,18 @@ class OptimiserStateStore:
         Raises:
             StorageError: missing, damaged, or another state than the name says.
         """
-        return read_state(self.folder, digest)
+        name = _name(digest)
+        return _decode(self._files.read(name), digest, self._files.place(name))
 
     def forget_all_but(self, digest: bytes) -> None:
         """Delete every state but the one with this hash: earlier ones follow from the sums.
 
         Raises:
-            StorageError: the disk refused.
+            StorageError: one could not be deleted.
         """
-        for path in self.folder.glob(f"*{SUFFIX}"):
-            if path.stem != digest.hex():
-                try:
-                    path.unlink(missing_ok=True)
-                except OSError as error:
-                    raise StorageError(f"{path}: cannot be deleted: {error.strerror}") from None
+        for name in self._files.names():
+            if name.endswith(SUFFIX) and name != _name(digest):
+                self._files.delete(name)
 
 
 def read_state(folder: Path, digest: bytes) -> OptimiserState:
@@ -68,17 +60,23 @@ def read_state(folder: Path, digest: bytes) -> OptimiserState:
     Raises:
         StorageError: missing, damaged, or another state than the name says.
     """
-    path = _path(folder, digest)
+    path = folder / _name(digest)
     try:
-        state = OptimiserState(load(path.read_bytes()))
+        data = path.read_bytes()
     except OSError as error:
         raise StorageError(f"{path}: cannot be read: {error.strerror}") from None
+    return _decode(data, digest, str(path))
+
+
+def _decode(data: bytes, digest: bytes, place: str) -> OptimiserState:
+    try:
+        state = OptimiserState(load(data))
     except SafetensorError:
-        raise StorageError(f"{path}: is not a whole safetensors file") from None
+        raise StorageError(f"{place}: is not a whole safetensors file") from None
     if any(moment.dtype != np.float32 for moment in state.moments.values()) or state.hash() != digest:
-        raise StorageError(f"{path}: holds another state than its name says")
+        raise StorageError(f"{place}: holds another state than its name says")
     return state
 
 
-def _path(folder: Path, digest: bytes) -> Path:
-    return folder / f"{digest.hex()}{SUFFIX}"
+def _name(digest: bytes) -> str:
+    return f"{digest.hex()}{SUFFIX}"

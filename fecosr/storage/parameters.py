@@ -1,4 +1,4 @@
-"""Shared parameters on disk: safetensors files that hold one float32 vector, named by its hash.
+"""Shared parameters as they are kept: safetensors files that hold one float32 vector, named by its hash.
 
 The hash is of the vector, not of the file: it is the one that stands in manifests and records.
 """
@@ -14,8 +14,8 @@ from safetensors.numpy import load
 
 from fecosr.errors import MisuseError, StorageError
 from fecosr.federation.aggregation import parameters_hash
-from fecosr.storage.atomic_files import make_folder, remove_partial_files
-from fecosr.storage.vector_file import write_vector
+from fecosr.storage.archive import Files
+from fecosr.storage.vector_file import vector_parts, write_vector
 
 TENSOR: Final = "shared"
 Parameters = npt.NDArray[np.float32]
@@ -30,8 +30,7 @@ def write_parameters(path: Path, parameters: Parameters, metadata: Mapping[str, 
         MisuseError: not a finite float32 vector.
         StorageError: the disk refused; the old file still stands.
     """
-    if not _is_usable(parameters):
-        raise MisuseError("shared parameters are a finite float32 vector")
+    _require_usable(parameters)
     write_vector(path, TENSOR, parameters, metadata)
 
 
@@ -42,41 +41,27 @@ def read_parameters(path: Path) -> Parameters:
         StorageError: missing, damaged, or not one finite float32 vector.
     """
     try:
-        tensors = load(path.read_bytes())
+        data = path.read_bytes()
     except OSError as error:
         raise StorageError(f"{path}: cannot be read: {error.strerror}") from None
-    except SafetensorError:
-        raise StorageError(f"{path}: is not a whole safetensors file") from None
-    if tensors.keys() != {TENSOR} or not _is_usable(tensors[TENSOR]):
-        raise StorageError(f"{path}: does not hold exactly one finite float32 vector named {TENSOR!r}")
-    parameters: Parameters = tensors[TENSOR]
-    return parameters
+    return _decode(data, str(path))
 
 
 class ModelStore:
-    """Keep every version of the shared parameters in `folder` under its own hash.
+    """Keep every version of the shared parameters in `files` under its own hash."""
 
-    Raises:
-        ConfigError: there cannot be such a folder.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        make_folder(folder)
-        remove_partial_files(folder)
-
-    def path(self, digest: bytes) -> Path:
-        """Return where the parameters with this hash stand, or would."""
-        return self.folder / f"{digest.hex()}.safetensors"
+    def __init__(self, files: Files) -> None:
+        self._files = files
 
     def save(self, digest: bytes, parameters: Parameters, metadata: Mapping[str, str]) -> None:
-        """Store `parameters` under their hash, which is not computed again; they are on the disk then.
+        """Store `parameters` under their hash, which is not computed again; they last when this returns.
 
         Raises:
             MisuseError: not a finite float32 vector.
-            StorageError: the disk refused.
+            StorageError: they could not be stored.
         """
-        write_parameters(self.path(digest), parameters, metadata)
+        _require_usable(parameters)
+        self._files.write(_name(digest), *vector_parts(TENSOR, parameters, metadata))
 
     def load(self, digest: bytes) -> Parameters:
         """Return the parameters with this hash.
@@ -84,14 +69,35 @@ class ModelStore:
         Raises:
             StorageError: missing, damaged, or other parameters than the name says.
         """
-        path = self.path(digest)
-        parameters = read_parameters(path)
+        name = _name(digest)
+        place = self._files.place(name)
+        parameters = _decode(self._files.read(name), place)
         if parameters_hash(parameters) != digest:
-            raise StorageError(f"{path}: holds other parameters than its name says")
+            raise StorageError(f"{place}: holds other parameters than its name says")
         return parameters
 
     def __contains__(self, digest: bytes) -> bool:
-        return self.path(digest).is_file()
+        return _name(digest) in self._files.names()
+
+
+def _name(digest: bytes) -> str:
+    return f"{digest.hex()}.safetensors"
+
+
+def _decode(data: bytes, place: str) -> Parameters:
+    try:
+        tensors = load(data)
+    except SafetensorError:
+        raise StorageError(f"{place}: is not a whole safetensors file") from None
+    if tensors.keys() != {TENSOR} or not _is_usable(tensors[TENSOR]):
+        raise StorageError(f"{place}: does not hold exactly one finite float32 vector named {TENSOR!r}")
+    parameters: Parameters = tensors[TENSOR]
+    return parameters
+
+
+def _require_usable(parameters: Parameters) -> None:
+    if not _is_usable(parameters):
+        raise MisuseError("shared parameters are a finite float32 vector")
 
 
 def _is_usable(parameters: npt.NDArray[np.generic]) -> bool:

@@ -1,4 +1,4 @@
-"""Opened sums on disk: safetensors files that hold one uint32 vector, named by the hash in the ledger.
+"""Opened sums as they are kept: safetensors files of one uint32 vector, named by the hash in the ledger.
 
 They say no more than the coordinator was told in each round, and let an auditor redo what it made of that.
 """
@@ -12,38 +12,32 @@ from safetensors.numpy import load
 
 from fecosr.errors import StorageError
 from fecosr.federation.aggregation import RingVector
-from fecosr.storage.atomic_files import make_folder, remove_partial_files
-from fecosr.storage.vector_file import write_vector
+from fecosr.storage.archive import Files
+from fecosr.storage.vector_file import vector_parts
 
 TENSOR: Final = "sum"
 
 
 class SumStore:
-    """Keep every opened sum of a run in `folder` under its own hash.
+    """Keep every opened sum of a run in `files` under its own hash."""
 
-    Raises:
-        ConfigError: there cannot be such a folder.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        make_folder(folder)
-        remove_partial_files(folder)
+    def __init__(self, files: Files) -> None:
+        self._files = files
 
     def save(self, digest: bytes, total: RingVector) -> None:
         """Store the uint32 [length] `total` under its hash, which is not computed again.
 
-        It is on the disk when this returns.
+        It lasts when this returns.
 
         Raises:
-            StorageError: the disk refused.
+            StorageError: it could not be stored.
         """
-        write_vector(sum_path(self.folder, digest), TENSOR, total)
+        self._files.write(_name(digest), *vector_parts(TENSOR, total))
 
 
 def sum_path(folder: Path, digest: bytes) -> Path:
     """Return where the sum with this hash stands in `folder`, or would."""
-    return folder / f"{digest.hex()}.safetensors"
+    return folder / _name(digest)
 
 
 def read_sum(path: Path) -> RingVector:
@@ -62,3 +56,7 @@ def read_sum(path: Path) -> RingVector:
         raise StorageError(f"{path}: does not hold exactly one uint32 vector named {TENSOR!r}")
     total: RingVector = tensors[TENSOR]
     return total
+
+
+def _name(digest: bytes) -> str:
+    return f"{digest.hex()}.safetensors"

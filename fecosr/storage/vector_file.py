@@ -19,17 +19,26 @@ _ALIGNMENT: Final = 8
 _LENGTH_BYTES: Final = 8
 
 
-def write_vector(
-    path: Path,
-    name: str,
-    vector: npt.NDArray[np.float32] | npt.NDArray[np.uint32],
-    metadata: Mapping[str, str] | None = None,
-) -> None:
+Vector = npt.NDArray[np.float32] | npt.NDArray[np.uint32]
+
+
+def write_vector(path: Path, name: str, vector: Vector, metadata: Mapping[str, str] | None = None) -> None:
     """Replace the file at `path` by one that holds `vector` as the tensor `name`.
 
     Raises:
         MisuseError: neither a float32 nor a uint32 vector.
         StorageError: the disk refused; the old file still stands.
+    """
+    write_bytes(path, *vector_parts(name, vector, metadata))
+
+
+def vector_parts(
+    name: str, vector: Vector, metadata: Mapping[str, str] | None = None
+) -> tuple[bytes | memoryview, ...]:
+    """Return what a file that holds `vector` as the tensor `name` consists of, one after the other.
+
+    Raises:
+        MisuseError: neither a float32 nor a uint32 vector.
 
     Reference: the safetensors format, https://github.com/huggingface/safetensors#format
     """
@@ -40,4 +49,4 @@ def write_vector(
     described: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
     header = json.dumps({**described, name: tensor}, separators=(",", ":")).encode()
     header += b" " * (-len(header) % _ALIGNMENT)
-    write_bytes(path, len(header).to_bytes(_LENGTH_BYTES, "little"), header, row.data)
+    return len(header).to_bytes(_LENGTH_BYTES, "little"), header, row.data

@@ -10,9 +10,9 @@ import pytest
 from fecosr.config.exits import (
     CATALOGUE,
     DONE,
+    EXTRAS,
     FAILED,
     INTERRUPTED,
-    NODE_EXTRA,
     TERMINATED,
     UNUSABLE,
     end_with,
@@ -68,8 +68,8 @@ def test_the_extra_is_what_the_package_says(request: pytest.FixtureRequest) -> N
     project = tomllib.loads((request.config.rootpath / "pyproject.toml").read_text())["project"]
     extra = {re.split("[>=<]", requirement)[0] for requirement in project["optional-dependencies"]["node"]}
     base = {re.split("[>=<]", requirement)[0] for requirement in project["dependencies"]}
-    assert extra == NODE_EXTRA
-    assert not extra & base
+    assert extra == {name for name, brought_by in EXTRAS.items() if brought_by == "node"}
+    assert not EXTRAS.keys() & base
 
 
 def test_every_exit_code_is_in_the_catalogue_and_in_the_readme(request: pytest.FixtureRequest) -> None:

@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.state import LEDGER_FILE, MODELS_FOLDER, OPTIMISER_FOLDER, CoordinatorState
+from coordinator.state import (
+    LEDGER_FILE,
+    MODELS_FOLDER,
+    OPTIMISER_FOLDER,
+    UPLOADS_FOLDER,
+    CoordinatorState,
+)
 from fecosr.errors import ConfigError, StorageError
 from fecosr.federation.aggregation import parameters_hash
 from fecosr.federation.coordinator import Gathering, open_run
@@ -14,6 +20,7 @@ from fecosr.federation.progress import CoordinatorSetup
 from fecosr.federation.run import FederationRun
 from fecosr.ledger.log import Entry
 from fecosr.ledger.records import CoordinatorRestarted, RoundReleased
+from fecosr.storage.archive import FolderArchive
 from fecosr.storage.evidence import EVIDENCE_FOLDER, evidence_path
 from fecosr.storage.parameters import write_parameters
 from tests.reference.small_federation import SmallFederation
@@ -31,9 +38,13 @@ def initial_model(tmp_path: Path, federation: SmallFederation) -> Path:
     return path
 
 
+def state_in(folder: Path, setup: CoordinatorSetup) -> CoordinatorState:
+    return CoordinatorState(FolderArchive(folder), folder / UPLOADS_FOLDER, setup)
+
+
 def begin(folder: Path, setup: CoordinatorSetup, initial_model: Path) -> Iterator[CoordinatorRecord]:
     """Open the state as a coordinator does at its start, store what it wants stored, and leave again."""
-    with CoordinatorState(folder, setup) as state:
+    with state_in(folder, setup) as state:
         transition = state.begin(initial_model)(0.0)
         assert isinstance(transition.state, Gathering)
         for record in transition.records:
@@ -52,7 +63,7 @@ def test_a_new_run_starts_from_the_initial_model(
 
 
 def test_evidence_is_kept_beside_the_ledger(tmp_path: Path, federation: SmallFederation) -> None:
-    with CoordinatorState(tmp_path / "state", federation.setup) as state:
+    with state_in(tmp_path / "state", federation.setup) as state:
         state.persist(EvidenceStored(bytes(32), b"{}"))
     assert evidence_path(tmp_path / "state" / EVIDENCE_FOLDER, bytes(32)).read_bytes() == b"{}"
 
@@ -101,8 +112,8 @@ def test_a_damaged_model_is_not_gone_on_with(
 def test_two_coordinators_cannot_share_a_folder(
     tmp_path: Path, federation: SmallFederation, initial_model: Path
 ) -> None:
-    with CoordinatorState(tmp_path / "state", federation.setup), pytest.raises(StorageError):
-        CoordinatorState(tmp_path / "state", federation.setup)
+    with state_in(tmp_path / "state", federation.setup), pytest.raises(StorageError):
+        state_in(tmp_path / "state", federation.setup)
 
 
 def stored_after(rounds: int, folder: Path) -> tuple[SmallFederation, bytes]:
@@ -116,7 +127,7 @@ def stored_after(rounds: int, folder: Path) -> tuple[SmallFederation, bytes]:
     while len(released) < rounds:
         assert run.deliver_next()
         released = [entry.body for entry in run.ledger if isinstance(entry.body, RoundReleased)]
-    with CoordinatorState(folder, federation.setup) as state:
+    with state_in(folder, federation.setup) as state:
         for digest, parameters in run.models.items():
             state.persist(ModelStored(digest, parameters))
         for entry in run.ledger:
@@ -130,7 +141,7 @@ def stored_after(rounds: int, folder: Path) -> tuple[SmallFederation, bytes]:
 def test_the_moments_of_the_last_release_are_there_after_a_crash(tmp_path: Path, initial_model: Path) -> None:
     federation, last = stored_after(2, tmp_path / "state")
     assert [path.stem for path in (tmp_path / "state" / OPTIMISER_FOLDER).iterdir()] == [last.hex()]
-    with CoordinatorState(tmp_path / "state", federation.setup) as state:
+    with state_in(tmp_path / "state", federation.setup) as state:
         resumed = state.begin(initial_model)(0.0).state
     assert isinstance(resumed, Gathering)
     assert resumed.progress.optimiser_state.hash() == last
@@ -141,7 +152,7 @@ def test_without_its_moments_a_run_does_not_go_on(tmp_path: Path, initial_model:
     federation, last = stored_after(1, tmp_path / "state")
     (tmp_path / "state" / OPTIMISER_FOLDER / f"{last.hex()}.safetensors").unlink()
     with (
-        CoordinatorState(tmp_path / "state", federation.setup) as state,
+        state_in(tmp_path / "state", federation.setup) as state,
         pytest.raises(StorageError, match="optimiser"),
     ):
         state.begin(initial_model)
@@ -153,9 +164,9 @@ def test_moments_stored_for_a_release_that_never_came_are_not_used(
     """The coordinator died between the state and the record that would have named it."""
     federation, last = stored_after(1, tmp_path / "state")
     stray = federation.plan.server.init(3)
-    with CoordinatorState(tmp_path / "state", federation.setup) as state:
+    with state_in(tmp_path / "state", federation.setup) as state:
         state.persist(OptimiserStateStored(stray.hash(), stray))
-    with CoordinatorState(tmp_path / "state", federation.setup) as state:
+    with state_in(tmp_path / "state", federation.setup) as state:
         resumed = state.begin(initial_model)(0.0).state
     assert isinstance(resumed, Gathering)
     assert resumed.progress.optimiser_state.hash() == last

@@ -12,7 +12,7 @@ from typing import Final, Self
 from fecosr.config.clock import utc_now
 from fecosr.config.plan import Plan
 from fecosr.config.toml import validate
-from fecosr.harness.events import Logged
+from fecosr.harness.events import Exited, Logged
 from fecosr.harness.processes import Processes, python_module
 from fecosr.ids import COORDINATOR, NodeId
 from fecosr.provisioning.federation_file import CoordinatorSection, MarketSection
@@ -63,13 +63,16 @@ class RealFederation:
 
     Attributes:
         events: what the processes said, in order.
+        ended: exit codes of those who have ended, by party.
         web: ports of those who serve pages, by party.
     """
 
     def __init__(self, folder: Path, plan: Mapping[str, object] = PLAN) -> None:
         self.folder = folder
         self.events: list[Logged] = []
+        self.ended: dict[str, int] = {}
         self.web: dict[str, int] = {}
+        self.address = ""
         self._processes = Processes(folder / "logs")
         markets = {NodeId(name): self._market(place, name) for place, name in enumerate(MARKETS)}
         self.kits = provision(
@@ -94,14 +97,27 @@ class RealFederation:
 
     def start(self, failpoints: Mapping[str, str] | None = None) -> None:
         """Start everybody; `failpoints` say who dies where."""
-        config = str(self.kits.coordinator)
-        self._processes.start(COORDINATOR, python_module("coordinator", "--config", config))
+        points = failpoints or {}
+        self.start_coordinator(COORDINATOR, self.kits.coordinator, failpoint=points.get(COORDINATOR))
         ready = self.wait_for(COORDINATOR, "coordinator_ready")
-        address = f"127.0.0.1:{ready.whole('port')}"
+        self.address = f"127.0.0.1:{ready.whole('port')}"
         for name, path in self.kits.nodes.items():
-            command = python_module("market_node", "--config", str(path), "--coordinator", address)
-            point = (failpoints or {}).get(name)
-            self._processes.start(name, command, {VARIABLE: f"spring {point}"} if point else None)
+            command = python_module("market_node", "--config", str(path), "--coordinator", self.address)
+            self._processes.start(name, command, _rehearsing(points.get(name)))
+
+    def start_coordinator(self, name: str, config: Path, *, failpoint: str | None = None) -> None:
+        """Start a coordinator with the kit of `config`, where the nodes look for one if there was one."""
+        self.ended.pop(name, None)
+        address = ["--listen", self.address] if self.address else []
+        command = python_module("coordinator", "--config", str(config), *address)
+        self._processes.start(name, command, _rehearsing(failpoint))
+
+    def wait_for_end(self, name: str) -> int:
+        """Return the exit code of a process, once it has ended."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while name not in self.ended and time.monotonic() < deadline:
+            self._listen()
+        return self.ended[name]
 
     def wait_for(self, name: str, event: str, holds: Callable[[Logged], bool] = lambda _: True) -> Logged:
         """Return the first line of `name` about `event` for which something holds."""
@@ -117,6 +133,8 @@ class RealFederation:
 
     def _listen(self) -> None:
         for happening in self._processes.wait(1.0):
+            if isinstance(happening, Exited):
+                self.ended[happening.name] = happening.returncode
             if isinstance(happening, Logged):
                 self.events.append(happening)
                 if happening.event == "web_ready":
@@ -138,3 +156,7 @@ class RealFederation:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._processes.__exit__(kind, value, traceback)
+
+
+def _rehearsing(failpoint: str | None) -> dict[str, str] | None:
+    return {VARIABLE: f"spring {failpoint}"} if failpoint else None

@@ -5,8 +5,9 @@ from pathlib import Path
 from fecosr.federation.effects import CheckpointKept
 from fecosr.federation.run import FederationRun
 from fecosr.privacy.budget import Charged, TakenBack
+from fecosr.storage.archive import FolderArchive
 from fecosr.storage.checkpoint_store import CHECKPOINTS_FILE, CheckpointStore
-from fecosr.storage.countersignature_store import COUNTERSIGNATURES_FILE, CountersignatureStore
+from fecosr.storage.countersignature_store import CountersignatureStore
 from fecosr.storage.evidence import EVIDENCE_FOLDER, EvidenceStore
 from fecosr.storage.ledger_store import LedgerStore
 from fecosr.storage.optimiser_states import OptimiserStateStore
@@ -38,22 +39,24 @@ def keep(federation: SmallFederation, run: FederationRun, folder: Path) -> None:
 
 
 def _keep_coordinator(federation: SmallFederation, run: FederationRun, folder: Path) -> None:
-    models, states = ModelStore(folder / "models"), OptimiserStateStore(folder / "optimiser")
-    sums, sketches = SumStore(folder / "sums"), ModelStore(folder / "sketch")
+    archive = FolderArchive(folder)
+    models, states = ModelStore(archive.files("models")), OptimiserStateStore(archive.files("optimiser"))
+    sums, sketches = SumStore(archive.files("sums")), ModelStore(archive.files("sketch"))
     for digest, parameters in run.models.items():
         models.save(digest, parameters, {})
     for state in run.optimiser_states.values():
         states.save(state)
     for digest, total in run.sums.items():
         sums.save(digest, total)
-    evidence = EvidenceStore(folder / EVIDENCE_FOLDER)
+    evidence = EvidenceStore(archive.files(EVIDENCE_FOLDER))
     for digest, content in run.evidence.items():
         evidence.save(digest, content)
     for digest, sketch in run.sketches.items():
         sketches.save(digest, sketch, {})
-    countersignatures = CountersignatureStore(folder / COUNTERSIGNATURES_FILE)
+    countersignatures = CountersignatureStore(archive.files())
     for statement in run.countersignatures.values():
         countersignatures.keep(statement)
-    with LedgerStore(folder / "ledger.jsonl", federation.plan.run, federation.setup.key.public) as ledger:
+    lines = archive.lines("ledger.jsonl")
+    with LedgerStore(lines, federation.plan.run, federation.setup.key.public) as ledger:
         for entry in run.ledger:
             ledger.append(entry)

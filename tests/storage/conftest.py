@@ -1,4 +1,6 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -6,6 +8,7 @@ from fecosr.crypto.signatures import SigningKey
 from fecosr.ids import RunId
 from fecosr.ledger.log import Entry, append, genesis
 from fecosr.ledger.records import CoordinatorRestarted, PrivacyTerms, RunOpened
+from fecosr.storage.archive import Archive, FolderArchive
 
 
 @pytest.fixture
@@ -38,3 +41,31 @@ def entries(run: RunId, key: SigningKey, opened: Callable[[RunId], RunOpened]) -
         entry, log = append(log, CoordinatorRestarted(1, attempt), key)
         entries.append(entry)
     return entries
+
+
+@pytest.fixture(params=["folder", "postgres"])
+def open_archive(
+    request: pytest.FixtureRequest, tmp_path: Path, run: RunId
+) -> Iterator[Callable[[], Archive]]:
+    """Return a function that opens the same archive again, as a process that starts again would."""
+    if request.param == "folder":
+        yield lambda: FolderArchive(tmp_path / "archive")
+        return
+    url = request.getfixturevalue("database_url")
+    from fecosr.storage.postgres import RunDatabase
+
+    with ExitStack() as opened:
+
+        def again() -> Archive:
+            opened.close()
+            database = opened.enter_context(RunDatabase(url, None, run))
+            assert database.own()
+            return database
+
+        yield again
+
+
+@pytest.fixture
+def archive(open_archive: Callable[[], Archive]) -> Archive:
+    """Return an archive, of each kind that there is."""
+    return open_archive()

@@ -1,4 +1,4 @@
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -9,12 +9,13 @@ from fecosr.ids import NodeId, RunId
 from fecosr.ledger.checkpoint import sign_checkpoint
 from fecosr.ledger.countersignature import Countersignature, countersign, decode_countersignature
 from fecosr.ledger.log import Head
-from fecosr.storage.countersignature_store import CountersignatureStore
+from fecosr.storage.archive import Archive, Files
+from fecosr.storage.countersignature_store import COUNTERSIGNATURES_FILE, CountersignatureStore
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "countersignatures.jsonl"
+def files(archive: Archive) -> Files:
+    return archive.files()
 
 
 def statement(market: str, size: int) -> Countersignature:
@@ -25,30 +26,31 @@ def statement(market: str, size: int) -> Countersignature:
     )
 
 
-def stored(path: Path) -> list[Countersignature]:
-    return [decode_countersignature(line) for line in path.read_bytes().splitlines()]
+def stored(files: Files) -> list[Countersignature]:
+    return [decode_countersignature(line) for line in files.read(COUNTERSIGNATURES_FILE).splitlines()]
 
 
-def test_the_latest_of_each_market_is_kept(path: Path) -> None:
-    store = CountersignatureStore(path)
+def test_the_latest_of_each_market_is_kept(files: Files) -> None:
+    store = CountersignatureStore(files)
     for said in (statement("fr", 3), statement("de", 5), statement("fr", 9)):
         store.keep(said)
-    assert stored(path) == [statement("de", 5), statement("fr", 9)]
+    assert stored(files) == [statement("de", 5), statement("fr", 9)]
 
 
-def test_an_older_one_changes_nothing_even_after_a_restart(path: Path) -> None:
-    CountersignatureStore(path).keep(statement("fr", 9))
-    again = CountersignatureStore(path)
-    before = path.stat()
+def test_an_older_one_changes_nothing_even_after_a_restart(open_archive: Callable[[], Archive]) -> None:
+    CountersignatureStore(open_archive().files()).keep(statement("fr", 9))
+    files = open_archive().files()
+    again = CountersignatureStore(files)
     for older in (statement("fr", 3), statement("fr", 9)):
         again.keep(older)
-    assert path.stat() == before
+    assert stored(files) == [statement("fr", 9)]
     again.keep(statement("de", 1))
-    assert stored(path) == [statement("de", 1), statement("fr", 9)]
+    assert stored(files) == [statement("de", 1), statement("fr", 9)]
 
 
-def test_damage_names_the_line(path: Path) -> None:
-    CountersignatureStore(path).keep(statement("fr", 9))
-    path.write_bytes(path.read_bytes().replace(b'"size":9', b'"size":09'))
+def test_damage_names_the_line(files: Files) -> None:
+    CountersignatureStore(files).keep(statement("fr", 9))
+    damaged = files.read(COUNTERSIGNATURES_FILE).replace(b'"size":9', b'"size":09')
+    files.write(COUNTERSIGNATURES_FILE, damaged)
     with pytest.raises(StorageError, match=r"countersignatures\.jsonl:1: canonical"):
-        CountersignatureStore(path)
+        CountersignatureStore(files)

@@ -7,6 +7,7 @@ import pytest
 from fecosr.errors import LedgerError, StorageError
 from fecosr.ids import RunId
 from fecosr.ledger.records import Body, NodeConvicted, RunAborted
+from fecosr.storage.append_only import AppendOnlyLines
 from fecosr.storage.checkpoint_store import CheckpointStore
 from fecosr.storage.inspection import inspect_coordinator, inspect_node, is_held, node_run
 from fecosr.storage.ledger_store import LedgerStore
@@ -110,7 +111,7 @@ def test_a_ledger_that_does_not_verify_is_an_error(tmp_path: Path) -> None:
 
 def test_a_running_coordinator_is_seen_and_not_disturbed(tmp_path: Path) -> None:
     coordinator_folder(tmp_path, RUN.bodies)
-    with LedgerStore(tmp_path / "ledger.jsonl", RunId("trial"), RUN.coordinator.public):
+    with LedgerStore(AppendOnlyLines(tmp_path / "ledger.jsonl"), RunId("trial"), RUN.coordinator.public):
         found = inspect_coordinator(tmp_path)
         assert found is not None
         assert found.running

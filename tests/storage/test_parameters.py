@@ -9,31 +9,39 @@ from safetensors.numpy import save_file
 
 from fecosr.errors import MisuseError, StorageError
 from fecosr.federation.aggregation import parameters_hash
+from fecosr.storage.archive import Archive, Files, FolderFiles
 from fecosr.storage.parameters import ModelStore, read_parameters, write_parameters
 
 PARAMETERS: npt.NDArray[np.float32] = np.array([0.0, 1 / 3, -2 / 3, 1e-40, 1e38], dtype=np.float32)
 DIGEST = parameters_hash(PARAMETERS)
+NAME = f"{DIGEST.hex()}.safetensors"
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> ModelStore:
-    return ModelStore(tmp_path / "models")
+def files(archive: Archive) -> Files:
+    return archive.files("models")
 
 
-def test_a_model_is_named_by_the_hash_of_its_little_endian_bytes(store: ModelStore) -> None:
+@pytest.fixture
+def store(files: Files) -> ModelStore:
+    return ModelStore(files)
+
+
+def test_a_model_is_named_by_the_hash_of_its_little_endian_bytes(files: Files, store: ModelStore) -> None:
     digest = hashlib.sha256(PARAMETERS.astype("<f4").tobytes()).digest()
     assert digest == DIGEST
     store.save(digest, PARAMETERS, {"round": "3"})
-    assert store.path(digest).name == f"{digest.hex()}.safetensors"
+    assert files.names() == [NAME]
     assert store.load(digest).tobytes() == PARAMETERS.tobytes()
     assert digest in store
     assert b"\x00" * 32 not in store
 
 
-def test_metadata_is_in_the_file_but_not_in_the_hash(store: ModelStore) -> None:
+def test_metadata_is_in_the_file_but_not_in_the_hash(tmp_path: Path) -> None:
+    store = ModelStore(FolderFiles(tmp_path))
     store.save(DIGEST, PARAMETERS, {"round": "3"})
     store.save(DIGEST, PARAMETERS, {"round": "4"})
-    with safe_open(store.path(DIGEST), framework="np") as file:
+    with safe_open(tmp_path / NAME, framework="np") as file:
         assert file.metadata() == {"round": "4"}
         assert list(file.keys()) == ["shared"]
 
@@ -69,9 +77,10 @@ def test_another_tensor_beside_it_is_refused(tmp_path: Path) -> None:
         read_parameters(tmp_path / "m")
 
 
-def test_every_flipped_byte_is_noticed(store: ModelStore) -> None:
+def test_every_flipped_byte_is_noticed(tmp_path: Path) -> None:
+    store = ModelStore(FolderFiles(tmp_path))
     store.save(DIGEST, PARAMETERS, {})
-    path = store.path(DIGEST)
+    path = tmp_path / NAME
     whole = path.read_bytes()
     for position in range(len(whole)):
         path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
@@ -83,17 +92,16 @@ def test_every_flipped_byte_is_noticed(store: ModelStore) -> None:
 
 
 @pytest.mark.parametrize("lost", [1, 10, 60])
-def test_a_truncated_file_is_refused(store: ModelStore, lost: int) -> None:
+def test_a_truncated_file_is_refused(files: Files, store: ModelStore, lost: int) -> None:
     store.save(DIGEST, PARAMETERS, {})
-    path = store.path(DIGEST)
-    path.write_bytes(path.read_bytes()[:-lost])
+    files.write(NAME, files.read(NAME)[:-lost])
     with pytest.raises(StorageError, match="safetensors"):
         store.load(DIGEST)
 
 
-def test_other_parameters_under_the_same_name_are_refused(store: ModelStore) -> None:
-    store.save(DIGEST, PARAMETERS, {})
-    write_parameters(store.path(DIGEST), -PARAMETERS, {})
+def test_other_parameters_under_the_same_name_are_refused(files: Files, store: ModelStore) -> None:
+    store.save(parameters_hash(-PARAMETERS), -PARAMETERS, {})
+    files.write(NAME, files.read(files.names()[0]))
     with pytest.raises(StorageError, match="other parameters"):
         store.load(DIGEST)
 
@@ -104,7 +112,7 @@ def test_a_missing_model_is_named(store: ModelStore) -> None:
 
 
 def test_a_crash_before_the_rename_leaves_the_old_model(
-    store: ModelStore, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Killed(BaseException):
         pass
@@ -112,11 +120,12 @@ def test_a_crash_before_the_rename_leaves_the_old_model(
     def die(self: Path, target: Path) -> None:
         raise Killed
 
+    store = ModelStore(FolderFiles(tmp_path))
     store.save(DIGEST, PARAMETERS, {"round": "1"})
     with monkeypatch.context() as patched:
         patched.setattr(Path, "replace", die)
         with pytest.raises(Killed):
             store.save(DIGEST, -PARAMETERS, {"round": "2"})
-    again = ModelStore(store.folder)
-    assert [path.name for path in store.folder.iterdir()] == [f"{DIGEST.hex()}.safetensors"]
+    again = ModelStore(FolderFiles(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]
     assert again.load(DIGEST).tobytes() == PARAMETERS.tobytes()

@@ -14,6 +14,7 @@ from fecosr.provisioning.preflight.credentials import (
     check_permissions,
     check_revocations,
 )
+from fecosr.provisioning.preflight.database import check_database
 from fecosr.provisioning.preflight.disk import check_storage
 from fecosr.provisioning.preflight.findings import Finding, Level, from_error
 from fecosr.provisioning.preflight.interactions import check_data, check_semantics
@@ -32,6 +33,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("plan", check_plan),
     ("policy", check_policy),
     ("storage", check_storage),
+    ("database", check_database),
     ("state", check_earlier_state),
     ("port", check_port),
     ("web", check_pages),
