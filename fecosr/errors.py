@@ -10,6 +10,7 @@
     +-- LedgerError            a ledger record or its chain does not verify
     +-- StorageError           durable state is missing, damaged or in use by another process
     +-- ConnectionLost         a peer cannot be reached any more; trying again may help
+    +-- ShardLost              another process of this node's own has ended; starting the node again helps
     +-- BudgetExhausted        opening the next round would pass the privacy budget
 
 Dropouts are not exceptions: a market that leaves is an expected event with a typed reason.
@@ -81,6 +82,13 @@ class StorageError(FecosrError):
 
 class ConnectionLost(FecosrError):
     """Report that a peer cannot be reached any more; the next connection may succeed."""
+
+
+class ShardLost(FecosrError):
+    """Report that another of the processes that train for this market has ended; they all end then."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"another process of this node is gone; start the node again ({detail})")
 
 
 class BudgetExhausted(FecosrError):

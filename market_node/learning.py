@@ -17,6 +17,8 @@ from fecosr.recommender.semantics import EmbeddingAccess
 from fecosr.training.epochs import EpochReport, Progress
 from fecosr.training.market import MarketLearner
 from fecosr.training.private_settings import PrivateTrainingSettings
+from fecosr.training.sharded.group import ShardGroup
+from fecosr.training.sharded.learner import ShardedLearner
 from market_node.readiness import Log
 
 SECRET_BYTES: Final = 32
@@ -26,7 +28,7 @@ SECRET_BYTES: Final = 32
 def new_learner(
     config: NodeConfig, plan: Plan, data: MarketSequences, sketches: Vector | None, access: EmbeddingAccess
 ) -> MarketLearner:
-    """Return this market's learner, on the device and with the threads that its configuration says.
+    """Return this market's learner, on the device, with the threads and shards that its configuration says.
 
     Args:
         config: of the node.
@@ -37,11 +39,16 @@ def new_learner(
 
     Raises:
         ConfigError: the device or the embedding cannot be used here.
+        ShardLost: another process of the node has ended.
     """
     torch.set_num_threads(config.num_threads)
+    settings = plan.learning(config.report.local_training)
+    if config.num_shards > 1:
+        group = ShardGroup.join(0, config.num_shards, plan.hash())
+        return ShardedLearner(group, data, settings, seed=plan.run.seed, access=access)
     return MarketLearner(
         data,
-        plan.learning(config.report.local_training),
+        settings,
         seed=plan.run.seed,
         device=config.device,
         sketches=sketches,

@@ -44,6 +44,7 @@ from market_node.readiness import (
     is_soon_learnt,
     log_ready,
 )
+from market_node.shards import follow_first, shard_of
 from market_node.sketches import MarketSketches
 from market_node.state import REPORT_FILE, VECTORS_FOLDER, NodeState
 from market_node.watching import Watching
@@ -59,7 +60,9 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command(
     epilog="Examples: fecosr-market-node --config kits/fr/node.toml. "
-    "Run the same command again after a crash: the node joins the next round, or goes on with fine-tuning."
+    "Run the same command again after a crash: the node joins the next round, or goes on with fine-tuning. "
+    "With num_shards = 2 in node.toml: torchrun --standalone --nproc-per-node 2 -m market_node --config "
+    "kits/fr/node.toml."
 )
 def market_node(
     config: Annotated[Path, typer.Option("--config", help="node.toml of the startup kit.")],
@@ -104,6 +107,11 @@ def _run(path: Path, coordinator: str, log_format: LogFormat) -> int:
     bound = {"run": plan.run.name, "party": config.market, "market": config.market}
     log = configure_logs(log_format, watching.observers, **bound)
     end_on_signals(log, STOPPED)
+    shard = shard_of(os.environ, config, plan)
+    if shard:
+        code = follow_first(config, plan, shard, log)
+        log.info(STOPPED, exit_code=code)
+        return code
     rehearsal = begin_rehearsal(os.environ, plan.run.name, log)
     kit = _Kit(config, plan, load_roster(config.roster), log, rehearsal, watching)
     with watching.server() as web:
@@ -124,7 +132,8 @@ def _take_part(kit: _Kit) -> int:
     with NodeState(config.storage, setup.plan.run, kit.roster, setup.me) as state:
         sketches = MarketSketches(data, semantics, state) if setup.plan.sketch else None
         with Loading(lambda: _learner(kit, data, sketches), early=sketches is None) as loading:
-            if sketches is None and not is_soon_learnt(data, semantics):
+            divided = config.num_shards > 1
+            if divided or (sketches is None and not is_soon_learnt(data, semantics)):
                 loading.learner()
             log_ready(log, data, semantics_source(data.catalogue.titles, semantics), semantics.embedding_hash)
             if state.final_model() is None:
@@ -136,6 +145,8 @@ def _take_part(kit: _Kit) -> int:
                 return FAILED
             if not (config.storage / REPORT_FILE).exists():
                 _report(kit, data, shared, loading.learner())
+            if divided:
+                loading.learner().close()
     return DONE
 
 

@@ -74,6 +74,7 @@ class NodeConfig(Section):
     policy: NodePolicy
     report: ReportSection = ReportSection()
     num_threads: int = Field(default=1, ge=1, le=256)
+    num_shards: int = Field(default=1, ge=1, le=64)
     device: Device = "auto"
     embedding_path: Path | None = None
     plan: Path = Path("plan.toml")

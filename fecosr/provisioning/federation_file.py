@@ -26,6 +26,7 @@ class MarketSection(Section):
         policy: what its node accepts; without it, exactly what the plan says and nothing weaker.
         report: what its node measures for its own operator.
         num_threads: of its node's arithmetic.
+        num_shards: processes among which its node divides the catalogue; above 1 it is started by torchrun.
         device: where its node trains; "auto" is a GPU where its machine has one.
         embedding_path: the folder of the text model, or the file of vectors, on its machine, where the plan's
             kind of semantics has one.
@@ -36,6 +37,7 @@ class MarketSection(Section):
     policy: NodePolicy | None = None
     report: ReportSection = ReportSection()
     num_threads: int = Field(default=1, ge=1, le=256)
+    num_shards: int = Field(default=1, ge=1, le=64)
     device: Device = "auto"
     embedding_path: Path | None = None
 

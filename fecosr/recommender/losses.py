@@ -10,7 +10,7 @@ target over the whole catalogue, and a share that is spread over all items alike
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -30,12 +30,33 @@ _MOST_LOGITS = 6 << 20
 """Logits held at a time at most, 24 MiB: beyond 32 MiB page faults cost more than the products."""
 
 
+class CatalogueShard(Protocol):
+    """Be a part of a catalogue, of which other processes have the other parts."""
+
+    @property
+    def num_shards(self) -> int:
+        """Return how many parts there are."""
+
+    @property
+    def num_items(self) -> int:
+        """Return V, the number of items of all parts."""
+
+    @property
+    def most_rows(self) -> int:
+        """Return the number of items in the largest part."""
+
+    def log_normaliser(self, own: Tensor) -> Tensor:
+        """Return the logarithm of the softmax's denominator over all parts, [N], from that over this one."""
+
+
 def soft_cross_entropy(
     states: Tensor,
     item_inputs: Tensor,
     targets: Tensor,
     soft: SoftTargets,
     precision: Precision = "float32",
+    *,
+    shard: CatalogueShard | None = None,
 ) -> Tensor:
     """Return the mean S2CE of predicting `targets` from `states` over the whole catalogue.
 
@@ -49,21 +70,24 @@ def soft_cross_entropy(
         soft: the soft targets of every item.
         precision: of the factors of the three products with the catalogue; sums and softmax are in the
             precision of `states`. "bfloat16" is "float32" where the machine would gain nothing by it.
+        shard: where `item_inputs` and the columns of `soft` are a part of the catalogue; loss and gradients
+            are then this part's, and add up to the whole ones.
 
     Returns:
         a scalar.
     """
-    wanted = _Wanted(targets, soft)
+    wanted = _Wanted(targets, soft, shard)
     loss: Tensor = _S2CE.apply(states, item_inputs, wanted, precision)  # type: ignore[no-untyped-call]
     return loss
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Wanted:
-    """Hold the targets of a batch, int64 [N], and the soft targets of every item."""
+    """Hold the targets of a batch, int64 [N], the soft targets of every item, and of which part of them."""
 
     targets: Tensor
     soft: SoftTargets
+    shard: CatalogueShard | None
 
 
 class _S2CE(torch.autograd.Function):
@@ -71,17 +95,19 @@ class _S2CE(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, states: Tensor, items: Tensor, wanted: _Wanted, precision: Precision) -> Tensor:
-        targets, soft = wanted.targets, wanted.soft
+        targets, soft, shard = wanted.targets, wanted.soft, wanted.shard
         num_rows = len(states)
-        rows_at_a_time = _rows_at_a_time(num_rows, len(items))
+        rows_at_a_time = _rows_at_a_time(num_rows, len(items) if shard is None else shard.most_rows)
         products = catalogue_products(states, items, rows_at_a_time, precision)
         # Summed in double: the loss of a large batch must not depend on how it was cut into chunks.
         total = torch.zeros((), dtype=torch.float64, device=states.device)
         for start in range(0, num_rows, rows_at_a_time):
             rows = slice(start, min(start + rows_at_a_time, num_rows))
-            total += _sweep(products, rows, targets[rows], soft)
+            total += _sweep(products, rows, targets[rows], soft, shard)
         if soft.uniform is not None:
             spread = soft.uniform[targets].to(states.dtype)  # [N]
+            if shard is not None:
+                spread *= len(items) / shard.num_items
             mean_item = items.mean(dim=0)  # [D]
             total -= (spread * (states @ mean_item)).double().sum()
             products.grad_states.addr_(spread, mean_item, alpha=-1.0)
@@ -96,7 +122,13 @@ class _S2CE(torch.autograd.Function):
         return grad_loss * grad_states, grad_loss * grad_items, None, None
 
 
-def _sweep(products: CatalogueProducts, rows: slice, targets: Tensor, soft: SoftTargets) -> Tensor:
+def _sweep(
+    products: CatalogueProducts,
+    rows: slice,
+    targets: Tensor,
+    soft: SoftTargets,
+    shard: CatalogueShard | None,
+) -> Tensor:
     """Return the summed loss of some rows, and add their part to both gradients."""
     logits = products.logits(rows)  # [rows, V]
     shares = soft.shares[targets].to(logits.dtype)  # [rows, K]
@@ -107,6 +139,10 @@ def _sweep(products: CatalogueProducts, rows: slice, targets: Tensor, soft: Soft
     p = torch.softmax(logits, dim=1, out=logits)  # [rows, V]
     # The largest p is exp(largest - log_normaliser), and never so small that its logarithm loses digits.
     log_normaliser = largest - p.amax(dim=1).log()  # [rows]
+    if shard is not None:
+        of_shard, whole = log_normaliser, shard.log_normaliser(log_normaliser)  # [rows]
+        p.mul_((of_shard - whole).exp_()[:, None])
+        log_normaliser = whole / shard.num_shards
     # What is left in place of p is p - t.
     grad_logits = p.sub_(shares) if columns is None else p.scatter_add_(1, columns, shares.neg_())
     products.accumulate(rows, grad_logits)

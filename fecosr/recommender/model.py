@@ -56,8 +56,12 @@ class SequenceModel(nn.Module):
             lengths: int64 [B], at least 1.
         """
         states = self.states(item_inputs, sequences)  # [B, L, D]
+        return self.last_states(states, lengths) @ item_inputs.T  # [B, V]
+
+    def last_states(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """Return the state at the last position of each sequence, [B, D] from [B, L, D]."""
         last = (lengths - 1)[:, None, None].expand(-1, 1, states.shape[2])  # [B, 1, D]
-        return states.gather(1, last).squeeze(1) @ item_inputs.T  # [B, V]
+        return states.gather(1, last).squeeze(1)
 
 
 class EncoderModel(SequenceModel):

@@ -179,10 +179,13 @@ def train_step(
     places = real.nonzero().squeeze(1)  # [N]
     targets = torch.from_numpy(batch.targets).flatten()[places].to(data.device)  # [N]
     items = model.item_inputs(data.semantics)  # [V, D]
-    every = model.states(items, torch.from_numpy(batch.inputs).to(data.device))  # [B, L, D]
+    sequences = torch.from_numpy(batch.inputs).to(data.device)  # [B, L]
+    inputs = items[sequences] if data.shard is None else data.shard.look_up(items, sequences)  # [B, L, D]
+    every = model.encode(inputs)  # [B, L, D]
     states = every.flatten(0, 1).index_select(0, places.to(data.device))  # [N, D]
-    loss = soft_cross_entropy(states, items, targets, soft, precision)
+    loss = soft_cross_entropy(states, items, targets, soft, precision, shard=data.shard)
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
+    whole = loss.detach() if data.shard is None else data.shard.add_up(model, loss.detach())
     optimiser.step()
-    return loss.detach(), len(targets)
+    return whole, len(targets)

@@ -1,6 +1,7 @@
 """Full-ranking evaluation of one market: one target per user, ranked against the whole catalogue."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -81,7 +82,8 @@ def model_scorer(model: SequenceModel, data: PreparedMarket) -> Scorer:
         model.eval()
         with torch.no_grad():
             sequences, lengths = right_padded(histories, model.max_length)
-            found = model.scores(items, sequences.to(items.device), lengths.to(items.device))  # [B, V]
+            of_all = model.scores if data.shard is None else partial(data.shard.scores, model)
+            found = of_all(items, sequences.to(items.device), lengths.to(items.device))  # [B, V]
             scores: npt.NDArray[np.float32] = found.cpu().numpy()
         model.train(was_training)
         return scores

@@ -1,6 +1,6 @@
 """After the last round: make the shared model this market's own. Nothing of this leaves the market."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from torch.optim import AdamW
@@ -58,11 +58,26 @@ def fine_tune(
     Guarantees:
         On validation NDCG@10 the result is at least as good as the shared model.
     """
+    tuned = train_adapter(model, shared, data, adapter, settings, seed=seed, progress=progress)
+    return replace(tuned, validation=fit_regression(tuned.model, data))
+
+
+def train_adapter(
+    model: SharedModel,
+    shared: FloatVector,
+    data: PreparedMarket,
+    adapter: AdapterSettings,
+    settings: FineTuningSettings,
+    *,
+    seed: int,
+    progress: Progress = ignore_progress,
+) -> FineTuned:
+    """Return what `fine_tune` does, but for the item regression; in a shard, with its rows of the table."""
     load_into(model, shared)
     names = ("fine-tuning", data.market)
     with seeded(seed, *names):
-        market_model = MarketModel(model, data.num_items, adapter).to(data.device)
-        best_epoch, _ = train_until_best(
+        market_model = MarketModel(model, len(data.semantics), adapter).to(data.device)
+        best_epoch, validation = train_until_best(
             market_model,
             data,
             _optimiser(market_model, settings),
@@ -70,7 +85,7 @@ def fine_tune(
             generator=np.random.default_rng(derive_seed(seed, *names)),
             progress=progress,
         )
-    return FineTuned(market_model, best_epoch, fit_regression(market_model, data))
+    return FineTuned(market_model, best_epoch, validation)
 
 
 def _optimiser(model: MarketModel, settings: FineTuningSettings) -> AdamW:

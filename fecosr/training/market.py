@@ -132,6 +132,9 @@ class MarketLearner:
         """Return the metrics of popularity on the same targets."""
         return evaluate_popularity(self.data, part, history_filtered=history_filtered)
 
+    def close(self) -> None:
+        """Release what a learner has beside itself, of which one process has nothing."""
+
     def _shared_model(self) -> SharedModel:
         # Its parameters are overwritten; made this way, it leaves torch's own generator alone.
         model = new_shared_model(self.settings.encoder, self.settings.semantics, self.seed)

@@ -9,6 +9,7 @@ from fecosr.data.sequences import MarketSequences, Split, split_leave_one_out
 from fecosr.recommender.semantics import NO_ACCESS, EmbeddingAccess, FloatArray, catalogue_semantics
 from fecosr.recommender.settings import S2CESettings, SemanticsSettings
 from fecosr.recommender.soft_targets import SoftTargets, hard_targets, semantic_targets
+from fecosr.training.sharded.shard import Shard
 
 _FEWEST_STEPS = 40
 """Optimiser steps of an epoch, as far as batches do not become smaller than the next."""
@@ -28,6 +29,8 @@ class PreparedMarket:
         semantics_source: what the semantic vectors were made from, in words for a report.
         soft: S2CE targets of every item.
         hard: cross-entropy targets of every item.
+        shard: where this process holds a part of the catalogue's rows only: `semantics` are theirs then, and
+            so are the columns of `soft` and `hard`.
     """
 
     market: str
@@ -37,6 +40,7 @@ class PreparedMarket:
     semantics_source: str
     soft: SoftTargets = field(repr=False)
     hard: SoftTargets = field(repr=False)
+    shard: Shard | None = None
 
     @property
     def device(self) -> torch.device:

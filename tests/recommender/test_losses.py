@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -247,3 +247,50 @@ def test_smoothed_hard_targets_are_label_smoothing(
     ours = soft_cross_entropy(states, items, targets, smoothed(hard_targets(NUM_ITEMS), 0.2))
     expected = functional.cross_entropy(states @ items.T, targets, label_smoothing=0.2)
     torch.testing.assert_close(ours, expected, rtol=1e-6, atol=1e-7)
+
+
+class PartOfThree:
+    """Be one part of the catalogue of a test, which knows from elsewhere what all parts come to."""
+
+    num_shards, num_items, most_rows = 3, NUM_ITEMS, 13
+
+    def __init__(self, whole: torch.Tensor, rows: slice) -> None:
+        self.whole = whole.detach()
+        self.rows = rows
+
+    def log_normaliser(self, own: torch.Tensor) -> torch.Tensor:
+        assert (own <= self.whole).all()
+        return self.whole
+
+    def columns(self, soft: SoftTargets) -> SoftTargets:
+        if soft.items is None:
+            return SoftTargets(soft.shares[:, self.rows], None, soft.uniform)
+        own = (soft.items >= self.rows.start) & (soft.items < self.rows.stop)
+        return SoftTargets(soft.shares * own, (soft.items - self.rows.start) * own, soft.uniform)
+
+
+@pytest.mark.parametrize("support", ["neighbours", "catalogue"])
+def test_parts_of_a_catalogue_add_up_to_the_whole(
+    vectors: np.ndarray,
+    example: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    support: Literal["neighbours", "catalogue"],
+) -> None:
+    states, items, targets = example
+    soft = smoothed(
+        semantic_targets(vectors, S2CESettings(alpha=0.6, num_neighbours=5, support=support)), 0.1
+    )
+    whole = soft_cross_entropy(states, items, targets, soft)
+    grad_states, grad_items = torch.autograd.grad(whole, (states, items))
+    normaliser = torch.logsumexp(states @ items.T, dim=1)
+
+    loss, summed, of_items = 0.0, torch.zeros_like(states), []
+    for rows in (slice(0, 13), slice(13, 25), slice(25, NUM_ITEMS)):
+        part = PartOfThree(normaliser, rows)
+        own = items.detach()[rows].requires_grad_()
+        share = soft_cross_entropy(states, own, targets, part.columns(soft), shard=part)
+        of_part = torch.autograd.grad(share, (states, own))
+        loss, summed = loss + share.item(), summed + of_part[0]
+        of_items.append(of_part[1])
+    assert loss == pytest.approx(whole.item(), rel=1e-9)
+    torch.testing.assert_close(summed, grad_states)
+    torch.testing.assert_close(torch.cat(of_items), grad_items)

@@ -123,7 +123,7 @@ def test_every_step_is_taken_in_the_precision_of_the_settings(
 ) -> None:
     used: list[Precision] = []
 
-    def remember(*arguments: torch.Tensor) -> torch.Tensor:
+    def remember(*arguments: torch.Tensor, shard: None) -> torch.Tensor:
         *tensors, asked = arguments
         used.append(cast("Precision", asked))
         return soft_cross_entropy(*tensors)  # type: ignore[arg-type]
