@@ -110,4 +110,5 @@ def _named() -> Iterator[None]:
         yield
     except RuntimeError as error:
         lines = str(error).splitlines() or [type(error).__name__]
-        raise ShardLost(lines[0]) from None
+        # Without the place in gloo's source.
+        raise ShardLost(lines[0].rpartition("] ")[2]) from None
