@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -70,10 +71,11 @@ def _run(path: Path, listen: str, log_format: LogFormat) -> int:
     if listen:
         config = config.model_copy(update={"listen": address_option("--listen", listen)})
     setup = _setup(config)
-    watching = Watching(config)
+    watching = Watching(config, setup.plan.run)
     log = configure_logs(log_format, watching.observers, run=setup.plan.run, party=COORDINATOR)
-    code = asyncio.run(_serve(config, setup, watching, log))
-    log.info("coordinator_stopped", exit_code=code)
+    with closing(watching):
+        code = asyncio.run(_serve(config, setup, watching, log))
+        log.info("coordinator_stopped", exit_code=code)
     return code
 
 

@@ -8,6 +8,7 @@ from fecosr.config.clock import utc_now
 from fecosr.config.logs import Observer
 from fecosr.config.parties import CoordinatorConfig
 from fecosr.federation.effects import CoordinatorRecord
+from fecosr.ids import COORDINATOR, RunId
 from fecosr.ledger.log import Entry
 from fecosr.observability.budget import epsilon_spent
 from fecosr.observability.entries import after_entry
@@ -19,6 +20,7 @@ from fecosr.rpc.traffic import TrafficMeter
 from fecosr.web.audit_file import AuditFile
 from fecosr.web.following import Following
 from fecosr.web.server import CertificateFiles, WebServer, web_server
+from fecosr.web.traces import collector_traces
 
 Persist = Callable[[CoordinatorRecord], None]
 
@@ -28,19 +30,25 @@ class Watching:
 
     Args:
         config: of the coordinator.
+        run: the run's name.
+
+    Raises:
+        ConfigError: traces cannot be sent as configured.
     """
 
-    def __init__(self, config: CoordinatorConfig) -> None:
+    def __init__(self, config: CoordinatorConfig, run: RunId) -> None:
         self._config = config
+        self._traces = collector_traces(run, COORDINATOR) if config.traces else None
         self._following = Following(RunView())
         self._meter = TrafficMeter()
 
     @property
     def observers(self) -> tuple[Observer, ...]:
         """Return who is to be shown every log line."""
+        traced = () if self._traces is None else (self._traces.see,)
         if self._config.web is None:
-            return ()
-        return (lambda line: self._following.see(lambda view: after_line(view, line)),)
+            return traced
+        return (lambda line: self._following.see(lambda view: after_line(view, line)), *traced)
 
     def remember(self, entries: tuple[Entry, ...], meter: TrafficMeter) -> None:
         """Take in the ledger of an earlier process, and who counts bytes in this one."""
@@ -71,6 +79,11 @@ class Watching:
             return nullcontext()
         pages = RunPages(self._following, lambda: self._meter, AuditFile(web.audit))
         return web_server(web, CertificateFiles(tls.certificate, tls.key), pages)
+
+    def close(self) -> None:
+        """Send the last spans, where somebody wants them."""
+        if self._traces is not None:
+            self._traces.close()
 
     def _see(self, entry: Entry, now: float | None) -> None:
         self._following.see(lambda view: after_entry(view, entry, now))

@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn
@@ -114,11 +115,11 @@ def _run(path: Path, coordinator: str, log_format: LogFormat) -> int:
         return code
     rehearsal = begin_rehearsal(os.environ, plan.run.name, log)
     kit = _Kit(config, plan, load_roster(config.roster), log, rehearsal, watching)
-    with watching.server() as web:
+    with closing(watching), watching.server() as web:
         if web is not None:
             web.start()
         code = _take_part(kit)
-    log.info(STOPPED, exit_code=code)
+        log.info(STOPPED, exit_code=code)
     return code
 
 

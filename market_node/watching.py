@@ -12,6 +12,7 @@ from fecosr.observability.position import STARTING
 from fecosr.rpc.traffic import TrafficMeter
 from fecosr.web.following import Following
 from fecosr.web.server import CertificateFiles, WebServer, web_server
+from fecosr.web.traces import collector_traces
 
 
 class Watching:
@@ -20,6 +21,9 @@ class Watching:
     Args:
         config: of the node.
         run: the run's name.
+
+    Raises:
+        ConfigError: traces cannot be sent as configured.
     """
 
     has_dashboard = False
@@ -28,13 +32,15 @@ class Watching:
         self._config = config
         self._following = Following(NodeView(run, config.market, __version__))
         self._meter = TrafficMeter()
+        self._traces = collector_traces(run, config.market) if config.traces else None
 
     @property
     def observers(self) -> tuple[Observer, ...]:
         """Return who is to be shown every log line."""
+        traced = () if self._traces is None else (self._traces.see,)
         if self._config.web is None:
-            return ()
-        return (lambda line: self._following.see(lambda view: after_node_line(view, line)),)
+            return traced
+        return (lambda line: self._following.see(lambda view: after_node_line(view, line)), *traced)
 
     def count_with(self, meter: TrafficMeter) -> None:
         """Let `meter` say how many bytes went over the wire."""
@@ -50,6 +56,11 @@ class Watching:
         if web is None:
             return nullcontext()
         return web_server(web, CertificateFiles(tls.certificate, tls.key), self)
+
+    def close(self) -> None:
+        """Send the last spans, where the market wants them."""
+        if self._traces is not None:
+            self._traces.close()
 
     def is_ready(self) -> bool:
         """Say whether the market's data are loaded."""

@@ -54,6 +54,7 @@ class CoordinatorConfig(Section):
     storage: Path = Path("state")
     tls: TlsSection = TlsSection()
     web: WebSection | None = None
+    traces: bool = False
     database: DatabaseSection | None = None
 
 
@@ -83,6 +84,7 @@ class NodeConfig(Section):
     storage: Path = Path("state")
     tls: TlsSection = TlsSection()
     web: WebSection | None = None
+    traces: bool = False
 
 
 class _RosterFile(Section):

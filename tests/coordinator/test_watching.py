@@ -10,6 +10,7 @@ from coordinator.watching import RunPages, Watching
 from fecosr.config.parties import CoordinatorConfig
 from fecosr.config.web import WebSection
 from fecosr.federation.run import run_federation
+from fecosr.ids import RunId
 from fecosr.ledger.log import Entry
 from fecosr.observability.lines import LogLine
 from fecosr.observability.view import RunView
@@ -17,6 +18,8 @@ from fecosr.rpc.traffic import TrafficMeter
 from fecosr.web.audit_file import AuditFile
 from fecosr.web.following import Following
 from tests.reference.small_federation import SmallFederation
+
+RUN = RunId("trial")
 
 
 def entries() -> list[Entry]:
@@ -33,7 +36,7 @@ def config(folder: Path, *, web: bool) -> CoordinatorConfig:
 
 
 def test_without_the_section_nothing_is_followed(tmp_path: Path) -> None:
-    watching = Watching(config(tmp_path, web=False))
+    watching = Watching(config(tmp_path, web=False), RUN)
     stored: list[object] = []
     assert watching.observers == ()
     assert watching.stored(stored.append) == stored.append
@@ -43,7 +46,7 @@ def test_without_the_section_nothing_is_followed(tmp_path: Path) -> None:
 
 
 def test_what_is_stored_is_seen_after_it_is_stored(tmp_path: Path) -> None:
-    watching = Watching(config(tmp_path, web=True))
+    watching = Watching(config(tmp_path, web=True), RUN)
     stored: list[object] = []
     persist = watching.stored(stored.append)
     for entry in entries():
@@ -71,7 +74,7 @@ def test_a_page_is_made_once_for_every_view(tmp_path: Path) -> None:
 
 
 def test_a_restarted_coordinator_shows_the_rounds_before(tmp_path: Path) -> None:
-    watching = Watching(config(tmp_path, web=True))
+    watching = Watching(config(tmp_path, web=True), RUN)
     watching.remember(tuple(entries()), TrafficMeter(received_bytes=5))
     (observer,) = watching.observers
     observer(LogLine(1.0, "info", "node_connected", {"market": "fr"}))
