@@ -1,18 +1,19 @@
 """Between the protocol and machine learning: the node's driver asks, the market's learner answers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 import torch
 
 from fecosr.config.parties import NodeConfig
-from fecosr.config.plan import DistributedPrivacySection, Plan
+from fecosr.config.plan import Plan
+from fecosr.config.privacy import LocalPrivacySection, PrivateSection
 from fecosr.data.sequences import MarketSequences
 from fecosr.federation.aggregation import Vector
 from fecosr.federation.contribution import LocalUpdate
 from fecosr.federation.messages import RoundManifest
-from fecosr.federation.private_rounds import PrivateContribution, mechanism_of
+from fecosr.federation.private_rounds import NoisyUpdate, PrivateContribution, mechanism_of
 from fecosr.recommender.semantics import EmbeddingAccess
 from fecosr.training.epochs import EpochReport, Progress
 from fecosr.training.market import MarketLearner
@@ -22,7 +23,7 @@ from fecosr.training.sharded.learner import ShardedLearner
 from market_node.readiness import Log
 
 SECRET_BYTES: Final = 32
-"""Fresh for every attempt: they decide which users take part, and the noise."""
+"""Fresh for every training: they decide which users take part, and the noise."""
 
 
 def new_learner(
@@ -95,23 +96,22 @@ class PrivateTrainer:
     """
 
     learner: MarketLearner = field(repr=False)
-    privacy: DistributedPrivacySection
+    privacy: PrivateSection
     loss: Literal["s2ce", "ce"]
     entropy: Callable[[int], bytes] = field(repr=False)
 
-    def train(self, manifest: RoundManifest, parameters: Vector) -> PrivateContribution:
-        """Return the contribution to one attempt, with users and noise of its own."""
-        vector = self.learner.contribute_privately(
-            parameters,
-            manifest.round,
-            self._settings(),
-            mechanism_of(manifest),
-            secret=self.entropy(SECRET_BYTES),
-        )
+    def train(self, manifest: RoundManifest, parameters: Vector) -> PrivateContribution | NoisyUpdate:
+        """Return the contribution to one attempt, or the update of one round, with noise of its own."""
+        learner, settings, number = self.learner, self._settings(), manifest.round
+        mechanism, secret = mechanism_of(manifest, self.privacy.terms()), self.entropy(SECRET_BYTES)
+        if isinstance(self.privacy, LocalPrivacySection):
+            update = learner.train_privately(parameters, number, settings, mechanism, secret=secret)
+            return NoisyUpdate(manifest.model_hash, update)
+        vector = learner.contribute_privately(parameters, number, settings, mechanism, secret=secret)
         return PrivateContribution(manifest.model_hash, vector)
 
     def _settings(self) -> PrivateTrainingSettings:
-        return PrivateTrainingSettings(
+        settings = PrivateTrainingSettings(
             clip_norm=self.privacy.clip_norm,
             noise_multiplier=self.privacy.noise_multiplier,
             sampling_probability=self.privacy.sampling_probability,
@@ -119,6 +119,9 @@ class PrivateTrainer:
             loss=self.loss,
             num_drawn=self.privacy.num_drawn,
         )
+        if not isinstance(self.privacy, LocalPrivacySection):
+            return settings
+        return replace(settings, steps=self.privacy.steps, learning_rate=self.privacy.learning_rate)
 
 
 def _validation(learner: MarketLearner, parameters: Vector) -> float | None:

@@ -17,7 +17,8 @@ from fecosr.config.clock import utc_now
 from fecosr.config.exits import DONE, FAILED, end_on_signals, exit_code_of
 from fecosr.config.logs import LOG_FORMAT_OPTION, LogFormat, configure_logs
 from fecosr.config.parties import NodeConfig, load_identity, load_node, load_roster
-from fecosr.config.plan import DistributedPrivacySection, Plan, load_plan
+from fecosr.config.plan import Plan, load_plan
+from fecosr.config.privacy import NoPrivacySection
 from fecosr.data.sequences import MarketSequences, load_market
 from fecosr.errors import ConfigError
 from fecosr.federation.aggregation import Vector, parameters_hash
@@ -169,10 +170,10 @@ def _training(kit: _Kit, setup: NodeSetup, learner: Callable[[], "MarketLearner"
         from market_node.learning import MarketTrainer, PrivateTrainer  # noqa: PLC0415 - as above
 
         privacy = kit.plan.privacy
-        if isinstance(privacy, DistributedPrivacySection):
-            loss = kit.plan.local_training.loss
-            return PrivateTrainer(able, privacy, loss, secrets.token_bytes).train(manifest, parameters)
-        return MarketTrainer(able, setup.plan.releases_validation, kit.log).train(manifest, parameters)
+        if isinstance(privacy, NoPrivacySection):
+            return MarketTrainer(able, setup.plan.releases_validation, kit.log).train(manifest, parameters)
+        loss = kit.plan.local_training.loss
+        return PrivateTrainer(able, privacy, loss, secrets.token_bytes).train(manifest, parameters)
 
     return train
 

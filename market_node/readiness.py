@@ -7,7 +7,7 @@ import structlog
 
 from fecosr.data.sequences import MarketSequences
 from fecosr.errors import ConfigError
-from fecosr.federation.private_rounds import DistributedPrivacy
+from fecosr.federation.user_privacy import UserPrivacy
 from fecosr.recommender.settings import EMBEDDINGS, SemanticsSettings
 
 NODE_READY: Final = "node_ready"
@@ -19,7 +19,7 @@ _SOON_LEARNT_ITEMS: Final = 16_384
 Log = structlog.typing.FilteringBoundLogger
 
 
-def check_covered(privacy: DistributedPrivacy, market: MarketSequences) -> None:
+def check_covered(privacy: UserPrivacy, market: MarketSequences) -> None:
     """Refuse a delta at which handing out one of this market's users in full could count as private.
 
     Raises:

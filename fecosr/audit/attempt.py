@@ -14,8 +14,8 @@ from fecosr.crypto.signatures import verify
 from fecosr.errors import CryptoError, MisuseError
 from fecosr.federation.cohort import Roster, invited
 from fecosr.federation.contents import vector_terms
-from fecosr.federation.private_rounds import DistributedPrivacy
 from fecosr.federation.recorded import advert_from, manifest_from
+from fecosr.federation.user_privacy import UserPrivacy
 from fecosr.ledger.log import Head, Log
 from fecosr.ledger.records import (
     CohortFixed,
@@ -89,7 +89,7 @@ def planned_noise(terms: Terms) -> NoiseFields | None:
 
 @cache
 def _noise_of(
-    privacy: DistributedPrivacy, num_parameters: int, num_nodes: int, n_min: int, max_colluding: int
+    privacy: UserPrivacy, num_parameters: int, num_nodes: int, n_min: int, max_colluding: int
 ) -> NoiseFields | None:
     try:
         mechanism = privacy.mechanism(

@@ -14,9 +14,9 @@ from pathlib import Path
 from fecosr.audit.attempt import Terms
 from fecosr.audit.findings import Finding, missing
 from fecosr.errors import BudgetExhausted, MisuseError, StorageError
-from fecosr.federation.private_rounds import DistributedPrivacy
 from fecosr.federation.recorded import event_from
 from fecosr.federation.spending import charge_name
+from fecosr.federation.user_privacy import UserPrivacy
 from fecosr.ids import NodeId
 from fecosr.ledger.log import Entry
 from fecosr.ledger.records import (
@@ -113,7 +113,7 @@ def check_costs(entries: Sequence[Entry], terms: Terms, accounts: Mapping[NodeId
     return Costs(costs, tuple(findings))
 
 
-def _check_events(entries: Sequence[Entry], privacy: DistributedPrivacy) -> Iterator[Finding]:
+def _check_events(entries: Sequence[Entry], privacy: UserPrivacy) -> Iterator[Finding]:
     """Check that every release states the event that its manifest makes of it."""
     manifests = _manifests(entries)
     for entry in entries:
@@ -142,7 +142,7 @@ def _account(market: NodeId, data: bytes | None) -> Spending | Finding | None:
 
 
 def _bookings(
-    market: NodeId, entries: Sequence[Entry], privacy: DistributedPrivacy, account: Spending | None
+    market: NodeId, entries: Sequence[Entry], privacy: UserPrivacy, account: Spending | None
 ) -> Iterator[Booking]:
     """Yield what a market was charged, in the order of the ledger; last what only its own account knows."""
     manifests = _manifests(entries)
@@ -186,23 +186,18 @@ def _manifests(entries: Sequence[Entry]) -> dict[tuple[int, int], ManifestFields
     return {(body.round, body.attempt): body.manifest for body in opened}
 
 
-def _event(manifest: ManifestFields | None, privacy: DistributedPrivacy) -> Event:
+def _event(manifest: ManifestFields | None, privacy: UserPrivacy) -> Event:
     """Return what the attempt with this manifest costs; without usable noise nothing bounds it."""
     if manifest is None or manifest.noise is None:
         return NonPrivate()
-    return _event_with(manifest.noise, manifest.num_parameters, manifest.clip_norm, privacy)
+    return _event_with(manifest.noise, manifest.num_parameters, privacy)
 
 
 @cache
-def _event_with(
-    noise: NoiseFields, num_parameters: int, clip_norm: float, privacy: DistributedPrivacy
-) -> Event:
+def _event_with(noise: NoiseFields, num_parameters: int, privacy: UserPrivacy) -> Event:
+    units = (noise.clip_units, noise.share_variance, noise.num_shares)
     try:
-        return privacy.event(
-            IntegerMechanism(
-                num_parameters, clip_norm, noise.clip_units, noise.share_variance, noise.num_shares
-            )
-        )
+        return privacy.event(IntegerMechanism(num_parameters, privacy.clip_norm, *units))
     except MisuseError:
         return NonPrivate()
 
@@ -216,7 +211,7 @@ def _cost(counts: EventCounts, delta: float, accountants: Mapping[str, Accountan
 def _overspent(
     market: NodeId,
     bookings: Sequence[Booking],
-    privacy: DistributedPrivacy,
+    privacy: UserPrivacy,
     accountants: Mapping[str, Accountant],
 ) -> Finding:
     """Name the first record after which the budget was passed; more events never cost less."""

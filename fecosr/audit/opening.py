@@ -26,5 +26,5 @@ def check_opening(opened: RunOpened, plan: PlanTerms, roster: Roster) -> Iterato
     promised = (plan.privacy.epsilon, plan.privacy.delta) if plan.privacy else (None, None)
     if (opened.privacy.epsilon, opened.privacy.delta) != promised:
         yield Finding(0, "privacy_terms", "The recorded epsilon and delta are not the plan's.")
-    if opened.privacy.clip_norm != plan.clip_norm:
+    if opened.privacy.clip_norm != (plan.privacy or plan).clip_norm:
         yield Finding(0, "privacy_terms", "The recorded clip norm is not the plan's.")

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fecosr.errors import LedgerError
 from fecosr.federation.ending import EarlyStopping, Schedule
 from fecosr.federation.optimisers import Adaptive, ServerOptimiser, Sgd
-from fecosr.federation.private_rounds import DistributedPrivacy
 from fecosr.federation.sketch import SketchTerms
+from fecosr.federation.user_privacy import DistributedPrivacy, LocalPrivacy, UserPrivacy
 
 _Value = TypeVar("_Value", int, float, str)
 
@@ -24,7 +24,7 @@ class PlanTerms:
         participation: share or number of the markets invited to a round.
         max_loss: bound on a reported loss; part of how sums are encoded.
         server: the server optimiser; None when the plan names none that this version knows.
-        privacy: terms of mode "distributed"; None in mode "none".
+        privacy: what is promised to users; None in mode "none".
         sketch: of round 0; None when there is none.
     """
 
@@ -40,7 +40,7 @@ class PlanTerms:
     early_stopping: EarlyStopping | None
     max_loss: float
     server: ServerOptimiser | None
-    privacy: DistributedPrivacy | None
+    privacy: UserPrivacy | None
     sketch: SketchTerms | None = None
 
     @property
@@ -66,7 +66,7 @@ def plan_terms(plan_json: str) -> PlanTerms:
             n_min=_typed(plan["cohort"]["n_min"], int),
             max_colluding=_typed(plan["cohort"]["max_colluding"], int),
             participation=_number(plan["cohort"].get("participation", 1.0)),
-            clip_norm=privacy.clip_norm if privacy else _number(plan["aggregation"]["clip_norm"]),
+            clip_norm=_clip_norm(privacy, plan["aggregation"]),
             ring_bits=_typed(plan["aggregation"]["ring_bits"], int),
             mode=_typed(plan["privacy"]["mode"], str),
             releases_validation=plan["privacy"].get("validation") == "released",
@@ -94,26 +94,39 @@ def _sketch(semantics: Mapping[str, object], aggregation: Mapping[str, object]) 
     return SketchTerms(length, _number(aggregation["sketch_norm"]))
 
 
-def _privacy(section: Mapping[str, object]) -> DistributedPrivacy | None:
-    if section["mode"] == "none":
+def _clip_norm(privacy: UserPrivacy | None, aggregation: Mapping[str, object]) -> float:
+    if isinstance(privacy, DistributedPrivacy):
+        return privacy.clip_norm
+    return _number(aggregation["clip_norm"])
+
+
+def _privacy(section: Mapping[str, object]) -> UserPrivacy | None:
+    mode = section["mode"]
+    if mode == "none":
         return None
-    expected = {
-        "mode": "distributed",
-        "privacy_unit": "user",
-        "neighboring_relation": "add_or_remove_one",
-        "holds_against": "coordinator_and_max_colluding_nodes",
+    numbers: dict[str, Any] = {
+        name: _number(section[name])
+        for name in (
+            "epsilon",
+            "delta",
+            "clip_norm",
+            "noise_multiplier",
+            "sampling_probability",
+            "expected_users",
+        )
     }
-    for name, value in expected.items():
-        if section[name] != value:
+    privacy: UserPrivacy
+    match mode:
+        case "distributed":
+            privacy = DistributedPrivacy(**numbers)
+        case "local":
+            privacy = LocalPrivacy(**numbers, steps=_typed(section["steps"], int))
+        case _:
+            raise ValueError("privacy.mode is none that this version knows")
+    for name in ("privacy_unit", "neighboring_relation", "holds_against"):
+        if section[name] != getattr(privacy, name):
             raise ValueError(f"privacy.{name} is none that this version knows")
-    return DistributedPrivacy(
-        epsilon=_number(section["epsilon"]),
-        delta=_number(section["delta"]),
-        clip_norm=_number(section["clip_norm"]),
-        noise_multiplier=_number(section["noise_multiplier"]),
-        sampling_probability=_number(section["sampling_probability"]),
-        expected_users=_number(section["expected_users"]),
-    )
+    return privacy
 
 
 def _server(section: object) -> ServerOptimiser | None:

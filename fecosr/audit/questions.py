@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from fecosr.audit.facts import RunFacts
 from fecosr.audit.statements import rounded_up
+from fecosr.federation.user_privacy import LocalPrivacy, UserPrivacy
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +58,7 @@ def _correctness(facts: RunFacts) -> Iterator[Answer]:
         text = "None. What is verified is the secure sum, which is not privacy of customers."
         yield Answer("Which mechanism makes it private?", text)
         return
-    text = (
-        f"Each round samples every customer with probability {privacy.sampling_probability:g}, clips the "
-        f"gradient of each to {privacy.clip_norm:g} in L2 norm, adds up in integers and adds discrete "
-        f"Gaussian noise of {privacy.noise_multiplier:g} times that norm, in shares of which each market "
-        "adds one."
-    )
-    yield Answer("Which mechanism makes it private?", text)
+    yield Answer("Which mechanism makes it private?", _mechanism(privacy))
     text = (
         "Here: that unit, noise and events of every round are the plan's, and what they cost. Not here, "
         "because nobody outside a market can see it: that markets clip, sample and add noise as agreed. "
@@ -76,6 +71,19 @@ def _correctness(facts: RunFacts) -> Iterator[Answer]:
         "what would pass the budget. Every prefix of this ledger was checked against it."
     )
     yield Answer("Can the budget be overspent?", text)
+
+
+def _mechanism(privacy: UserPrivacy) -> str:
+    if isinstance(privacy, LocalPrivacy):
+        begun = f"Each of the {privacy.steps} steps that a market takes in a round"
+        noise = "all of it added by the market itself; only the difference that its steps made is sent"
+    else:
+        begun, noise = "Each round", "in shares of which each market adds one"
+    return (
+        f"{begun} samples every customer with probability {privacy.sampling_probability:g}, clips the "
+        f"gradient of each to {privacy.clip_norm:g} in L2 norm, adds up in integers and adds discrete "
+        f"Gaussian noise of {privacy.noise_multiplier:g} times that norm, {noise}."
+    )
 
 
 def _trust(facts: RunFacts) -> Iterator[Answer]:
@@ -94,6 +102,11 @@ def _trusted(facts: RunFacts) -> str:
             "A customer's own market; and, with whatever sums and models say about one customer, the "
             "coordinator, every other market and whoever is given a model. Only the single update of a "
             "market is hidden from them."
+        )
+    if isinstance(facts.plan.privacy, LocalPrivacy):
+        return (
+            "A customer's own market, which has the data and adds the noise. Nobody else: it holds against "
+            "the coordinator and all other markets together, and would without secure aggregation."
         )
     colluding = facts.plan.max_colluding
     others = f"no more than {colluding} of them act" if colluding else "none of them acts"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from fecosr.audit.facts import RunFacts
 from fecosr.audit.findings import Status
+from fecosr.federation.user_privacy import LocalPrivacy
 
 
 def statement(facts: RunFacts | None, status: Status) -> str:
@@ -18,11 +19,14 @@ def statement(facts: RunFacts | None, status: Status) -> str:
             f"least {facts.plan.n_min} markets' updates, which hides each single market's update and bounds "
             "nothing about a single customer."
         )
-    others = f", alone and together with any {colluding} other markets" if colluding else ""
+    if isinstance(facts.plan.privacy, LocalPrivacy):
+        against = "against everybody outside their own market, even if all the others act together"
+    else:
+        others = f", alone and together with any {colluding} other markets" if colluding else ""
+        against = f"against whoever holds the final model and against the coordinator with all it saw{others}"
     return (
         f"Every customer of every market is protected with epsilon {rounded_up(facts.spent)} at delta "
-        f"{terms.delta:g} over all {facts.rounds:,} rounds, against whoever holds the final model and "
-        f"against the coordinator with all it saw{others}."
+        f"{terms.delta:g} over all {facts.rounds:,} rounds, {against}."
     )
 
 
@@ -53,11 +57,21 @@ def protected(facts: RunFacts) -> Iterator[str]:
     if terms.epsilon is None or not facts.costs:
         return
     spent = max(cost.epsilon for cost in facts.costs.values())
+    if isinstance(facts.plan.privacy, LocalPrivacy):
+        adversaries = (
+            "from whoever holds the final model, from the coordinator with all its sums and models, and from "
+            "it together with all markets other than the customer's own, even if they see that market's "
+            "update unmasked: the noise in it is the market's own"
+        )
+    else:
+        adversaries = (
+            "from whoever holds the final model, from the coordinator with all its sums and models, and from "
+            f"it together with any {colluding} markets other than the customer's own"
+        )
     yield (
         f"Any one customer of any market is protected with epsilon {spent:.4f} (budget {terms.epsilon:g}) "
         f"at delta {terms.delta:g}: whether they and all they ever did in that market were there is hidden "
-        "from whoever holds the final model, from the coordinator with all its sums and models, and from it "
-        f"together with any {colluding} markets other than the customer's own."
+        f"{adversaries}."
     )
 
 
@@ -74,10 +88,11 @@ def _not_protected_by_noise(facts: RunFacts) -> Iterator[str]:
     yield (
         "A customer of two markets counts as two: together they are protected with the sum of both epsilons."
     )
-    yield (
-        f"More than {facts.plan.max_colluding} markets in league with the coordinator know more of the noise "
-        "than the guarantee allows for."
-    )
+    if not isinstance(facts.plan.privacy, LocalPrivacy):
+        yield (
+            f"More than {facts.plan.max_colluding} markets in league with the coordinator know more of the "
+            "noise than the guarantee allows for."
+        )
     bare = max((cost.without_amplification for cost in facts.costs.values()), default=0.0)
     known = f"{bare:.4f}" if math.isfinite(bare) else "unbounded"
     yield (

@@ -7,14 +7,20 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from fecosr.config.learning import LearningSections
+from fecosr.config.privacy import (
+    DistributedPrivacySection,
+    NoPrivacySection,
+    PrivacySection,
+    PrivateSection,
+)
 from fecosr.config.toml import Section, load
 from fecosr.crypto.labels import sha256
 from fecosr.errors import MisuseError
 from fecosr.federation.ending import EarlyStopping
 from fecosr.federation.optimisers import ServerOptimiser, Sgd
 from fecosr.federation.plan import FederationPlan
-from fecosr.federation.private_rounds import DistributedPrivacy
 from fecosr.federation.sketch import SketchTerms
+from fecosr.federation.user_privacy import UserPrivacy
 from fecosr.ids import RunId, run_id
 from fecosr.privacy.integer_mechanism import RING_BITS
 from fecosr.recommender.settings import EMBEDDINGS
@@ -70,7 +76,8 @@ class AggregationSection(Section):
     Uploads take `ring_bits` / 8 bytes per parameter; in a small ring updates are rounded more coarsely.
     A market with n users weighs `min(1, n / reference_num_users) ** weight_exponent`; the exponent below 1
     keeps a large market from drowning a small one. In privacy mode "distributed" only `server` counts: what
-    bounds a contribution is `privacy.clip_norm`, every user weighs the same, and no loss is sent.
+    bounds a contribution is `privacy.clip_norm`, every user weighs the same, and no loss is sent. In mode
+    "local" `clip_norm` and `ring_bits` count as well, every market weighs the same, and no loss is sent.
 
     `sketch_norm` counts only where semantics are made from behaviour: a market's whole sketch is shortened to
     it, so that no sum leaves the ring. What one user adds is bounded by `semantics.sketch_clip_norm`.
@@ -93,52 +100,6 @@ class AggregationSection(Section):
         if self.clip_norm is None:
             raise MisuseError("a plan without noise bounds updates by aggregation.clip_norm")
         return self.clip_norm
-
-
-class NoPrivacySection(Section):
-    """State that there is no differential privacy.
-
-    The exact sum of the cohort's updates is opened each round. Secure aggregation hides the single
-    update, but nothing bounds what the sum or the model says about one customer.
-
-    `validation` is "released" when every round also opens the markets' weighted mean NDCG@10 on their own
-    validation users, under the same secure aggregation; "hidden" when nobody measures or sends it.
-    """
-
-    mode: Literal["none"]
-    validation: Literal["hidden", "released"] = "hidden"
-
-
-class DistributedPrivacySection(Section):
-    """State user-level differential privacy with noise in shares; nothing that decides it has a default.
-
-    Every market samples its users with `sampling_probability`, clips the gradient of each to `clip_norm`,
-    adds them up, adds its share of the noise and masks the sum. The sum over the markets is divided by
-    `expected_users`, a public estimate of how many users it is over, and the server optimiser steps against
-    it. No market's users are charged more than `epsilon` at `delta` in the whole run.
-
-    `holds_against` says in so many words whom this is promised against: a coordinator that knows everything
-    that `cohort.max_colluding` of the markets know. What they add of the noise does not count.
-    """
-
-    mode: Literal["distributed"]
-    privacy_unit: Literal["user"]
-    neighboring_relation: Literal["add_or_remove_one"]
-    holds_against: Literal["coordinator_and_max_colluding_nodes"]
-    epsilon: float = Field(gt=0, le=1000, allow_inf_nan=False)
-    delta: float = Field(gt=0, lt=1)
-    clip_norm: float = Field(gt=0, le=1e6, allow_inf_nan=False)
-    noise_multiplier: float = Field(gt=0, le=1e6, allow_inf_nan=False)
-    sampling_probability: float = Field(gt=0, le=1)
-    expected_users: float = Field(ge=1, le=1e9, allow_inf_nan=False)
-    num_drawn: int = Field(default=256, ge=1)
-
-    def terms(self) -> DistributedPrivacy:
-        """Return the terms as the protocol knows them."""
-        return DistributedPrivacy(**self.model_dump(exclude={"mode", "num_drawn"}))
-
-
-PrivacySection = Annotated[NoPrivacySection | DistributedPrivacySection, Field(discriminator="mode")]
 
 
 class EarlyStoppingSection(Section):
@@ -178,10 +139,10 @@ class Plan(LearningSections, FederationSections):
             )
         if 1 < self.cohort.participation < self.cohort.n_min:
             raise ValueError("cohort.participation must be at least cohort.n_min, or no round can open")
-        if isinstance(self.privacy, DistributedPrivacySection):
+        if not isinstance(self.privacy, DistributedPrivacySection) and self.aggregation.clip_norm is None:
+            raise ValueError(f'aggregation.clip_norm is needed in privacy mode "{self.privacy.mode}"')
+        if not isinstance(self.privacy, NoPrivacySection):
             self._leaves_nothing_without_noise(self.privacy)
-        elif self.aggregation.clip_norm is None:
-            raise ValueError('aggregation.clip_norm is needed in privacy mode "none"')
         if self.early_stopping.patience:
             self._can_stop_early()
         if self.semantics.kind in EMBEDDINGS and not self.semantics.embedding_hash:
@@ -191,27 +152,30 @@ class Plan(LearningSections, FederationSections):
             )
         return self
 
-    def _leaves_nothing_without_noise(self, privacy: DistributedPrivacySection) -> None:
+    def _leaves_nothing_without_noise(self, privacy: PrivateSection) -> None:
         """Refuse what would let a round depend on users without noise, or what has no meaning with it."""
+        is_distributed = isinstance(privacy, DistributedPrivacySection)
         rules = {
             "aggregation.clip_norm bounds markets; privacy.clip_norm bounds users": (
-                self.aggregation.clip_norm is not None
+                is_distributed and self.aggregation.clip_norm is not None
             ),
-            "aggregation.ring_bits must be 32": self.aggregation.ring_bits != RING_BITS,
+            "aggregation.ring_bits must be 32": is_distributed and self.aggregation.ring_bits != RING_BITS,
             'semantics.kind must not be "behaviour", whose sketch noise would drown: use titles or ids': (
                 self.semantics.kind == "behaviour"
             ),
             "early_stopping would follow a metric without noise": self.early_stopping.patience > 0,
             's2ce.support must not be "catalogue"': self.s2ce.support == "catalogue",
             "local_training.label_smoothing must be 0": self.local_training.label_smoothing > 0,
-            "local_training.proximal must be 0: there are no local steps": self.local_training.proximal > 0,
+            "local_training.proximal must be 0: its pull is no part of private steps": (
+                self.local_training.proximal > 0
+            ),
             "privacy.delta must be below 1 / privacy.expected_users": (
                 privacy.delta * privacy.expected_users >= 1
             ),
         }
         for rule, broken in rules.items():
             if broken:
-                raise ValueError(f'in privacy mode "distributed" {rule}')
+                raise ValueError(f'in privacy mode "{privacy.mode}" {rule}')
 
     def _can_stop_early(self) -> None:
         if not self.releases_validation:
@@ -229,10 +193,14 @@ class Plan(LearningSections, FederationSections):
 
     @property
     def clip_norm(self) -> float:
-        """Return the L2 bound on a market's update or, in mode "distributed", on a user's contribution."""
+        """Return the L2 bound on a market's update; in mode "distributed", on a user's contribution."""
         if isinstance(self.privacy, DistributedPrivacySection):
             return self.privacy.clip_norm
         return self.aggregation.update_bound()
+
+    def privacy_terms(self) -> UserPrivacy | None:
+        """Return what is promised to users; None in mode "none"."""
+        return None if isinstance(self.privacy, NoPrivacySection) else self.privacy.terms()
 
     def sketch_terms(self) -> SketchTerms | None:
         """Return what the sketch round adds up; None where semantics are not made from behaviour."""
@@ -273,7 +241,7 @@ class Plan(LearningSections, FederationSections):
             join_seconds=self.deadlines.join_seconds,
             finish_seconds=self.deadlines.finish_seconds,
             phase_seconds=phases,
-            privacy=self.privacy.terms() if isinstance(self.privacy, DistributedPrivacySection) else None,
+            privacy=self.privacy_terms(),
             sketch=self.sketch_terms(),
         )
 

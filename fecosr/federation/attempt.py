@@ -259,7 +259,9 @@ def _signatures(completed: secagg.Completed) -> tuple[RecordedSignature, ...]:
 
 def _privacy_event(attempt: Attempt) -> RecordedEvent | None:
     privacy = attempt.setup.plan.privacy
-    return None if privacy is None else recorded_event(privacy.event(mechanism_of(attempt.manifest)))
+    if privacy is None:
+        return None
+    return recorded_event(privacy.event(mechanism_of(attempt.manifest, privacy)))
 
 
 def _figures(opened: OpenedSum) -> dict[str, float]:

@@ -19,7 +19,7 @@ def privacy_terms(plan: FederationPlan) -> PrivacyTerms:
     if plan.privacy is None:
         return PrivacyTerms("none", "user", "add_or_remove_one", plan.clip_norm, None, None)
     return PrivacyTerms(
-        mode="distributed",
+        mode=plan.privacy.mode,
         privacy_unit=plan.privacy.privacy_unit,
         neighboring_relation=plan.privacy.neighboring_relation,
         clip_norm=plan.privacy.clip_norm,

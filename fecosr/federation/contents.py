@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from fecosr.errors import CryptoError
 from fecosr.federation.aggregation import RingVector, Vector, mean_update
 from fecosr.federation.messages import RoundManifest
-from fecosr.federation.private_rounds import DistributedPrivacy, PrivateEncoding, mechanism_of
+from fecosr.federation.private_rounds import PrivateEncoding, mechanism_of
 from fecosr.federation.sketch import SKETCH_ROUND, SketchTerms, ring_bits_of, sketch_encoding
+from fecosr.federation.user_privacy import DistributedPrivacy, UserPrivacy
 from fecosr.secagg.encoding import UpdateEncoding
 
 
@@ -34,8 +36,8 @@ class ContentTerms(Protocol):
         """Return whether the validation metric travels with every update."""
 
     @property
-    def privacy(self) -> DistributedPrivacy | None:
-        """Return the terms of mode "distributed"; None in mode "none"."""
+    def privacy(self) -> UserPrivacy | None:
+        """Return what is promised to users; None in mode "none"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def vector_terms(round_number: int, num_parameters: int, terms: ContentTerms) ->
 
 
 def update_encoding(manifest: RoundManifest, terms: ContentTerms) -> UpdateEncoding:
-    """Return the encoding of every contribution to an attempt without noise."""
+    """Return the encoding of updates: exact ones, and in mode "local" noisy ones."""
     return UpdateEncoding(
         num_parameters=manifest.num_parameters,
         clip_norm=manifest.clip_norm,
@@ -92,16 +94,16 @@ def update_encoding(manifest: RoundManifest, terms: ContentTerms) -> UpdateEncod
 
 
 def private_encoding(manifest: RoundManifest, terms: ContentTerms) -> PrivateEncoding | None:
-    """Return the encoding of every contribution to an attempt with noise; None when the plan has none.
+    """Return the encoding of sums to which every market adds a share of noise; None in the other modes.
 
     Raises:
         MisuseError: the plan has noise and the manifest has not, or has none there could be.
     """
-    if terms.privacy is None:
+    privacy = terms.privacy
+    if not isinstance(privacy, DistributedPrivacy):
         return None
-    return PrivateEncoding(
-        mechanism_of(manifest), terms.privacy.expected_users, num_summands=manifest.num_summands
-    )
+    mechanism = mechanism_of(manifest, privacy)
+    return PrivateEncoding(mechanism, privacy.expected_users, num_summands=manifest.num_summands)
 
 
 def contents_length(manifest: RoundManifest, terms: ContentTerms) -> int:
@@ -124,5 +126,9 @@ def open_sum(
     if private is not None:
         return OpenedSum(private.decode(total, num_survivors), None, None, None)
     decoded = update_encoding(manifest, terms).decode(total, num_survivors)
+    if terms.privacy is not None:
+        if decoded.weight != num_survivors or decoded.loss != 0.0:
+            raise CryptoError("a noisy update has weight one and no loss")
+        return OpenedSum(mean_update(decoded), decoded.weight, None, None)
     loss = decoded.loss / decoded.weight
     return OpenedSum(mean_update(decoded), decoded.weight, loss, decoded.mean_validation)

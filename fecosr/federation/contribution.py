@@ -15,8 +15,9 @@ from fecosr.federation.ending import check_ending, check_model
 from fecosr.federation.messages import NoiseTerms, Release, RoundManifest, RoundTask, RunClosed
 from fecosr.federation.plan import FederationPlan
 from fecosr.federation.policy import NodePolicy
-from fecosr.federation.private_rounds import PrivateContribution, noise_terms
+from fecosr.federation.private_rounds import NoisyUpdate, PrivateContribution, noise_terms
 from fecosr.federation.sketch import SKETCH_ROUND, SketchContribution, prepare_sketch
+from fecosr.federation.user_privacy import LocalPrivacy
 from fecosr.ids import COORDINATOR, NodeId
 from fecosr.privacy.accounting import Accountant
 from fecosr.privacy.clipping import clip_factor
@@ -205,8 +206,8 @@ def check_same_nodes(
         raise ProtocolViolation(COORDINATOR, phase, rule)
 
 
-Trained = LocalUpdate | PrivateContribution | SketchContribution
-"""What a market brings to a round: an update, or a vector that is noisy already; to round 0 a sketch."""
+Trained = LocalUpdate | NoisyUpdate | PrivateContribution | SketchContribution
+"""What a market brings to a round: an update, exact or noisy, or part of a noisy sum; to round 0 a sketch."""
 
 
 def begin_session(
@@ -244,21 +245,29 @@ def _encoded(
     if isinstance(trained, SketchContribution):
         return prepare_sketch(trained, manifest, entropy)
     private = private_encoding(manifest, plan)
-    if private is not None and isinstance(trained, PrivateContribution):
-        return private.encode(trained)
-    if private is not None or isinstance(trained, PrivateContribution):
-        raise MisuseError("private rounds, and no others, are contributed to with noise")
+    match trained:
+        case PrivateContribution() if private is not None:
+            return private.encode(trained)
+        case NoisyUpdate(update=update) if isinstance(plan.privacy, LocalPrivacy):
+            # The number of users and the loss would be releases of their own.
+            weight, loss, validation = 1.0, 0.0, None
+        case LocalUpdate(update=update) if plan.privacy is None:
+            weight = weight_of(
+                trained.num_users,
+                reference_num_users=plan.reference_num_users,
+                exponent=plan.weight_exponent,
+            )
+            loss = min(max(trained.loss, 0.0), plan.max_loss)
+            validation = trained.validation if plan.releases_validation else None
+        case _:
+            raise MisuseError("rounds of this plan are contributed to in another way")
     return update_encoding(manifest, plan).prepare(
-        trained.update,
-        weight=weight_of(
-            trained.num_users,
-            reference_num_users=plan.reference_num_users,
-            exponent=plan.weight_exponent,
-        ),
-        loss=min(max(trained.loss, 0.0), plan.max_loss),
-        validation=trained.validation if plan.releases_validation else None,
+        update,
+        weight=weight,
+        loss=loss,
+        validation=validation,
         rounding_seed=derive_key(entropy, Label.ROUNDING, manifest.context()),
-        shrink=clip_factor(trained.update, manifest.clip_norm),
+        shrink=clip_factor(update, manifest.clip_norm),
     )
 
 

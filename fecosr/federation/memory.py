@@ -13,6 +13,7 @@ from fecosr.federation.effects import (
     SumOpened,
 )
 from fecosr.federation.messages import Release, RoundManifest
+from fecosr.federation.private_rounds import NoisyUpdate
 from fecosr.federation.sketch import SketchContribution
 from fecosr.federation.spending import charge_attempt
 from fecosr.ledger.countersignature import KeptHead
@@ -40,7 +41,7 @@ class Memory:
     models: Mapping[int, bytes] = field(default_factory=dict)
     releases: Mapping[int, Release] = field(default_factory=dict)
     sketch: bytes | None = None
-    trained: LocalUpdate | SketchContribution | None = None
+    trained: LocalUpdate | NoisyUpdate | SketchContribution | None = None
     opened: SumOpened | None = None
     head: KeptHead | None = None
     spending: Spending = field(default_factory=Spending)

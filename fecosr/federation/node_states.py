@@ -13,6 +13,7 @@ import numpy as np
 
 from fecosr.errors import ProtocolViolation
 from fecosr.federation.contribution import (
+    LocalUpdate,
     NodeSetup,
     Trained,
     begin_session,
@@ -30,7 +31,7 @@ from fecosr.federation.effects import (
 )
 from fecosr.federation.memory import Memory, take_back
 from fecosr.federation.messages import Finished, FromClient, MetricShared, RoundManifest
-from fecosr.federation.private_rounds import PrivateContribution
+from fecosr.federation.private_rounds import NoisyUpdate, PrivateContribution
 from fecosr.federation.sketch import SketchContribution
 from fecosr.ids import COORDINATOR
 from fecosr.secagg import client as secagg
@@ -66,8 +67,9 @@ class Training:
     def trained(self, result: Trained) -> "NodeTransition":
         """Keep the finished update and, if an attempt still wants it, ask for the entropy to start with.
 
-        Training that diverged contributes nothing: an update that is not finite cannot be bounded. A private
-        contribution is never kept: it is for one attempt, and the next one has users and noise of its own.
+        Training that diverged contributes nothing: an update that is not finite cannot be bounded. A
+        contribution to a noisy sum is never kept: it is for one attempt, and the next one has users and noise
+        of its own. A noisy update is kept: it is private however often it is seen.
         """
         if isinstance(result, PrivateContribution):
             return self._contribute(self.memory, result)
@@ -75,8 +77,11 @@ class Training:
             if not np.isfinite(result.sketch).all():
                 return self.failed("the sketch is not finite")
             return self._contribute(replace(self.memory, trained=result), result)
-        if not (np.isfinite(result.update).all() and math.isfinite(result.loss)):
+        is_finite = np.isfinite(result.update).all()
+        if not is_finite or (isinstance(result, LocalUpdate) and not math.isfinite(result.loss)):
             return self.failed("the update is not finite")
+        if isinstance(result, NoisyUpdate):
+            return self._contribute(replace(self.memory, trained=result), result)
         if result.validation is not None and not 0.0 <= result.validation <= 1.0:
             return self.failed("the validation metric is not in 0 .. 1")
         shared = self._shared(result.validation)

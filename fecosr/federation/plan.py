@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from fecosr.crypto.labels import sha256
 from fecosr.federation.ending import EarlyStopping, Schedule
 from fecosr.federation.optimisers import ServerOptimiser
-from fecosr.federation.private_rounds import DistributedPrivacy
 from fecosr.federation.sketch import SKETCH_ROUND, SketchTerms
+from fecosr.federation.user_privacy import UserPrivacy
 from fecosr.ids import RunId
 from fecosr.privacy.integer_mechanism import IntegerMechanism
 from fecosr.secagg.messages import Phase
@@ -36,7 +36,7 @@ class FederationPlan:
         join_seconds: how long a round waits for missing nodes once n_min are connected.
         finish_seconds: how long the end of the run waits for nodes to fetch the final model.
         phase_seconds: deadline of each secure-aggregation phase; AdvertiseKeys covers the training.
-        privacy: terms of mode "distributed"; None in mode "none".
+        privacy: what is promised to users; None in mode "none".
         sketch: of round 0, which adds up sketches of behaviour; None when there is no such round.
     """
 
@@ -58,7 +58,7 @@ class FederationPlan:
     join_seconds: float
     finish_seconds: float
     phase_seconds: Mapping[Phase, float]
-    privacy: DistributedPrivacy | None = None
+    privacy: UserPrivacy | None = None
     sketch: SketchTerms | None = None
 
     @property
@@ -72,7 +72,7 @@ class FederationPlan:
         return 1 if self.sketch is None else SKETCH_ROUND
 
     def mechanism(self, num_parameters: int, num_nodes: int) -> IntegerMechanism | None:
-        """Return how every sum is clipped and made noisy; None in mode "none".
+        """Return how users are clipped and sums over them made noisy; None in mode "none".
 
         Raises:
             MisuseError: no mechanism keeps the sum within its ring.

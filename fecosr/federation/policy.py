@@ -1,12 +1,12 @@
 """What a market accepts from a federation; its own operator writes it and nobody else can change it."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from fecosr.errors import ProtocolViolation
 from fecosr.federation.messages import RoundManifest
-from fecosr.federation.private_rounds import DistributedPrivacy
 from fecosr.federation.sketch import SKETCH_ROUND
+from fecosr.federation.user_privacy import UserPrivacy
 from fecosr.secagg.packing import RING_BITS
 
 
@@ -27,6 +27,7 @@ class NodePolicy:
             is measured only where the plan releases the mean.
         max_epsilon: the most a run may cost any of its users; None accepts runs that promise nothing.
         max_delta: at a delta of at most this; None leaves it to the plan.
+        privacy_mode: the only mode in which this market takes part; None leaves it to the plan.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -41,6 +42,7 @@ class NodePolicy:
     release_sketch: bool = False
     max_epsilon: float | None = None
     max_delta: float | None = None
+    privacy_mode: Literal["distributed", "local"] | None = None
 
     def __post_init__(self) -> None:
         if self.max_colluding < 0 or self.n_min < self.max_colluding + 2:
@@ -88,7 +90,7 @@ class NodePolicy:
             if broken:
                 raise ProtocolViolation("coordinator", "round_task", rule)
 
-    def check_privacy(self, privacy: DistributedPrivacy | None) -> None:
+    def check_privacy(self, privacy: UserPrivacy | None) -> None:
         """Refuse a plan that promises users less than this market insists on.
 
         Raises:
@@ -96,6 +98,10 @@ class NodePolicy:
         """
         if self.max_epsilon is not None and privacy is None:
             raise ProtocolViolation("coordinator", "round_task", "this market wants differential privacy")
+        if self.privacy_mode is not None and (privacy is None or privacy.mode != self.privacy_mode):
+            mode = "none" if privacy is None else privacy.mode
+            rule = f"privacy mode {mode!r} is not this market's {self.privacy_mode!r}"
+            raise ProtocolViolation("coordinator", "round_task", rule)
         for name, value, most in (
             ("epsilon", privacy.epsilon if privacy else 0.0, self.max_epsilon),
             ("delta", privacy.delta if privacy else 0.0, self.max_delta),

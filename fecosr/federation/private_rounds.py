@@ -1,85 +1,24 @@
-"""What mode "distributed" adds to a round: terms in the plan, noise in the manifest, an integer encoding.
+"""What a market brings to a private round, what the manifest says of the noise, and how noisy sums travel.
 
+mode "distributed"
 market:       sample users, clip each, add up in integers, add a share of the noise, mask     private_sum
 coordinator:  open the sum of at least n_min markets, divide by a public constant, take a step
+
+mode "local"
+market:       the same with all of the noise, take a step, and again; clip, encode, mask      train_privately
+coordinator:  open the sum of the noisy updates, take their mean
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
 from fecosr.errors import CryptoError, MisuseError
 from fecosr.federation.aggregation import RingVector, Vector
 from fecosr.federation.messages import NoiseTerms, RoundManifest
-from fecosr.ids import NodeId
-from fecosr.privacy.budget import Budget, NeighboringRelation, PrivacyUnit
+from fecosr.federation.user_privacy import UserPrivacy
 from fecosr.privacy.contributions import from_ring
-from fecosr.privacy.events import PoissonIntegerGaussian
 from fecosr.privacy.integer_mechanism import RING_BITS, IntegerMechanism
-
-Adversary = Literal["coordinator_and_max_colluding_nodes"]
-
-
-@dataclass(frozen=True, slots=True)
-class DistributedPrivacy:
-    """Hold what the plan promises every user, and against whom.
-
-    Attributes:
-        epsilon: no market's users are charged more than this in the whole run.
-        delta: at this delta.
-        clip_norm: L2 bound on the contribution of one user to one sum.
-        noise_multiplier: standard deviation of the noise in a sum that the adversary does not know, divided
-            by clip_norm.
-        sampling_probability: of every user, for every sum.
-        expected_users: public estimate of how many users a sum is over; every sum is divided by it.
-        privacy_unit: whose data two neighbouring data sets differ in.
-        neighboring_relation: how they differ.
-        holds_against: who may know everything but the data and the noise of the other nodes.
-    """
-
-    epsilon: float
-    delta: float
-    clip_norm: float
-    noise_multiplier: float
-    sampling_probability: float
-    expected_users: float
-    privacy_unit: PrivacyUnit = "user"
-    neighboring_relation: NeighboringRelation = "add_or_remove_one"
-    holds_against: Adversary = "coordinator_and_max_colluding_nodes"
-
-    def mechanism(
-        self, *, num_parameters: int, num_nodes: int, n_min: int, max_colluding: int
-    ) -> IntegerMechanism:
-        """Return the mechanism of every round; coordinator, nodes and auditor compute it alike.
-
-        Raises:
-            MisuseError: no mechanism keeps the sum within the ring.
-        """
-        return IntegerMechanism.fitting(
-            num_parameters=num_parameters,
-            clip_norm=self.clip_norm,
-            noise_multiplier=self.noise_multiplier,
-            expected_users=self.expected_users,
-            num_nodes=num_nodes,
-            n_min=n_min,
-            max_colluding=max_colluding,
-        )
-
-    def event(self, mechanism: IntegerMechanism) -> PoissonIntegerGaussian:
-        """Return what one round costs each of a market's users."""
-        return mechanism.event(self.sampling_probability)
-
-    def budget(self, market: NodeId, mechanism: IntegerMechanism) -> Budget:
-        """Return the budget of one market: to be spent on rounds of this mechanism only."""
-        return Budget(
-            market=market,
-            epsilon=self.epsilon,
-            delta=self.delta,
-            planned=frozenset({self.event(mechanism)}),
-            privacy_unit=self.privacy_unit,
-            neighboring_relation=self.neighboring_relation,
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +30,18 @@ class PrivateContribution:
 
     model_hash: bytes
     vector: RingVector = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NoisyUpdate:
+    """Hold what a market made of a model in mode "local": float32 [P], trained minus received parameters.
+
+    It carries the noise of all its steps, so that whoever sees it, once or again, learns no more of any user
+    than was charged. Neither the number of users nor a loss comes with it: nothing bounds what these say.
+    """
+
+    model_hash: bytes
+    update: Vector = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +107,8 @@ def noise_terms(mechanism: IntegerMechanism) -> NoiseTerms:
     return NoiseTerms(mechanism.clip_units, mechanism.share_variance, mechanism.num_shares)
 
 
-def mechanism_of(manifest: RoundManifest) -> IntegerMechanism:
-    """Return the mechanism that a manifest with noise speaks of.
+def mechanism_of(manifest: RoundManifest, privacy: UserPrivacy) -> IntegerMechanism:
+    """Return the mechanism that a manifest with noise speaks of, for users clipped as the plan says.
 
     Raises:
         MisuseError: there is no such mechanism.
@@ -166,5 +117,5 @@ def mechanism_of(manifest: RoundManifest) -> IntegerMechanism:
     if noise is None:
         raise MisuseError("the manifest of a private round states its noise")
     return IntegerMechanism(
-        manifest.num_parameters, manifest.clip_norm, noise.clip_units, noise.share_variance, noise.num_shares
+        manifest.num_parameters, privacy.clip_norm, noise.clip_units, noise.share_variance, noise.num_shares
     )

@@ -11,7 +11,8 @@ from typing import Final
 from fecosr.errors import BudgetExhausted, MisuseError, ProtocolViolation
 from fecosr.federation.messages import RoundManifest
 from fecosr.federation.plan import FederationPlan
-from fecosr.federation.private_rounds import DistributedPrivacy, mechanism_of
+from fecosr.federation.private_rounds import mechanism_of
+from fecosr.federation.user_privacy import UserPrivacy
 from fecosr.ids import COORDINATOR, NodeId
 from fecosr.ledger.records import Body, CohortFixed
 from fecosr.privacy.accounting import Accountant, pld_epsilon
@@ -31,7 +32,7 @@ def charge_name(round_number: int, attempt: int) -> str:
 
 def charge_attempt(
     me: NodeId,
-    privacy: DistributedPrivacy,
+    privacy: UserPrivacy,
     spending: Spending,
     manifest: RoundManifest,
     accountants: Mapping[str, Accountant],
@@ -48,7 +49,7 @@ def charge_attempt(
     Raises:
         ProtocolViolation: the market's budget does not allow it, whatever the coordinator says it does.
     """
-    mechanism = mechanism_of(manifest)
+    mechanism = mechanism_of(manifest, privacy)
     charge = Charge(charge_name(manifest.round, manifest.attempt), "pretraining", privacy.event(mechanism))
     try:
         return admit(privacy.budget(me, mechanism), spending, charge, accountants)

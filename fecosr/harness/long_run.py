@@ -15,9 +15,10 @@ from fecosr.crypto.labels import sha256
 from fecosr.crypto.signatures import SigningKey
 from fecosr.federation.aggregation import parameters_hash
 from fecosr.federation.messages import RoundManifest
-from fecosr.federation.private_rounds import DistributedPrivacy, noise_terms
+from fecosr.federation.private_rounds import noise_terms
 from fecosr.federation.recorded import manifest_fields, recorded_advert, recorded_event
 from fecosr.federation.spending import charge_name
+from fecosr.federation.user_privacy import DistributedPrivacy
 from fecosr.ids import NodeId, RunId
 from fecosr.ledger.checkpoint import sign_checkpoint
 from fecosr.ledger.countersignature import countersign, encode_countersignature, encode_kept

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, field_validator, model_validator
 
-from fecosr.config.plan import DistributedPrivacySection, Plan
+from fecosr.config.plan import Plan
+from fecosr.config.privacy import NoPrivacySection
 from fecosr.config.toml import Section, read_toml, validate
 from fecosr.errors import ConfigError
 from fecosr.harness.expect import Expect
@@ -69,7 +70,7 @@ class Scenario(Section):
         _require_known([*self.expect.exits, *self.expect.said], names | {COORDINATOR}, "expect")
         if self.expect.ends == "refused" and not self.expect.refusals:
             raise ValueError('expect.refusals: is needed where expect.ends is "refused"')
-        if self.expect.sums == "recomputed" and isinstance(self.plan.privacy, DistributedPrivacySection):
+        if self.expect.sums == "recomputed" and not isinstance(self.plan.privacy, NoPrivacySection):
             raise ValueError("expect.sums: noise cannot be recomputed")
         return self
 

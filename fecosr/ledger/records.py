@@ -23,7 +23,8 @@ class PrivacyTerms:
 
     Attributes:
         mode: "none": the exact sum of the survivors' updates is opened, so epsilon is unbounded;
-            "distributed": every sum carries noise of which each node added a share.
+            "distributed": every sum carries noise of which each node added a share;
+            "local": every node's update carries noise enough by itself.
         privacy_unit: whose data two neighbouring data sets differ in.
         neighboring_relation: how they differ.
         clip_norm: L2 bound, in mode "none" on the update of one node, not of one user; else of one user.
@@ -31,7 +32,7 @@ class PrivacyTerms:
         delta: at this delta.
     """
 
-    mode: Literal["none", "distributed"]
+    mode: Literal["none", "distributed", "local"]
     privacy_unit: Literal["user"]
     neighboring_relation: Literal["add_or_remove_one"]
     clip_norm: float
@@ -63,6 +64,7 @@ class RecordedEvent:
     share_variance: int
     num_shares: int
     num_parameters: int
+    steps: int
 
 
 @dataclass(frozen=True, slots=True)

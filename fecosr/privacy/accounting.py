@@ -54,7 +54,8 @@ def gaussian_epsilon(events: EventCounts, delta: float, accountant: Accountant) 
     distance = total_variation(integer_events)
     continuous = Counter[Event]()
     for event, count in events.items():
-        continuous[_continuous(event)] += count
+        mechanism, steps = _continuous(event)
+        continuous[mechanism] += count * steps
     if distance == 0.0:
         return accountant(continuous, delta)
     needed = 0.0
@@ -128,10 +129,11 @@ def check_delta(delta: float) -> None:
         raise MisuseError("delta must be above 0 and below 1")
 
 
-def _continuous(event: Event) -> Event:
+def _continuous(event: Event) -> tuple[Event, int]:
+    """Return the continuous mechanism that an event is accounted as, and how often it happened in it."""
     if isinstance(event, PoissonIntegerGaussian):
-        return PoissonGaussian(event.sampling_probability, effective_noise_multiplier(event))
-    return event
+        return PoissonGaussian(event.sampling_probability, effective_noise_multiplier(event)), event.steps
+    return event, 1
 
 
 def _pld_of_gaussians(events: EventCounts, delta: float) -> float:

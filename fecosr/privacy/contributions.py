@@ -133,4 +133,9 @@ def from_ring(total: npt.NDArray[np.uint32], mechanism: IntegerMechanism) -> Flo
     """
     if total.dtype != np.uint32 or total.shape != (mechanism.num_parameters,):
         raise MisuseError(f"a sum is uint32 [{mechanism.num_parameters}]")
-    return (total.view(np.int32) * mechanism.unit).astype(np.float32)
+    return to_reals(total.view(np.int32), mechanism)
+
+
+def to_reals(noisy: npt.NDArray[np.signedinteger], mechanism: IntegerMechanism) -> FloatVector:
+    """Return the reals that whole units stand for, float32 [P]."""
+    return (noisy * mechanism.unit).astype(np.float32)

@@ -39,7 +39,7 @@ def total_variation(events: Iterable[tuple[PoissonIntegerGaussian, int]]) -> flo
     """
     divergence = distance = 0.0
     for event, count in events:
-        draws = count * event.num_parameters
+        draws = count * event.steps * event.num_parameters
         divergence += draws * rounding_divergence(event.num_shares * event.share_variance)
         distance += draws * (event.num_shares * _SAMPLER_DISTANCE + sum_distance(event))
     return min(1.0, math.sqrt(divergence / 2) + distance)

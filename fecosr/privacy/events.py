@@ -37,7 +37,7 @@ class PoissonGaussian:
 
 @dataclass(frozen=True, slots=True)
 class PoissonIntegerGaussian:
-    """Release an integer sum over Poisson-sampled users with shares of discrete Gaussian noise.
+    """Release integer sums over Poisson-sampled users with shares of discrete Gaussian noise, one or several.
 
     Attributes:
         sampling_probability: of every user, in (0, 1]; 1 is no sampling.
@@ -45,6 +45,7 @@ class PoissonIntegerGaussian:
         share_variance: parameter sigma^2 of one share.
         num_shares: shares that the adversary does not know.
         num_parameters: length of the sum.
+        steps: how many such sums in a row, each with coins and noise of its own.
     """
 
     kind: ClassVar = "poisson_integer_gaussian"
@@ -53,10 +54,12 @@ class PoissonIntegerGaussian:
     share_variance: int
     num_shares: int
     num_parameters: int
+    steps: int = 1
 
     def __post_init__(self) -> None:
         check_sampling_probability(self.sampling_probability)
-        if min(self.clip_units, self.share_variance, self.num_shares, self.num_parameters) < 1:
+        integers = (self.clip_units, self.share_variance, self.num_shares, self.num_parameters, self.steps)
+        if min(integers) < 1:
             raise MisuseError("the integers of an event are at least 1")
 
 

@@ -112,6 +112,24 @@ class IntegerMechanism:
             "the sum does not fit the ring: lower sampling_probability or raise noise_multiplier"
         )
 
+    @classmethod
+    def of_one_party(
+        cls, *, num_parameters: int, clip_norm: float, noise_multiplier: float, expected_users: float
+    ) -> Self:
+        """Return the mechanism of a party that trusts nobody with its noise and adds all of it by itself.
+
+        Arguments are those of `fitting`, `expected_users` being of that party alone.
+        """
+        return cls.fitting(
+            num_parameters=num_parameters,
+            clip_norm=clip_norm,
+            noise_multiplier=noise_multiplier,
+            expected_users=expected_users,
+            num_nodes=1,
+            n_min=1,
+            max_colluding=0,
+        )
+
     @property
     def unit(self) -> float:
         """Return how much one unit is."""

@@ -38,9 +38,8 @@ def renyi_curve(event: Event) -> Curve:
         case PoissonGaussian(q, z):
             return _of_orders(lambda order: _sampled_gaussian(order, q, z))
         case PoissonIntegerGaussian():
-            return _of_orders(
-                lambda order: _sampled(order, event.sampling_probability, _integer_curve(event))
-            )
+            once = _integer_curve(event)
+            return event.steps * _of_orders(lambda order: _sampled(order, event.sampling_probability, once))
         case NonPrivate():
             return np.full(len(ORDERS), np.inf)
 

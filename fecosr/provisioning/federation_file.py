@@ -98,6 +98,7 @@ def policy_of(plan: Plan) -> NodePolicy:
         release_sketch=plan.sketch_terms() is not None,
         max_epsilon=privacy.epsilon if privacy else None,
         max_delta=privacy.delta if privacy else None,
+        privacy_mode=privacy.mode if privacy else None,
     )
 
 

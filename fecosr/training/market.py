@@ -17,7 +17,7 @@ from fecosr.training.fine_tuning import FineTuned, fine_tune
 from fecosr.training.local import LocalResult, train_locally
 from fecosr.training.parameters import FloatVector, load_into, new_shared_model
 from fecosr.training.prepared import prepare
-from fecosr.training.private import distributed_contribution
+from fecosr.training.private import distributed_contribution, train_privately
 from fecosr.training.private_settings import PrivateTrainingSettings
 from fecosr.training.seeds import derive_seed
 from fecosr.training.settings import Device, LearningSettings
@@ -84,6 +84,26 @@ class MarketLearner:
     ) -> npt.NDArray[np.uint32]:
         """Return what this market adds to the sum of a private round, as `distributed_contribution` does."""
         return distributed_contribution(
+            self._shared_model(),
+            self.data,
+            shared,
+            settings,
+            mechanism,
+            public_seed=derive_seed(self.seed, "private-round", round_number),
+            secret=secret,
+        )
+
+    def train_privately(
+        self,
+        shared: FloatVector,
+        round_number: int,
+        settings: PrivateTrainingSettings,
+        mechanism: IntegerMechanism,
+        *,
+        secret: bytes,
+    ) -> FloatVector:
+        """Return the noisy update of one round of mode "local", as the function of this name does."""
+        return train_privately(
             self._shared_model(),
             self.data,
             shared,

@@ -7,7 +7,6 @@ There is no dropout: the noise regularises, and masks must not tell how many use
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +17,7 @@ from fecosr.crypto.key_agreement import derive_key
 from fecosr.crypto.labels import Label
 from fecosr.data.sequences import ItemArray
 from fecosr.errors import MisuseError
-from fecosr.privacy.contributions import IntegerVector, UserSum, from_ring, noisy_sum, to_ring
-from fecosr.privacy.events import PoissonIntegerGaussian
+from fecosr.privacy.contributions import IntegerVector, UserSum, noisy_sum, to_reals, to_ring
 from fecosr.privacy.integer_mechanism import IntegerMechanism
 from fecosr.privacy.user_sampling import sample_users
 from fecosr.recommender.model import SequenceModel, SharedModel
@@ -29,21 +27,6 @@ from fecosr.training.private_settings import PrivateTrainingSettings
 from fecosr.training.seeds import derive_seed
 from fecosr.training.user_batches import user_batches
 from fecosr.training.user_gradients import UserGradientFunction, trained_parameters
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PrivateResult:
-    """Hold what a market trained in one round of mode "local".
-
-    Attributes:
-        update: float32 [P], trained minus shared parameters; private by itself.
-        event: what one step cost.
-        steps: how often it happened.
-    """
-
-    update: FloatVector = field(repr=False)
-    event: PoissonIntegerGaussian
-    steps: int
 
 
 def distributed_contribution(
@@ -81,29 +64,31 @@ def train_privately(
     data: PreparedMarket,
     shared: FloatVector,
     settings: PrivateTrainingSettings,
+    mechanism: IntegerMechanism,
     *,
     public_seed: int,
     secret: bytes,
-) -> PrivateResult:
-    """Return the update of one round of mode "local": Adam on noisy sums of clipped gradients.
+) -> FloatVector:
+    """Return the update of one round of mode "local", float32 [P]: Adam on noisy sums of clipped gradients.
 
-    Arguments are those of `distributed_contribution`; `secret` is derived from anew for every step.
+    Arguments are those of `distributed_contribution`, but that the mechanism is one with a single share of
+    noise; `secret` is derived from anew for every step.
 
     Guarantees:
-        The update is private at the cost of `steps` times `event`, whoever sees it.
+        Whoever sees the update, it costs a user no more than `steps` events of the mechanism: each step reads
+        the data through a sum with the whole noise, over users whom coins of its own choose, and nothing else
+        of the update depends on them. Adam starts anew, so that nothing of other rounds is in it either.
     """
     load_into(model, shared)
-    mechanism = local_mechanism(len(shared), settings)
     optimiser = Adam(model.parameters(), lr=settings.learning_rate)
     for step in range(settings.steps):
         step_secret = derive_key(secret, Label.PRIVATE_STEP, step.to_bytes(8, "big"))
         step_seed = derive_seed(public_seed, "private-step", step)
         total = private_sum(model, data, settings, mechanism, public_seed=step_seed, secret=step_secret)
-        noisy = from_ring(to_ring(noisy_sum(total, mechanism, step_secret)), mechanism)
+        noisy = to_reals(noisy_sum(total, mechanism, step_secret), mechanism)
         set_gradient(model, noisy / np.float32(settings.expected_users))
         optimiser.step()
-    event = mechanism.event(settings.sampling_probability)
-    return PrivateResult(flatten(model) - shared, event, settings.steps)
+    return flatten(model) - shared
 
 
 def private_sum(
@@ -159,14 +144,11 @@ def draw_items(num_items: int, num_drawn: int, public_seed: int) -> npt.NDArray[
 
 def local_mechanism(num_parameters: int, settings: PrivateTrainingSettings) -> IntegerMechanism:
     """Return the mechanism of a market that trusts nobody with its noise."""
-    return IntegerMechanism.fitting(
+    return IntegerMechanism.of_one_party(
         num_parameters=num_parameters,
         clip_norm=settings.clip_norm,
         noise_multiplier=settings.noise_multiplier,
         expected_users=settings.expected_users,
-        num_nodes=1,
-        n_min=1,
-        max_colluding=0,
     )
 
 

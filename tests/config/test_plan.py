@@ -11,6 +11,7 @@ from fecosr.errors import ConfigError
 from fecosr.federation.ending import EarlyStopping
 from fecosr.federation.optimisers import Adaptive, Sgd
 from fecosr.federation.sketch import SketchTerms
+from fecosr.federation.user_privacy import LocalPrivacy
 from fecosr.secagg.messages import Phase
 
 SMALLEST: dict[str, Any] = {
@@ -184,6 +185,61 @@ def test_what_would_reach_a_later_round_without_noise_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=complaint):
         private_plan(**sections)
+
+
+LOCAL: dict[str, Any] = {
+    **PRIVATE,
+    "mode": "local",
+    "holds_against": "everybody_outside_the_market",
+    "steps": 4,
+}
+
+
+def local_plan(**sections: dict[str, object]) -> Plan:
+    values = {**SMALLEST, "privacy": LOCAL, **sections}
+    return validate(values, Plan, source="plan.toml")
+
+
+def test_a_market_that_adds_its_own_noise_needs_nobody_elses() -> None:
+    plan = local_plan(aggregation={"clip_norm": 10.0, "ring_bits": 16}).federation()
+
+    assert isinstance(plan.privacy, LocalPrivacy)
+    assert (plan.clip_norm, plan.privacy.clip_norm, plan.privacy.steps) == (10.0, 0.5, 4)
+    assert not plan.releases_validation
+    mechanisms = {plan.mechanism(1000, num_nodes) for num_nodes in (3, 5, 50)}
+    (mechanism,) = mechanisms
+    assert mechanism is not None
+    assert (mechanism.num_shares, mechanism.clip_norm) == (1, 0.5)
+    assert mechanism.noise_multiplier >= 2.0
+
+
+@pytest.mark.parametrize("name", sorted(LOCAL.keys() - {"mode"}))
+def test_no_term_of_a_local_plan_has_a_default(name: str) -> None:
+    section = {key: value for key, value in LOCAL.items() if key != name}
+    with pytest.raises(ConfigError, match=f"{name}: is missing"):
+        local_plan(privacy=section)
+
+
+@pytest.mark.parametrize(
+    ("sections", "complaint"),
+    [
+        ({"privacy": {**LOCAL, "validation": "released"}}, "validation: unknown key"),
+        ({"privacy": {**LOCAL, "holds_against": PRIVATE["holds_against"]}}, "holds_against"),
+        ({"privacy": {**LOCAL, "steps": 0}}, "steps"),
+        ({"privacy": {**LOCAL, "delta": 0.01}}, "delta must be below"),
+        ({"early_stopping": {"patience": 2}}, '"local" early_stopping would follow'),
+        ({"s2ce": {"support": "catalogue"}}, '"local" s2ce.support must not be'),
+        ({"local_training": {"label_smoothing": 0.1}}, "label_smoothing must be 0"),
+        ({"local_training": {"proximal": 0.1}}, "proximal must be 0"),
+        ({"aggregation": {}}, 'clip_norm is needed in privacy mode "local"'),
+        ({"semantics": {"kind": "behaviour"}}, "noise would drown: use titles or ids"),
+    ],
+)
+def test_what_would_leave_a_market_without_noise_is_refused(
+    sections: dict[str, dict[str, object]], complaint: str
+) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        local_plan(**sections)
 
 
 def test_a_plan_without_privacy_needs_a_bound_on_updates() -> None:

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from scipy.stats import norm
 
 from fecosr.errors import BudgetExhausted, MisuseError
 from fecosr.privacy.accounting import (
+    Accountant,
     count_events,
     epsilons,
     gaussian_epsilon,
@@ -142,6 +144,17 @@ def test_without_amplification_everybody_always_took_part() -> None:
         PoissonIntegerGaussian(1.0, 100, 1 << 24, 2, 10): 1,
         NonPrivate(): 1,
     }
+
+
+@pytest.mark.parametrize("accountant", [pld_epsilon, renyi_bound])
+@pytest.mark.parametrize("sampling_probability", [0.05, 1.0])
+def test_an_event_of_several_steps_costs_what_as_many_events_cost(
+    accountant: Accountant, sampling_probability: float
+) -> None:
+    once = PoissonIntegerGaussian(sampling_probability, 1 << 16, 1 << 36, 1, 1000)
+    rounds: dict[Event, int] = {replace(once, steps=7): 3}
+    assert accountant(rounds, DELTA) == pytest.approx(accountant({once: 21}, DELTA), rel=1e-9)
+    assert accountant(rounds, DELTA) > 1.5 * accountant({once: 3}, DELTA)
 
 
 def test_charges_are_counted_by_event() -> None:

@@ -20,7 +20,7 @@ probabilities = st.floats(0, 1, exclude_min=True)
 counts = st.integers(1, 1 << 50)
 events: st.SearchStrategy[Event] = st.one_of(
     st.builds(PoissonGaussian, probabilities, st.floats(1e-3, 1e3)),
-    st.builds(PoissonIntegerGaussian, probabilities, counts, counts, counts, counts),
+    st.builds(PoissonIntegerGaussian, probabilities, counts, counts, counts, counts, counts),
     st.just(NonPrivate()),
 )
 
@@ -52,6 +52,8 @@ GOOD = event_to_fields(PoissonIntegerGaussian(0.5, 100, 1 << 24, 3, 10))
         {**GOOD, "num_shares": True},
         {**GOOD, "num_shares": "3"},
         {**GOOD, "num_shares": 0},
+        {**GOOD, "steps": 0},
+        {name: value for name, value in GOOD.items() if name != "steps"},
         {**GOOD, "sampling_probability": 0.5},
         {**GOOD, "sampling_probability": "0.5"},
         {**GOOD, "sampling_probability": "nan"},

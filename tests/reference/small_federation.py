@@ -154,4 +154,4 @@ def _privacy(values: Mapping[str, Any]) -> dict[str, object]:
     if values.get("privacy") is None:
         validation = "released" if values["releases_validation"] else "hidden"
         return {"mode": "none", "validation": validation}
-    return {"mode": "distributed", **asdict(values["privacy"])}
+    return {"mode": values["privacy"].mode, **asdict(values["privacy"])}

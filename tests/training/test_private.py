@@ -2,15 +2,17 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from opacus.utils.uniform_sampler import UniformWithReplacementSampler
 
 from fecosr.errors import MisuseError
-from fecosr.privacy.contributions import from_ring
+from fecosr.privacy.contributions import from_ring, noisy_sum
 from fecosr.privacy.integer_mechanism import IntegerMechanism
 from fecosr.privacy.user_sampling import sample_users
 from fecosr.recommender.model import SharedModel
-from fecosr.training.parameters import flatten, layout_of
+from fecosr.training import private
+from fecosr.training.parameters import FloatVector, flatten, layout_of, load_into
 from fecosr.training.prepared import PreparedMarket
 from fecosr.training.private import (
     distributed_contribution,
@@ -92,27 +94,33 @@ def test_a_contribution_is_a_function_of_its_seeds_and_of_no_other_randomness(
     assert len({contribution(1, SECRET), contribution(2, SECRET), contribution(1, bytes(32))}) == 3
 
 
-def test_local_mode_is_private_by_itself_and_says_what_it_cost(
+def _noisy_update(
+    model: SharedModel, prepared: PreparedMarket, settings: PrivateTrainingSettings = SETTINGS
+) -> FloatVector:
+    shared = flatten(model)
+    mechanism = local_mechanism(len(shared), settings)
+    update = train_privately(model, prepared, shared, settings, mechanism, public_seed=1, secret=SECRET)
+    load_into(model, shared)
+    return update
+
+
+def test_a_market_that_adds_all_the_noise_itself_adds_it_whole() -> None:
+    mechanism = local_mechanism(1000, SETTINGS)
+    assert mechanism.num_shares == 1
+    assert mechanism.noise_multiplier >= SETTINGS.noise_multiplier
+
+
+def test_an_update_of_noisy_steps_is_a_function_of_its_seeds(
     model: SharedModel, prepared: PreparedMarket
 ) -> None:
-    shared = flatten(model)
-    result = train_privately(model, prepared, shared, SETTINGS, public_seed=1, secret=SECRET)
-    assert result.steps == 3
-    assert result.event.num_shares == 1
-    assert result.event.sampling_probability == 0.5
-    assert result.event.share_variance >= result.event.clip_units**2
-    assert np.abs(result.update).max() <= 3.5 * SETTINGS.learning_rate
-    again = train_privately(model, prepared, shared, SETTINGS, public_seed=1, secret=SECRET)
-    assert np.array_equal(result.update, again.update)
+    update = _noisy_update(model, prepared)
+    assert np.abs(update).max() <= 3.5 * SETTINGS.learning_rate
+    assert np.array_equal(update, _noisy_update(model, prepared))
 
 
 def test_every_step_draws_anew(model: SharedModel, prepared: PreparedMarket) -> None:
-    shared = flatten(model)
     one, two = (
-        train_privately(
-            model, prepared, shared, dataclasses.replace(SETTINGS, steps=steps), public_seed=1, secret=SECRET
-        ).update
-        for steps in (1, 2)
+        _noisy_update(model, prepared, dataclasses.replace(SETTINGS, steps=steps)) for steps in (1, 2)
     )
     second = two - one
     assert abs(np.corrcoef(one, second)[0, 1]) < 0.9
@@ -132,9 +140,30 @@ def test_it_learns_where_noise_is_small(model: SharedModel, prepared: PreparedMa
         public_seed=9,
         secret=SECRET,
     )
-    result = train_privately(model, prepared, shared, learnable, public_seed=1, secret=SECRET)
+    update = _noisy_update(model, prepared, learnable)
     # Downhill: the update points against the gradient.
-    assert float(before @ result.update.astype(np.float64)) < 0
+    assert float(before @ update.astype(np.float64)) < 0
+
+
+def test_data_reach_an_update_only_through_noisy_sums(
+    model: SharedModel, prepared: PreparedMarket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where every sum that is handed on is the same, so is the update, whoever the users are."""
+    noisy: list[npt.NDArray[np.int64]] = []
+
+    def recorded(total: npt.NDArray[np.int64], mechanism: IntegerMechanism, secret: bytes) -> object:
+        noisy.append(noisy_sum(total, mechanism, secret))
+        return noisy[-1]
+
+    monkeypatch.setattr(private, "noisy_sum", recorded)
+    update = _noisy_update(model, prepared)
+    assert len(noisy) == SETTINGS.steps
+
+    replayed = iter(noisy)
+    monkeypatch.setattr(private, "noisy_sum", lambda *_: next(replayed))
+    half = prepared.split.train[: len(prepared.split.train) // 2]
+    others = dataclasses.replace(prepared, split=dataclasses.replace(prepared.split, train=half))
+    assert np.array_equal(update, _noisy_update(model, others))
 
 
 def test_drawn_items_are_public_and_each_once() -> None:

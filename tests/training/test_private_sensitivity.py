@@ -1,5 +1,6 @@
 """How much one user can change what is released: ours, and that of mistakes that private libraries make."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,10 +11,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from fecosr.data.sequences import ItemArray
+from fecosr.privacy.contributions import noisy_sum
+from fecosr.privacy.integer_mechanism import IntegerMechanism
 from fecosr.recommender.model import ItemTableModel, MarketModel, SequenceModel, SharedModel
 from fecosr.recommender.settings import EncoderSettings
+from fecosr.training import private
+from fecosr.training.parameters import flatten
 from fecosr.training.prepared import PreparedMarket
-from fecosr.training.private import draw_items, local_mechanism, sum_over_users
+from fecosr.training.private import draw_items, local_mechanism, sum_over_users, train_privately
 from fecosr.training.private_settings import PrivateTrainingSettings
 from fecosr.training.seeds import seeded
 from fecosr.training.settings import LearningSettings
@@ -73,6 +78,40 @@ def test_nobody_changes_the_sum_by_more_than_clip_norm(
     found = largest_influence(ours, few, adversarial_users(prepared.num_items, model.max_length))
     # In whole units, so not even rounding is in between; and the bound is nearly reached.
     assert 0.99 * mechanism.clip_units < found <= mechanism.clip_units
+
+
+def test_nobody_changes_any_step_of_mode_local_by_more_than_clip_norm(
+    prepared: PreparedMarket, settings: LearningSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given what earlier steps released, with and without the user: that is what a round composes."""
+    model = _model("shared", settings.encoder, settings, prepared.num_items)
+    shared = flatten(model)
+    steps = dataclasses.replace(SETTINGS, steps=3, learning_rate=0.05)
+    mechanism = local_mechanism(len(shared), steps)
+    released: list[npt.NDArray[np.int64]] = []
+
+    def sums(users: Sequence[ItemArray]) -> npt.NDArray[np.int64]:
+        """Return the sums of all steps before the noise, while every run is shown the same noisy sums."""
+        found: list[npt.NDArray[np.int64]] = []
+
+        def noisy(total: npt.NDArray[np.int64], of: IntegerMechanism, secret: bytes) -> object:
+            found.append(total)
+            if len(released) < steps.steps:
+                released.append(noisy_sum(total, of, secret))
+            return released[len(found) - 1]
+
+        monkeypatch.setattr(private, "noisy_sum", noisy)
+        data = dataclasses.replace(prepared, split=dataclasses.replace(prepared.split, train=list(users)))
+        train_privately(model, data, shared, steps, mechanism, public_seed=1, secret=bytes(32))
+        return np.stack(found)
+
+    few = list(prepared.split.train[:6])
+    without = sums(few)
+    for user in adversarial_users(prepared.num_items, model.max_length):
+        change = np.linalg.norm(sums([*few, user]) - without, axis=1)
+        assert change.shape == (3,)
+        assert change.max() <= mechanism.clip_units * (1 + 1e-6)
+        assert change.min() > 0.99 * mechanism.clip_units or len(user) < 2
 
 
 class Mistaken:

@@ -14,7 +14,8 @@ import numpy.typing as npt
 import torch
 
 from fecosr.federation.aggregation import parameters_hash
-from fecosr.federation.private_rounds import DistributedPrivacy, PrivateContribution, PrivateEncoding
+from fecosr.federation.private_rounds import PrivateContribution, PrivateEncoding
+from fecosr.federation.user_privacy import DistributedPrivacy
 from fecosr.harness.compare.federation import Pretrained
 from fecosr.harness.compare.pretraining import new_model
 from fecosr.harness.compare.settings import PrivateSection
