@@ -21,17 +21,17 @@ from fecosr.privacy.accounting import pld_epsilon
 from fecosr.privacy.budget import BudgetRecord, Charged, TakenBack
 from fecosr.storage.spending_store import SPENDING_FILE, encode_record
 from tests.reference.audited_run import rules_of
-from tests.reference.private_federation import PRIVACY, PrivateFederation
+from tests.reference.private_federation import LOCAL, PRIVACY, PrivateFederation
 from tests.reference.run_folder import keep
 
 ROUNDS = 3
 DE = NodeId("de")
 
 
-@pytest.fixture(scope="module")
-def federation() -> PrivateFederation:
+@pytest.fixture(scope="module", params=[PRIVACY, LOCAL], ids=["distributed", "local"])
+def federation(request: pytest.FixtureRequest) -> PrivateFederation:
     # Without sampling the cost has a closed form.
-    everybody = replace(PRIVACY, sampling_probability=1.0)
+    everybody = replace(request.param, sampling_probability=1.0)
     return PrivateFederation(accountants={"pld": pld_epsilon}, privacy=everybody, rounds=ROUNDS)
 
 
@@ -77,21 +77,29 @@ def gaussian_epsilon(noise_multiplier: float, count: int, delta: float) -> float
     return high
 
 
-def test_an_honest_run_verifies_and_both_accountants_say_what_it_cost(folder: Path) -> None:
+def test_an_honest_run_verifies_and_both_accountants_say_what_it_cost(
+    federation: PrivateFederation, folder: Path
+) -> None:
     report = audit_run(folder)
 
     assert report.findings == ()
-    independent = gaussian_epsilon(PRIVACY.noise_multiplier, ROUNDS, PRIVACY.delta)
+    is_local = federation.privacy.mode == "local"
+    times = ROUNDS * (LOCAL.steps if is_local else 1)
+    independent = gaussian_epsilon(PRIVACY.noise_multiplier, times, PRIVACY.delta)
     for entry in report.as_json()["privacy"]:  # type: ignore[attr-defined]
         assert entry["epsilon"] == pytest.approx(independent, rel=0.02)
         assert entry["epsilon"] == max(entry["accountants"].values())
         assert entry["accountants"].keys() == {"pld", "prv"}
-        assert (entry["mode"], entry["privacy_unit"]) == ("distributed", "user")
+        assert (entry["mode"], entry["privacy_unit"]) == (federation.privacy.mode, "user")
         assert entry["neighboring_relation"] == "add_or_remove_one"
         assert (entry["delta"], entry["budget"]) == (PRIVACY.delta, PRIVACY.epsilon)
     text = render(report)
     assert "Any one customer of any market is protected with epsilon" in text
     assert "unbounded" not in text
+    said = str(privacy_report(report)["statement"])
+    assert ("against everybody outside their own market, even if all the others act" in said) is is_local
+    assert ("the coordinator with all it saw, alone and together with any 1 other" in said) is not is_local
+    assert ("in league with the coordinator" in text) is not is_local
 
 
 def test_an_epsilon_edited_in_the_report_is_found_and_named(folder: Path) -> None:
@@ -161,12 +169,13 @@ def test_an_account_that_is_missing_or_damaged_is_no_pass(folder: Path) -> None:
     assert report.status.exit_code == 2
 
 
+@pytest.mark.parametrize("change", [{"share_variance": 1 << 50}, {"steps": 2}])
 def test_a_release_that_states_another_event_is_found(
-    federation: PrivateFederation, run: FederationRun, folder: Path
+    federation: PrivateFederation, run: FederationRun, folder: Path, change: dict[str, Any]
 ) -> None:
     def cheaper(released: RoundReleased) -> RoundReleased:
         assert released.privacy_event is not None
-        event = replace(released.privacy_event, share_variance=1 << 50)
+        event = replace(released.privacy_event, **change)
         return replace(released, privacy_event=event)
 
     place = changed(run, federation, folder, RoundReleased, cheaper)

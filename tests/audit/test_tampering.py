@@ -14,6 +14,7 @@ from fecosr.cli.app import app
 from fecosr.crypto.labels import sha256
 from fecosr.crypto.signatures import SigningKey
 from fecosr.federation.run import FederationRun, run_federation
+from fecosr.federation.user_privacy import UserPrivacy
 from fecosr.ids import NodeId
 from fecosr.ledger.checkpoint import sign_checkpoint
 from fecosr.ledger.countersignature import countersign, decode_kept, encode_kept
@@ -22,7 +23,7 @@ from fecosr.ledger.records import RoundReleased, RunCompleted
 from fecosr.privacy.accounting import pld_epsilon
 from fecosr.privacy.events import Event
 from fecosr.storage.spending_store import SPENDING_FILE
-from tests.reference.private_federation import PRIVACY, PrivateFederation
+from tests.reference.private_federation import LOCAL, PRIVACY, PrivateFederation
 from tests.reference.run_folder import keep
 from tests.reference.small_federation import NUM_PARAMETERS
 
@@ -31,9 +32,12 @@ Tampered = tuple[int, str]
 """The record that must be named, and the rule."""
 
 
-@pytest.fixture(scope="module")
-def federation() -> PrivateFederation:
-    return PrivateFederation(accountants={"pld": pld_epsilon}, privacy=PRIVACY, rounds=2)
+BOTH_MODES = pytest.mark.parametrize("privacy", [PRIVACY, LOCAL], ids=["distributed", "local"])
+
+
+@pytest.fixture(scope="module", params=[PRIVACY, LOCAL], ids=["distributed", "local"])
+def federation(request: pytest.FixtureRequest) -> PrivateFederation:
+    return PrivateFederation(accountants={"pld": pld_epsilon}, privacy=request.param, rounds=2)
 
 
 @pytest.fixture(scope="module")
@@ -157,9 +161,12 @@ def test_tampering_is_found_and_its_record_named(
     assert any(found == record and (not rule or rule == said) for found, said in findings), findings
 
 
-def test_a_round_beyond_the_budget_is_found_and_its_record_named(tmp_path: Path) -> None:
+@BOTH_MODES
+def test_a_round_beyond_the_budget_is_found_and_its_record_named(
+    tmp_path: Path, privacy: UserPrivacy
+) -> None:
     """All parties conspire: neither coordinator nor markets enforce the budget, and everything is signed."""
-    tight = replace(PRIVACY, epsilon=pld_epsilon({_event(): 1}, PRIVACY.delta) * 1.05)
+    tight = replace(privacy, epsilon=pld_epsilon({_event(privacy): 1}, privacy.delta) * 1.05)
     careless = PrivateFederation(accountants={"blind": lambda *_: 0.0}, privacy=tight, rounds=2)
     small = careless.small
     with pytest.MonkeyPatch.context() as patch:
@@ -175,7 +182,7 @@ def test_a_round_beyond_the_budget_is_found_and_its_record_named(tmp_path: Path)
     assert all(record > first for record in records), "the second round is the one beyond it"
 
 
-def _event() -> Event:
-    mechanism = PrivateFederation().small.plan.mechanism(NUM_PARAMETERS, 4)
+def _event(privacy: UserPrivacy) -> Event:
+    mechanism = PrivateFederation(privacy=privacy).small.plan.mechanism(NUM_PARAMETERS, 4)
     assert mechanism is not None
-    return PRIVACY.event(mechanism)
+    return privacy.event(mechanism)

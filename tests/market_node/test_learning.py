@@ -1,3 +1,5 @@
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 import structlog
@@ -5,16 +7,18 @@ from structlog.testing import capture_logs
 
 from fecosr.config.parties import NodeConfig
 from fecosr.config.plan import Plan
+from fecosr.config.privacy import LocalPrivacySection
 from fecosr.crypto.labels import sha256
 from fecosr.data.sequences import MarketSequences, load_market
 from fecosr.data.settings import DataSettings, SyntheticSettings
 from fecosr.federation.messages import RoundManifest
 from fecosr.federation.policy import NodePolicy
+from fecosr.federation.private_rounds import NoisyUpdate, noise_terms
 from fecosr.ids import RunId
 from fecosr.recommender.settings import EncoderSettings
 from fecosr.training.market import MarketLearner
 from fecosr.training.parameters import initial_shared_vector
-from market_node.learning import MarketTrainer
+from market_node.learning import MarketTrainer, PrivateTrainer
 from market_node.readiness import encoding_logged
 
 SYNTHETIC = SyntheticSettings(num_users=40, num_items=64, num_categories=4, num_topics=2)
@@ -90,6 +94,51 @@ def test_the_received_model_is_measured_only_when_the_plan_says_so(market: Marke
     assert silent.validation is None
     # Measuring draws no random numbers that training would have drawn.
     np.testing.assert_array_equal(measured.update, silent.update)
+
+
+LOCAL_PLAN = Plan.model_validate(
+    {
+        **PLAN.model_dump(),
+        "s2ce": {"support": "neighbours"},
+        "privacy": {
+            "mode": "local",
+            "privacy_unit": "user",
+            "neighboring_relation": "add_or_remove_one",
+            "holds_against": "everybody_outside_the_market",
+            "epsilon": 8.0,
+            "delta": 1e-4,
+            "clip_norm": 0.5,
+            "noise_multiplier": 2.0,
+            "sampling_probability": 0.5,
+            "expected_users": 20.0,
+            "num_drawn": 8,
+            "steps": 2,
+        },
+    }
+)
+
+
+def test_in_mode_local_nothing_but_a_noisy_update_leaves_training(market: MarketSequences) -> None:
+    learner = MarketLearner(market, LOCAL_PLAN.learning(CONFIG.report.local_training), seed=1)
+    shared = initial_shared_vector(PLAN.encoder, PLAN.semantics, seed=1)
+    plan, privacy = LOCAL_PLAN.federation(), LOCAL_PLAN.privacy
+    mechanism = plan.mechanism(len(shared), 3)
+    assert isinstance(privacy, LocalPrivacySection)
+    assert mechanism is not None
+    asked = replace(manifest(1), num_parameters=len(shared), noise=noise_terms(mechanism))
+    secrets = iter([bytes(32), bytes(32), bytes([1]) * 32])
+    trainer = PrivateTrainer(learner, privacy, "s2ce", lambda _: next(secrets))
+    first, again, other = (trainer.train(asked, shared) for _ in range(3))
+
+    assert isinstance(first, NoisyUpdate)
+    assert isinstance(again, NoisyUpdate)
+    assert isinstance(other, NoisyUpdate)
+    assert {field.name for field in fields(first)} == {"model_hash", "update"}
+    assert first.model_hash == sha256(b"model")
+    # Two steps of Adam, neither longer than its learning rate in any coordinate by more than a little.
+    assert 0 < np.abs(first.update).max() <= 2.5 * privacy.learning_rate
+    np.testing.assert_array_equal(first.update, again.update)
+    assert not np.array_equal(first.update, other.update), "a node that trains again draws its noise anew"
 
 
 def test_encoding_is_logged_by_tenths() -> None:

@@ -17,7 +17,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 SCENARIO = Path(__file__).with_name("lost_node.toml")
-PRIVACY = {
+DISTRIBUTED = {
     "mode": "distributed",
     "privacy_unit": "user",
     "neighboring_relation": "add_or_remove_one",
@@ -29,18 +29,29 @@ PRIVACY = {
     "sampling_probability": 0.5,
     "expected_users": 100.0,
 }
+LOCAL = {
+    **DISTRIBUTED,
+    "mode": "local",
+    "holds_against": "everybody_outside_the_market",
+    "expected_users": 25.0,
+    "steps": 4,
+}
+UPDATE_BOUND = "clip_norm = 5.0\n"
 
 
+@pytest.mark.parametrize(
+    ("privacy", "bound"), [(DISTRIBUTED, ""), (LOCAL, UPDATE_BOUND)], ids=["distributed", "local"]
+)
 @pytest.mark.parametrize("phase", ["training", "masked_input", "consistency"])
 def test_a_kill_between_charge_and_release_forgets_no_spending(
-    fecosr: Run, tmp_path: Path, phase: str
+    fecosr: Run, tmp_path: Path, phase: str, privacy: dict[str, object], bound: str
 ) -> None:
     text = SCENARIO.read_text()
     fault = tomllib.loads(text)["faults"][0]
     scenario = tmp_path / "scenario.toml"
     scenario.write_text(
-        text.replace('mode = "none"\n', toml_text(PRIVACY))
-        .replace("clip_norm = 5.0\nreference_num_users = 60\n", "")
+        text.replace('mode = "none"\n', toml_text(privacy))
+        .replace(f"{UPDATE_BOUND}reference_num_users = 60\n", bound)
         .replace('phase = "masked_input"', f'phase = "{phase}"')
     )
     out = tmp_path / "run"
@@ -62,4 +73,6 @@ def test_a_kill_between_charge_and_release_forgets_no_spending(
             assert f"round {fault['round']} attempt 1" in account.charges
     audited = fecosr("audit", str(out), "--json")
     assert audited.returncode == 0, audited.stdout
-    assert all(0 < entry["epsilon"] <= 8.0 for entry in json.loads(audited.stdout)["privacy"])
+    for entry in json.loads(audited.stdout)["privacy"]:
+        assert entry["mode"] == privacy["mode"]
+        assert 0 < entry["epsilon"] <= 8.0

@@ -85,6 +85,7 @@ def test_nobody_changes_any_step_of_mode_local_by_more_than_clip_norm(
 ) -> None:
     """Given what earlier steps released, with and without the user: that is what a round composes."""
     model = _model("shared", settings.encoder, settings, prepared.num_items)
+    assert isinstance(model, SharedModel)
     shared = flatten(model)
     steps = dataclasses.replace(SETTINGS, steps=3, learning_rate=0.05)
     mechanism = local_mechanism(len(shared), steps)
@@ -101,7 +102,7 @@ def test_nobody_changes_any_step_of_mode_local_by_more_than_clip_norm(
             return released[len(found) - 1]
 
         monkeypatch.setattr(private, "noisy_sum", noisy)
-        data = dataclasses.replace(prepared, split=dataclasses.replace(prepared.split, train=list(users)))
+        data = dataclasses.replace(prepared, split=dataclasses.replace(prepared.split, train=tuple(users)))
         train_privately(model, data, shared, steps, mechanism, public_seed=1, secret=bytes(32))
         return np.stack(found)
 
