@@ -107,9 +107,9 @@ def _run(path: Path, coordinator: str, log_format: LogFormat) -> int:
     plan = load_plan(config.plan)
     watching = Watching(config, RunId(plan.run.name))
     bound = {"run": plan.run.name, "party": config.market, "market": config.market}
-    log = configure_logs(log_format, watching.observers, **bound)
-    end_on_signals(log, STOPPED)
     shard = shard_of(os.environ, config, plan)
+    log = configure_logs(log_format, () if shard else watching.observers, **bound)
+    end_on_signals(log, STOPPED)
     if shard:
         code = follow_first(config, plan, shard, log)
         log.info(STOPPED, exit_code=code)

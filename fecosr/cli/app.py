@@ -264,6 +264,30 @@ def export(
     write_export(model_folder, out, onnx=onnx)
 
 
+@app.command(name="export-curves")
+def export_curves(
+    folder: Annotated[
+        Path, typer.Argument(metavar="RUN_DIR", help="A run folder, or the folder of a comparison.")
+    ],
+    tensorboard: Annotated[Path, typer.Option("--tensorboard", help="New folder for TensorBoard.")],
+    log: Annotated[
+        list[Path] | None,
+        typer.Option("--log", help="A party's log in JSON lines that is not in RUN_DIR/logs. Repeatable."),
+    ] = None,
+) -> None:
+    """Write training curves for TensorBoard: losses and metrics by round, markets' own metrics by epoch.
+
+    Needs pip install 'fecosr[tensorboard]'. Nothing is computed: what ledger, logs and results.json say.
+
+    Examples: fecosr export-curves runs/demo-1 --tensorboard board;
+    fecosr export-curves runs/comparison --tensorboard board;
+    fecosr export-curves state --log fr.jsonl --tensorboard board
+    """
+    from fecosr.cli.export_curves import write_curves
+
+    write_curves(folder, log or (), tensorboard)
+
+
 @app.command()
 def demo(
     data: Annotated[

@@ -7,6 +7,7 @@
     entries     what a ledger entry adds to a view; `events` what a log line adds
     node        what is known of one market node
     budget      what the run has cost each market's users
+    curves      training curves as points
     spans       rounds, attempts and phases as traces
     page        a view as the JSON that the dashboard shows
     measures    a view as Prometheus metrics; `node_measures` those of a node
