@@ -31,6 +31,9 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "privacy": Benchmark(
         "fecosr.harness.bench_privacy", "Noise, private steps, budget filter, audit, beside peers."
     ),
+    "scaling": Benchmark(
+        "fecosr.harness.bench_scaling", "Nodes and parameters that one coordinator carries, by simulation."
+    ),
     "secagg": Benchmark("fecosr.harness.bench_secagg", "Encoding, masking and sharing, beside their floors."),
     "startup": Benchmark("fecosr.harness.bench_startup", "Start-up of both binaries, beside bare imports."),
     "training": Benchmark(

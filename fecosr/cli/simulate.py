@@ -89,7 +89,12 @@ def _simulate(rehearsal: Rehearsal, watch: Callable[[ServerState], None]) -> tup
     )
     try:
         session = simulate_session(
-            rehearsal.parameters(), people, rehearsal.network_faults(), rehearsal.seed, watch=watch
+            rehearsal.parameters(),
+            people,
+            rehearsal.network_faults(),
+            rehearsal.seed,
+            watch=watch,
+            clock=time.process_time,
         )
     except MisuseError as error:
         raise ConfigError(f"this cannot be simulated: {error}") from None
@@ -146,6 +151,7 @@ def _report(
         "faults": list(verdict.faults),
         "virtual_seconds": round(session.seconds, 3),
         "wall_seconds": round(wall_seconds, 3),
+        "coordinator_seconds": round(session.server_seconds, 3),
         "peak_memory_bytes": _peak_memory_bytes(),
     }
 
@@ -162,6 +168,7 @@ def _render(
         *_dropout_lines(verdict),
         _ending(session, verdict),
         f"virtual time {session.seconds:.1f} s, wall time {report['wall_seconds']} s, peak memory {memory}",
+        f"processor time of the coordinator {report['coordinator_seconds']} s",
         *(f"wrong: {fault}" for fault in verdict.faults),
     ]
     return "\n".join(lines)

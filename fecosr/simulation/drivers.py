@@ -95,6 +95,7 @@ class Drivers:
         expected: the clients.
         opened: the server's first transition.
         leaving: in which phase a client crashes instead of answering.
+        clock: returns seconds, by which the server's share of the work is told.
     """
 
     def __init__(
@@ -103,13 +104,16 @@ class Drivers:
         expected: frozenset[NodeId],
         opened: ServerTransition,
         leaving: Mapping[NodeId, tuple[Phase, Crash]],
+        clock: Callable[[], float],
     ) -> None:
         self._network = network
         self._leaving = leaving
         self._server = opened.state
         self._deadline = opened.deadline
+        self._clock = clock
         self._uploading: set[NodeId] = set()
         self.now = 0.0
+        self.server_seconds = 0.0
         self.clients: dict[NodeId, ClientState] = {}
         self.crashed: set[NodeId] = set()
         self.server_records: list[ServerRecord] = []
@@ -144,14 +148,15 @@ class Drivers:
         deadline = float("inf") if self._deadline is None else self._deadline
         if deadline <= self._network.next_at():
             self.now = deadline
-            self._adopt_server(server, server.expire(self.now))
+            self._adopt_server(server, self._timed(lambda: server.expire(self.now)))
             return
         self.now = self._network.next_at()
         match self._network.receive():
             case Crash(client, noticed):
                 self.crashed.add(client)
                 if noticed:
-                    self._adopt_server(server, server.drop(client, DropoutReason.DISCONNECTED, self.now))
+                    reason = DropoutReason.DISCONNECTED
+                    self._adopt_server(server, self._timed(lambda: server.drop(client, reason, self.now)))
             case ToServer(sender, message):
                 self._server_receives(server, sender, message)
             case ToClient(destination, message) if destination not in self.crashed:
@@ -166,9 +171,17 @@ class Drivers:
         for envelope in step.outbox:
             self._network.send(ToClient(envelope.to, envelope.message), self.now)
 
+    def _timed(self, act: Callable[[], ServerTransition]) -> ServerTransition:
+        """Let the server do something, and count how long it takes."""
+        begin = self._clock()
+        try:
+            return act()
+        finally:
+            self.server_seconds += self._clock() - begin
+
     def _server_receives(self, server: RunningState, sender: NodeId, message: ClientMessage) -> None:
         try:
-            step = server.receive(sender, message, self.now)
+            step = self._timed(lambda: server.receive(sender, message, self.now))
         except ProtocolViolation as violation:
             # What the network delayed or repeated says nothing against its sender.
             if violation.rule == Rule.LATE:

@@ -37,6 +37,7 @@ class SimulatedSession:
         crashed: who crashed or left.
         trace: who answered and who left, phase by phase.
         seconds: virtual time from the opening to the end.
+        server_seconds: what the server's transitions took, by the clock that was given.
     """
 
     parameters: SecAggParameters
@@ -48,6 +49,7 @@ class SimulatedSession:
     crashed: frozenset[NodeId]
     trace: Trace
     seconds: float
+    server_seconds: float
 
 
 def simulate_session(
@@ -58,6 +60,7 @@ def simulate_session(
     *,
     phase_seconds: Mapping[Phase, float] = PHASE_SECONDS,
     watch: Watch = lambda _state: None,
+    clock: Callable[[], float] = lambda: 0.0,
 ) -> SimulatedSession:
     """Run one session to its end and return what happened.
 
@@ -68,6 +71,7 @@ def simulate_session(
         seed: decides every delay and every fault.
         phase_seconds: how long each phase may take, in virtual seconds.
         watch: looks at the server's state after everything that happens.
+        clock: returns seconds; without one, what the server takes is not told.
 
     Raises:
         MisuseError: no session can be opened for these clients under these parameters.
@@ -77,7 +81,7 @@ def simulate_session(
     opened = open_session(parameters, roster, frozenset(roster), phase_seconds, now=0.0)
     network: Network[Event] = Network(faults, random)
     leaving = dict(_draw_leaving(sorted(roster), faults, random))
-    drivers = Drivers(network, frozenset(roster), opened, leaving)
+    drivers = Drivers(network, frozenset(roster), opened, leaving, clock)
     for crash, at in _draw_crashes(sorted(roster), faults, random):
         network.schedule(crash, at)
     for someone in participants:
@@ -94,6 +98,7 @@ def simulate_session(
         crashed=frozenset(drivers.crashed),
         trace=drivers.trace,
         seconds=drivers.now,
+        server_seconds=drivers.server_seconds,
     )
 
 
