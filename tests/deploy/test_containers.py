@@ -1,13 +1,17 @@
 """Dockerfiles and the compose file, checked for what a build would not tell or would tell late."""
 
+import os
 import re
+import subprocess
 import tomllib
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from fecosr.config.parties import load_coordinator
 from fecosr.provisioning.federation_file import load_federation
 
 ROOT = Path(__file__).parents[2]
@@ -71,11 +75,12 @@ def test_bases_are_pinned_and_nothing_is_fetched_past_the_package_manager(folder
 
 def test_the_coordinators_image_has_no_torch() -> None:
     installed = [value for name, value in instructions("coordinator") if "pip install" in value]
-    assert [value.split()[-1] for value in installed] == ["'.[web]'"]
+    assert [value.split()[-1] for value in installed] == ["'.[otel,postgres,web]'"]
     installed = [value for name, value in instructions("market_node") if "pip install" in value]
-    assert [value.split()[-1] for value in installed] == ["'.[node,web]'"]
+    assert [value.split()[-1] for value in installed] == ["'.[node,otel,web]'"]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    asked_for = [*project["dependencies"], *project["optional-dependencies"]["web"]]
+    extras = (project["optional-dependencies"][name] for name in ("otel", "postgres", "web"))
+    asked_for = [*project["dependencies"], *chain.from_iterable(extras)]
     assert not any(re.match("torch|polars|opacus", requirement) for requirement in asked_for)
 
 
@@ -110,11 +115,30 @@ def test_every_party_has_its_own_configuration_and_its_own_state() -> None:
         assert service["restart"] == "on-failure"
 
 
-def test_containers_are_hardened_and_nothing_is_published() -> None:
-    for service in COMPOSE["services"].values():
+def test_containers_are_hardened_and_only_this_machine_sees_only_the_dashboard() -> None:
+    for name, service in COMPOSE["services"].items():
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
-        assert "ports" not in service
+        assert service.get("ports", []) == (["127.0.0.1:9443:9443"] if name == "coordinator" else [])
+        assert "pages" not in service["networks"] or name == "coordinator"
         assert "privileged" not in service
     assert COMPOSE["networks"]["federation"] == {"internal": True}
+
+
+def test_the_kit_of_the_demo_shows_its_dashboard(tmp_path: Path) -> None:
+    """What the provisioning container does to the coordinator's configuration has to be what it reads."""
+    (script,) = COMPOSE["services"]["provision"]["command"]
+    kit = tmp_path / "demo" / "coordinator"
+    provision = tmp_path / "fecosr"
+    provision.write_text(f"#!/bin/sh\nmkdir -p {kit}\necho 'listen = \"c:7443\"' > {kit}/coordinator.toml\n")
+    provision.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    # Compose reads $$ as $; the second time there is nothing to do.
+    here = script.replace("/kits/demo", str(tmp_path / "demo")).replace("$$", "$")
+    for _ in range(2):
+        subprocess.run(["sh", "-ec", here], check=True, env=environment)
+    web = load_coordinator(kit / "coordinator.toml").web
+    assert web is not None
+    assert web.listen == "0.0.0.0:9443"
+    assert str(web.token) == "/var/lib/fecosr/web.token"

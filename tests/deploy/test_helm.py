@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from fecosr import __version__
+from fecosr.web.application import HEALTH
 from tests.reference.go_templates import Templates
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +43,7 @@ def with_values(**changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def render() -> Render:
-    """Return every object of the chart, by kind."""
+    """Return every object of the chart, by kind; the second service is Service-web."""
 
     def rendered(**changes: Any) -> Rendered:
         chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
@@ -55,7 +56,9 @@ def render() -> Render:
         files = sorted((CHART / "templates").glob("*.yaml"))
         objects = [yaml.safe_load(templates.render(path.read_text())) for path in files]
         assert "kubectl" in templates.render((CHART / "templates" / "NOTES.txt").read_text())
-        return {found["kind"]: found for found in objects if found}
+        return {
+            found["metadata"]["name"].replace("fr", found["kind"], 1): found for found in objects if found
+        }
 
     return rendered
 
@@ -76,6 +79,13 @@ def test_the_default_values_lack_nothing_but_the_kit() -> None:
         {"service__port": 0},
         {"service__type": "ExternalName"},
         {"networkPolicy__enabled": "yes"},
+        {"web__port": 443},
+        {"web__port": 7443},
+        {"web__scheme": "https"},
+        {"web__from": []},
+        {"web__from": [{}]},
+        {"standby": True},
+        {"env": [{"value": "nameless"}]},
         {"replicas": 3},
         {"data__path": "/data"},
     ],
@@ -176,3 +186,54 @@ def test_the_unpacked_kit_is_its_owners_alone(render: Render, tmp_path: Path) ->
     assert sorted(files) == ["identity.key", "node.toml", "tls/ca.pem", "tls/key.pem"]
     assert {path.stat().st_mode & 0o777 for path in files.values()} == {0o600}
     assert {path.stat().st_mode & 0o777 for path in (kit, kit / "tls")} == {0o700}
+
+
+def test_without_web_nobody_looks(render: Render) -> None:
+    for role in CONFIG:
+        found = render(role=role)
+        assert "Service-web" not in found
+        (container,) = found["StatefulSet"]["spec"]["template"]["spec"]["containers"]
+        assert "web" not in [port["name"] for port in container.get("ports", [])]
+    assert render(role="coordinator")["StatefulSet"]["spec"]["template"]["spec"]["containers"][0][
+        "readinessProbe"
+    ]["tcpSocket"] == {"port": "grpc"}
+
+
+@pytest.mark.parametrize("role", CONFIG)
+def test_with_web_the_pages_have_a_service_a_probe_and_few_visitors(render: Render, role: str) -> None:
+    monitoring = {"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}
+    found = render(role=role, web__enabled=True, web__port=9500, web__from=[monitoring])
+    service = found["Service-web"]["spec"]
+    assert (service["type"], service["ports"]) == (
+        "ClusterIP",
+        [{"name": "web", "port": 9500, "targetPort": "web"}],
+    )
+    assert service["selector"] == found["StatefulSet"]["spec"]["selector"]["matchLabels"]
+    (container,) = found["StatefulSet"]["spec"]["template"]["spec"]["containers"]
+    assert {"name": "web", "containerPort": 9500} in container["ports"]
+    assert container["readinessProbe"]["httpGet"] == {"path": HEALTH, "port": "web", "scheme": "HTTPS"}
+    assert "livenessProbe" not in container, "a standby and a node that loads its data are alive"
+    rules = found["NetworkPolicy"]["spec"]["ingress"]
+    assert rules[-1] == {"ports": [{"port": 9500}], "from": [monitoring]}
+    assert len(rules) == (2 if role == "coordinator" else 1)
+    assert all("web" not in str(port["name"]) for port in found["Service"]["spec"].get("ports", []))
+
+
+def test_a_standby_is_a_second_pod_that_no_update_waits_for(render: Render) -> None:
+    rule = {"ports": [{"port": 5432}]}
+    values = {"role": "coordinator", "standby": True, "networkPolicy__egress": [rule]}
+    jsonschema.validate(with_values(**values), SCHEMA)
+    found = render(**values)
+    spec = found["StatefulSet"]["spec"]
+    assert (spec["replicas"], spec["podManagementPolicy"]) == (2, "Parallel")
+    assert spec["updateStrategy"] == {"type": "OnDelete"}
+    assert found["NetworkPolicy"]["spec"]["egress"] == [rule]
+    assert render(role="coordinator")["NetworkPolicy"]["spec"]["egress"] == []
+
+
+def test_variables_are_added_to_ours(render: Render) -> None:
+    ours = {"name": "OMP_NUM_THREADS", "value": "1"}
+    theirs = {"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://collector:4318"}
+    for env in ([], [theirs]):
+        (container,) = render(env=env)["StatefulSet"]["spec"]["template"]["spec"]["containers"]
+        assert container["env"] == [ours, *env]
