@@ -6,7 +6,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from fecosr import __version__
-from fecosr.cli import bench, provision
+from fecosr.cli import audit, bench, provision
 from fecosr.cli.compare import compare
 from fecosr.config.exits import DONE, end_with
 
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 harness = typer.Typer(no_args_is_help=True, help="Run a whole federation as processes on this machine.")
 app.add_typer(harness, name="harness")
+app.add_typer(audit.app, name="audit")
 app.add_typer(bench.app, name="bench")
 app.command()(compare)
 app.add_typer(provision.app, name="provision")
@@ -131,37 +132,6 @@ def fetch_run(
     from fecosr.cli.fetch_run import write_run
 
     write_run(kit, out)
-
-
-@app.command()
-def audit(
-    run_folder: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A run folder, copied or in place.")],
-    roster: Annotated[
-        Path | None, typer.Option("--roster", help="Your own roster.toml instead of the copy in RUN_DIR.")
-    ] = None,
-    *,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Write the JSON to this file too; the dashboard shows it.")
-    ] = None,
-    html: Annotated[
-        Path | None, typer.Option("--html", help="Write the report as a page that needs no network.")
-    ] = None,
-    privacy_report: Annotated[
-        Path | None, typer.Option("--privacy-report", help="Write privacy_report.json, for programs.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-) -> None:
-    """Verify a run's ledger, signatures and privacy statement, offline and without trusting anybody.
-
-    Exit code 0: verified; 1: not; 2: there is nothing here that can be audited.
-
-    Examples: fecosr audit runs/demo-1; fecosr audit runs/demo-1 --html report.html;
-    fecosr audit runs/demo-1 --roster kits/fr/roster.toml --json
-    """
-    from fecosr.cli.audit import Wanted, print_audit
-
-    wanted = Wanted(out, html, privacy_report)
-    raise typer.Exit(print_audit(run_folder, roster, wanted, as_json=as_json))
 
 
 Part = Literal["validation", "test"]

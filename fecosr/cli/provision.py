@@ -1,10 +1,11 @@
 """`fecosr provision`: kits by one hand, or keys that stay where they are made; renewal and revocation."""
 
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
-from typer.core import TyperGroup
+
+from fecosr.cli.groups import GroupWithDefault
 
 KITS: Final = "kits"
 
@@ -19,14 +20,10 @@ Storage = Annotated[
 ]
 
 
-class KitsUnlessNamed(TyperGroup):
+class KitsUnlessNamed(GroupWithDefault):
     """Take what does not begin with the name of a step as arguments of `kits`."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put `kits` in front where no step is named."""
-        if args and args[0] not in {*self.commands, "--help"}:
-            args = [KITS, *args]
-        return super().parse_args(ctx, args)
+    default = KITS
 
 
 app = typer.Typer(

@@ -8,7 +8,10 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
 
 from fecosr.errors import BudgetExhausted, MisuseError
 from fecosr.privacy.discreteness import effective_noise_multiplier, total_variation
@@ -52,10 +55,7 @@ def gaussian_epsilon(events: EventCounts, delta: float, accountant: Accountant) 
         return math.inf
     integer_events = [(event, n) for event, n in events.items() if isinstance(event, PoissonIntegerGaussian)]
     distance = total_variation(integer_events)
-    continuous = Counter[Event]()
-    for event, count in events.items():
-        mechanism, steps = _continuous(event)
-        continuous[mechanism] += count * steps
+    continuous = as_continuous(events)
     if distance == 0.0:
         return accountant(continuous, delta)
     needed = 0.0
@@ -70,6 +70,29 @@ def gaussian_epsilon(events: EventCounts, delta: float, accountant: Accountant) 
         if needed <= reserve * delta:
             return epsilon
     return math.inf
+
+
+def as_continuous(events: EventCounts) -> EventCounts:
+    """Return the events with continuous normal noise in place of integers; what that leaves out is tiny."""
+    continuous = Counter[Event]()
+    for event, count in events.items():
+        mechanism, steps = _continuous(event)
+        continuous[mechanism] += count * steps
+    return continuous
+
+
+def pld_deltas(
+    events: EventCounts, epsilons_at: npt.NDArray[np.float64], mesh: float
+) -> npt.NDArray[np.float64]:
+    """Return delta at each epsilon, by privacy loss distributions; never less than the truth.
+
+    Raises:
+        MisuseError: an event is not of continuous noise.
+    """
+    total = _composed(events, mesh)
+    if total is None:
+        raise MisuseError("only events of continuous noise have a privacy loss distribution")
+    return np.asarray(total.get_delta_for_epsilon(epsilons_at), np.float64)
 
 
 def pld_epsilon(events: EventCounts, delta: float) -> float:
@@ -142,6 +165,12 @@ def _pld_of_gaussians(events: EventCounts, delta: float) -> float:
 
 
 def _pld_with_mesh(events: EventCounts, delta: float, mesh: float) -> float:
+    total = _composed(events, mesh)
+    return math.inf if total is None else float(total.get_epsilon_for_delta(delta))
+
+
+def _composed(events: EventCounts, mesh: float) -> Any:
+    """Return the privacy loss distribution of all events; None where there is none."""
     # Imported where it is used: it takes a second, and most processes never account for anything.
     from dp_accounting.pld import privacy_loss_distribution as pld  # noqa: PLC0415
 
@@ -157,6 +186,6 @@ def _pld_with_mesh(events: EventCounts, delta: float, mesh: float) -> float:
                     noise_multiplier, sampling_prob=sampling_probability, value_discretization_interval=mesh
                 ).self_compose(count)
             case _:
-                return math.inf
+                return None
         total = total.compose(part)
-    return float(total.get_epsilon_for_delta(delta))
+    return total

@@ -17,10 +17,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
-from scipy.special import ndtr, ndtri
 from scipy.stats import beta, binom, norm
 
 from fecosr.errors import MisuseError
+from fecosr.privacy.trade_off import TradeOff, gaussian_trade_off
 
 MOST_EPSILON: Final = 50.0
 """No guesses show more than this; nobody claims it."""
@@ -83,20 +83,37 @@ def gaussian_epsilon_refuted(guesses: Guesses, delta: float, failure_probability
 
     Reference: Mahloujifar, Melis, Chaudhuri 2024, Algorithm 2 with the trade-off of Gaussian mechanisms.
     """
-    mu = _largest(lambda mu: _refutes_gaussian(guesses, mu, failure_probability))
+    mu = _largest(lambda mu: refutes(guesses, gaussian_trade_off(mu), failure_probability))
     return gaussian_epsilon_of(mu, delta)
 
 
-def neighbour_epsilon(with_user: Scores, without: Scores, delta: float, failure_probability: float) -> float:
-    """Return the epsilon refuted by telling runs with one chosen user from runs without.
+def refutes(guesses: Guesses, trade_off: TradeOff, failure_probability: float) -> bool:
+    """Return whether so many correct guesses are too unlikely for a mechanism with this trade-off.
+
+    Reference: Mahloujifar, Melis, Chaudhuri 2024, Algorithm 2.
+    """
+    canaries, made, correct = guesses.num_canaries, guesses.num_guesses, guesses.num_correct
+    right = failure_probability * correct / canaries
+    wrong = failure_probability * (made - correct) / canaries
+    for i in range(correct - 1, -1, -1):
+        larger = max(wrong, trade_off(1.0 - right))
+        right = min(1.0, right + i / (made - i) * (larger - wrong))
+        wrong = larger
+    return right + wrong > made / canaries
+
+
+def error_bounds(with_user: Scores, without: Scores, failure_probability: float) -> tuple[float, float]:
+    """Return what the chances of a false alarm and of a miss are at most, for the best threshold on scores.
 
     The threshold is chosen on the first half of the runs and judged on the second, by Clopper-Pearson bounds.
 
     Args:
         with_user: scores of runs with the user, float64 [n].
         without: scores of as many runs without.
-        delta: of the claim.
-        failure_probability: that the bound is above the truth.
+        failure_probability: that one of the two is above its bound.
+
+    Raises:
+        MisuseError: there are not as many of both, or fewer than two.
     """
     half = len(without) // 2
     if half < 1 or len(with_user) != len(without):
@@ -106,7 +123,12 @@ def neighbour_epsilon(with_user: Scores, without: Scores, delta: float, failure_
     false_alarms = int((without[half:] > threshold).sum())
     misses = int((with_user[half:] <= threshold).sum())
     tail = failure_probability / 2
-    alarm_rate, miss_rate = (_upper_rate(count, runs, tail) for count in (false_alarms, misses))
+    return _upper_rate(false_alarms, runs, tail), _upper_rate(misses, runs, tail)
+
+
+def neighbour_epsilon(with_user: Scores, without: Scores, delta: float, failure_probability: float) -> float:
+    """Return the epsilon refuted by telling runs with one chosen user from runs without."""
+    alarm_rate, miss_rate = error_bounds(with_user, without, failure_probability)
     advantage = 1.0 - delta - miss_rate
     return max(0.0, math.log(advantage / alarm_rate)) if advantage > 0 else 0.0
 
@@ -146,17 +168,6 @@ def _chance(guesses: Guesses, epsilon: float, delta: float) -> float:
     below = binom.pmf(np.arange(correct - 1, -1, -1), made, right)
     alpha = float((np.cumsum(below) / np.arange(1, correct + 1)).max()) if correct else 0.0
     return float(binom.sf(correct - 1, made, right)) + 2.0 * guesses.num_canaries * delta * alpha
-
-
-def _refutes_gaussian(guesses: Guesses, mu: float, failure_probability: float) -> bool:
-    canaries, made, correct = guesses.num_canaries, guesses.num_guesses, guesses.num_correct
-    right = failure_probability * correct / canaries
-    wrong = failure_probability * (made - correct) / canaries
-    for i in range(correct - 1, -1, -1):
-        larger = max(wrong, float(ndtr(ndtri(right) - mu)))
-        right = min(1.0, right + i / (made - i) * (larger - wrong))
-        wrong = larger
-    return right + wrong > made / canaries
 
 
 def _best_threshold(with_user: Scores, without: Scores) -> float:

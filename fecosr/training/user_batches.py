@@ -27,6 +27,7 @@ class UserBatch:
 
     Attributes:
         num_users: how many there are; behind them stand users who own nothing and whose gradient is zero.
+        places: of each of them among the sequences they were made from, int64 [num_users].
         rows: items of each user, int64 [B, R]; behind `num_rows` stands item 0, which then means nothing.
         num_rows: rows that are the user's, int64 [B].
         inputs: the user's row at each position, int64 [B, L].
@@ -36,6 +37,7 @@ class UserBatch:
     """
 
     num_users: int
+    places: npt.NDArray[np.int64]
     rows: Tensor
     num_rows: npt.NDArray[np.int64]
     inputs: Tensor
@@ -52,6 +54,7 @@ class UserBatch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _User:
+    place: int
     rows: npt.NDArray[np.int64]
     inputs: npt.NDArray[np.int64]
     targets: npt.NDArray[np.int64]
@@ -76,9 +79,9 @@ def user_batches(
         raise MisuseError("private training needs targets that are spread over neighbours, not the catalogue")
     items, shares = soft.items.cpu().numpy(), soft.shares.cpu().numpy()
     groups: dict[tuple[int, int], list[_User]] = {}
-    for sequence in sequences:
+    for place, sequence in enumerate(sequences):
         if len(sequence) > 1:
-            user = _user(sequence[-(max_length + 1) :], items, shares)
+            user = _user(place, sequence[-(max_length + 1) :], items, shares)
             groups.setdefault(_shape(user, max_length), []).append(user)
     for (length, num_rows), users in groups.items():
         for start in range(0, len(users), users_at_a_time):
@@ -101,12 +104,14 @@ def _rounded_up(size: int) -> int:
     return 3 * power // 4 if power > 4 and 3 * power // 4 >= size else power
 
 
-def _user(recent: ItemArray, items: npt.NDArray[np.int64], shares: npt.NDArray[np.float32]) -> _User:
+def _user(
+    place: int, recent: ItemArray, items: npt.NDArray[np.int64], shares: npt.NDArray[np.float32]
+) -> _User:
     inputs, targets = recent[:-1].astype(np.int64), recent[1:].astype(np.int64)
     spread = items[targets]  # [L, K]
     rows, places = np.unique(np.concatenate([inputs, spread.ravel()]), return_inverse=True)
     length = len(inputs)
-    return _User(rows, places[:length], places[length:].reshape(spread.shape), shares[targets])
+    return _User(place, rows, places[:length], places[length:].reshape(spread.shape), shares[targets])
 
 
 def _padded(users: Sequence[_User], shape: tuple[int, int, int]) -> UserBatch:
@@ -127,4 +132,5 @@ def _padded(users: Sequence[_User], shape: tuple[int, int, int]) -> UserBatch:
         shares[place, :positions] = user.shares
         real[place, :positions] = 1.0 / positions
     tensors = (torch.from_numpy(part) for part in (inputs, targets, shares, real))
-    return UserBatch(len(users), torch.from_numpy(rows), num_rows, *tensors)
+    of_users = np.array([user.place for user in users], np.int64)
+    return UserBatch(len(users), of_users, torch.from_numpy(rows), num_rows, *tensors)

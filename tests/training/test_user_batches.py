@@ -72,6 +72,15 @@ def test_how_far_a_user_is_padded_does_not_depend_on_the_others() -> None:
         assert shapes([sequence]).items() <= together.items()
 
 
+def test_users_are_found_again_where_they_came_from() -> None:
+    sequences = [_items(1), _items(2, 3), _items(*range(9)), _items(4, 5), _items(6, 7)]
+    batches = list(user_batches(sequences, hard_targets(9), max_length=8, users_at_a_time=2))
+    assert sorted(place for batch in batches for place in batch.places.tolist()) == [1, 2, 3, 4]
+    for batch in batches:
+        for user, place in enumerate(batch.places.tolist()):
+            assert _read_back(batch, user)[0] == sequences[place][:-1].tolist()
+
+
 def test_users_without_a_target_contribute_nothing() -> None:
     assert not list(user_batches([_items(1), _items()], hard_targets(9), max_length=8, users_at_a_time=4))
 
