@@ -106,3 +106,29 @@ def empirical(
     own = Own(epsilon, delta, rounds, sampling_probability)
     effort = (canaries, sums, users, seed)
     raise typer.Exit(print_empirical_audit(run_folder, own, effort, broken, as_json=as_json))
+
+
+@app.command()
+def attacks(
+    *,
+    rounds: Annotated[int, typer.Option("--rounds", help="Of each kind, with other markets each.")] = 20,
+    users: Annotated[int, typer.Option("--users", help="Users of each market.")] = 6,
+    epsilon: Annotated[
+        float, typer.Option("--epsilon", help="What a private round promises its users.")
+    ] = 2.0,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Show what an update tells an attacker as it is, under its masks, in the sum, and in the noisy sum.
+
+    Two attackers look at one market in real rounds: who took part (membership inference by known gradients),
+    and which items were bought (gradient inversion in the projector's first layer). 0.5 is chance. Masks
+    leave chance; the sum of a few small markets still tells much, unless it is private.
+
+    Exit code 0: masked updates told nothing, and bare ones something; 1: otherwise.
+
+    Examples: fecosr audit attacks; fecosr audit attacks --users 2 --epsilon 8 --seed 3 --json
+    """
+    from fecosr.cli.audit_attacks import print_attacks
+
+    raise typer.Exit(print_attacks((rounds, users, epsilon, seed), as_json=as_json))
