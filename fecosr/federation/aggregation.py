@@ -1,6 +1,7 @@
 """What goes into a round and what comes out of it: weights, the mean update, names of models and sums."""
 
 import hashlib
+import math
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,16 @@ def mean_update(total: DecodedSum) -> Vector:
         float32 [P], the memory of `total.update_sum`, which is not to be used any more.
     """
     return np.divide(total.update_sum, np.float32(total.weight), out=total.update_sum)
+
+
+def is_finite(vector: Vector) -> bool:
+    """Return whether every element is finite.
+
+    An infinity or a NaN never leaves a sum, so one pass that stores nothing answers for almost all vectors.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = float(np.add.reduce(vector))
+    return math.isfinite(total) or bool(np.isfinite(vector).all())
 
 
 def sum_hash(total: RingVector) -> bytes:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from fecosr.errors import CryptoError
-from fecosr.federation.aggregation import Vector, parameters_hash, sum_hash, weight_of
+from fecosr.federation.aggregation import Vector, is_finite, parameters_hash, sum_hash, weight_of
 from fecosr.federation.contents import OpenedSum, contents_length, open_sum, update_encoding
 from fecosr.federation.effects import (
     CoordinatorOutgoing,
@@ -141,7 +141,7 @@ def _release_model(attempt: Attempt, completed: secagg.Completed, now: float) ->
         return abort(attempt, "bad_sum", str(error), unmasked=True)
     before = attempt.progress
     step = attempt.setup.plan.server.apply(before.parameters, opened.step, before.optimiser_state)
-    if not math.isfinite(l2_norm(step.parameters)):
+    if not is_finite(step.parameters):
         return abort(attempt, "bad_sum", "The next model would not be finite.", unmasked=True)
     model_hash = parameters_hash(step.parameters)
     if model_hash == attempt.manifest.model_hash:

@@ -20,7 +20,7 @@ from fecosr.federation.sketch import SKETCH_ROUND, SketchContribution, prepare_s
 from fecosr.federation.user_privacy import LocalPrivacy
 from fecosr.ids import COORDINATOR, NodeId
 from fecosr.privacy.accounting import Accountant
-from fecosr.privacy.clipping import clip_factor
+from fecosr.privacy.clipping import clipping
 from fecosr.secagg import client as secagg
 from fecosr.secagg.masking import Summand
 from fecosr.secagg.messages import (
@@ -261,13 +261,15 @@ def _encoded(
             validation = trained.validation if plan.releases_validation else None
         case _:
             raise MisuseError("rounds of this plan are contributed to in another way")
+    clipped = clipping(update, manifest.clip_norm)
     return update_encoding(manifest, plan).prepare(
         update,
         weight=weight,
         loss=loss,
         validation=validation,
         rounding_seed=derive_key(entropy, Label.ROUNDING, manifest.context()),
-        shrink=clip_factor(update, manifest.clip_norm),
+        shrink=clipped.factor,
+        norm=clipped.norm,
     )
 
 

@@ -88,7 +88,10 @@ class Sgd:
         Without momentum the model takes over the memory of `mean_update`.
         """
         if not self.momentum:
-            moved = np.multiply(mean_update, np.float32(self.learning_rate), out=mean_update)  # [P]
+            moved = mean_update
+            # Multiplying by 1 changes no bit.
+            if self.learning_rate != 1.0:
+                np.multiply(mean_update, np.float32(self.learning_rate), out=moved)  # [P]
             return ServerStep(np.add(parameters, moved, out=moved), state)
         momentum = np.float32(self.momentum) * state.moments["momentum"] + mean_update  # [P]
         moved = parameters + np.float32(self.learning_rate) * momentum

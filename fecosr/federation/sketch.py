@@ -18,7 +18,7 @@ from fecosr.errors import CryptoError, ProtocolViolation
 from fecosr.federation.aggregation import RingVector, Vector, parameters_hash
 from fecosr.federation.messages import RoundManifest, RunClosed
 from fecosr.ids import COORDINATOR
-from fecosr.privacy.clipping import clip_factor, l2_norm
+from fecosr.privacy.clipping import clipping, l2_norm
 from fecosr.secagg.encoding import NORM_SLACK, UpdateEncoding
 from fecosr.secagg.packing import FULL_BITS
 from fecosr.secagg.rounding import PreparedUpdate
@@ -70,12 +70,14 @@ def prepare_sketch(
     contribution: SketchContribution, manifest: RoundManifest, entropy: bytes
 ) -> PreparedUpdate:
     """Return what writes a market's masked sketch; rows that the market does not touch stay exactly zero."""
+    clipped = clipping(contribution.sketch, manifest.clip_norm)
     return sketch_encoding(manifest).prepare(
         contribution.sketch,
         weight=1.0,
         loss=0.0,
         rounding_seed=derive_key(entropy, Label.ROUNDING, manifest.context()),
-        shrink=clip_factor(contribution.sketch, manifest.clip_norm),
+        shrink=clipped.factor,
+        norm=clipped.norm,
     )
 
 

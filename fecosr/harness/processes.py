@@ -23,6 +23,9 @@ _HALT_SECONDS: Final = 0.001
 _CHUNK_BYTES: Final = 1 << 16
 _HALTED: Final = frozenset("TZX")
 """States of a process that does not run: stopped, ended, gone."""
+_USER_TIME: Final = 11
+"""Place of utime in /proc/PID/stat, counted from the state; both times are in clock ticks."""
+_SYSTEM_TIME: Final = 12
 
 
 @dataclass(slots=True)
@@ -93,6 +96,16 @@ class Processes:
     def resident_bytes(self, name: str) -> int:
         """Return the memory of its own that `name` has resident now; 0 when it is just ending."""
         return self._memory_bytes(name, "RssAnon:")
+
+    def processor_seconds(self, name: str) -> float:
+        """Return the user and system time that `name` has taken so far, all its threads together."""
+        try:
+            stat = Path(f"/proc/{self._running[name].process.pid}/stat").read_text(encoding="ascii")
+        except OSError:
+            # Somebody else's child is gone as soon as that one has taken notice.
+            return 0.0
+        fields = stat.rpartition(")")[2].split()
+        return (int(fields[_USER_TIME]) + int(fields[_SYSTEM_TIME])) / os.sysconf("SC_CLK_TCK")
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a signal to `name`, if it is still there, and to nothing that it started."""

@@ -3,11 +3,11 @@
 import secrets
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from statistics import median
 from typing import Final
 
 import numpy as np
@@ -31,16 +31,30 @@ ANY_PORT: Final = "127.0.0.1:0"
 
 
 @dataclass(frozen=True, slots=True)
+class Rounds:
+    """Hold what the rounds of one run took, all but the first, which is a warm-up.
+
+    Attributes:
+        seconds: of each round.
+        processor_seconds: user and system time of all processes together, the mean of all rounds but the
+            first and the last, with which processes end.
+    """
+
+    seconds: tuple[float, ...]
+    processor_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class WireRun:
     """Hold what one run of the real processes took.
 
     Attributes:
-        seconds: of each round but the first, which is a warm-up.
+        rounds: of the run.
         coordinator_bytes: the coordinator's peak memory.
         node_bytes: the largest peak memory of a node.
     """
 
-    seconds: tuple[float, ...]
+    rounds: Rounds
     coordinator_bytes: int
     node_bytes: int
 
@@ -79,13 +93,13 @@ class Bench:
                     *("--num-parameters", str(self.num_parameters)),
                 )
                 processes.start(name, command)
-            seconds = _seconds(processes, "round_released", self.rounds)
+            rounds = _rounds(processes, "round_released", self.rounds)
             peaks = {name: processes.peak_bytes(name) for name in processes.running()}
         coordinator_bytes = peaks.pop(COORDINATOR)
-        return WireRun(seconds, coordinator_bytes, max(peaks.values()))
+        return WireRun(rounds, coordinator_bytes, max(peaks.values()))
 
-    def bare_seconds(self, *, least_work: bool) -> float:
-        """Return the median seconds of a bare round, as its server logs them.
+    def run_bare(self, *, least_work: bool) -> Rounds:
+        """Run as many bare rounds.
 
         Raises:
             StorageError: a process failed or did not finish.
@@ -103,7 +117,7 @@ class Bench:
                 tls = ("--tls", str(config.parent / "tls"))
                 command = python_module(module, "client", *tls, *options, "--address", address)
                 processes.start(name, command)
-            return median(_seconds(processes, ROUND_DONE, self.rounds))
+            return _rounds(processes, ROUND_DONE, self.rounds)
 
 
 @contextmanager
@@ -153,15 +167,14 @@ def _first(processes: Processes, event: str) -> Logged:
     return next(_events(processes, event))
 
 
-def _seconds(processes: Processes, event: str, rounds: int) -> tuple[float, ...]:
-    found: Mapping[int, float] = {}
-    for logged in _events(processes, event):
-        number, seconds = logged.whole("round"), logged.number("seconds")
-        if number is not None and seconds is not None:
-            found = {**found, number: seconds}
-        if len(found) == rounds:
-            break
-    return tuple(seconds for number, seconds in found.items() if number > 1)
+def _rounds(processes: Processes, event: str, rounds: int) -> Rounds:
+    """Return what three or more rounds took, each of which ends with `event`."""
+    seconds: list[float] = []
+    used: list[float] = []
+    for logged in islice(_events(processes, event), rounds):
+        seconds.append(logged.number("seconds") or 0.0)
+        used.append(sum(processes.processor_seconds(name) for name in processes.running()))
+    return Rounds(tuple(seconds[1:]), (used[-2] - used[0]) / (rounds - 2))
 
 
 def _events(processes: Processes, event: str) -> Iterator[Logged]:

@@ -1,6 +1,7 @@
 """Bound the L2 norm of an update, exactly."""
 
 import math
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -43,7 +44,20 @@ def clip(update: npt.NDArray[np.float32], clip_norm: float) -> npt.NDArray[np.fl
     return scaled if l2_norm(scaled) <= bound else _scale_toward_zero(update, factor * _MARGIN * _MARGIN)
 
 
-def clip_factor(update: npt.NDArray[np.float32], clip_norm: float) -> float:
+@dataclass(frozen=True, slots=True)
+class Clipping:
+    """Say how an update is clipped.
+
+    Attributes:
+        norm: its L2 norm before.
+        factor: what takes it within the bound, at most 1.
+    """
+
+    norm: float = field(repr=False)
+    factor: float = field(repr=False)
+
+
+def clipping(update: npt.NDArray[np.float32], clip_norm: float) -> Clipping:
     """Return the largest factor, at most 1, that takes `update` within the bound: `clip` without the copy.
 
     Args:
@@ -58,7 +72,7 @@ def clip_factor(update: npt.NDArray[np.float32], clip_norm: float) -> float:
     """
     _check(update, clip_norm)
     norm, bound = _finite_norm(update), clip_norm * _MARGIN
-    return 1.0 if norm <= bound else bound / norm * _MARGIN
+    return Clipping(norm, 1.0 if norm <= bound else bound / norm * _MARGIN)
 
 
 def _check(update: npt.NDArray[np.float32], clip_norm: float) -> None:
@@ -78,10 +92,14 @@ def _finite_norm(update: npt.NDArray[np.float32]) -> float:
 def l2_norm(update: npt.NDArray[np.float32]) -> float:
     """Return the L2 norm of a float32 [P], accumulated in float64 where no float32 square overflows."""
     total = 0.0
+    # New memory for every chunk would cost more than the sum.
+    scratch = np.empty(min(update.size, _CHUNK))
     for start in range(0, update.size, _CHUNK):
-        part = update[start : start + _CHUNK].astype(np.float64)
+        part = update[start : start + _CHUNK]
+        squares = scratch[: part.size]
+        np.copyto(squares, part)
         # Not a dot product: BLAS would wake threads up for every chunk, which costs more than the sum.
-        total += float(np.square(part, out=part).sum())
+        total += float(np.square(squares, out=squares).sum())
     return math.sqrt(total)
 
 

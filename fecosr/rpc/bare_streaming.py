@@ -19,6 +19,7 @@ import grpc.aio
 import typer
 
 from fecosr.config.clock import utc_now
+from fecosr.config.heap import share_one_heap
 from fecosr.config.logs import configure_logs
 from fecosr.rpc.channel_options import CHANNEL_OPTIONS, SERVER_OPTIONS
 from fecosr.rpc.least_work import CoordinatorWork, NodeWork
@@ -71,11 +72,11 @@ class _Rounds:
     clients: int
     rounds: int
     finished: asyncio.Event = field(default_factory=asyncio.Event)
+    started: float = 0.0
     _asked: int = 0
     _uploaded: int = 0
-    _started: float = 0.0
+    _ended: int = 0
     _open: asyncio.Event = field(default_factory=asyncio.Event)
-    seconds: list[float] = field(default_factory=list)
 
     async def begin(self) -> None:
         """Wait until every client has asked for this round."""
@@ -83,7 +84,7 @@ class _Rounds:
         self._asked += 1
         if self._asked == self.clients:
             self._asked, self._open = 0, asyncio.Event()
-            self._started = time.monotonic()
+            self.started = time.monotonic()
             gate.set()
         await gate.wait()
 
@@ -92,11 +93,12 @@ class _Rounds:
         self._uploaded = (self._uploaded + 1) % self.clients
         return self._uploaded == 0
 
-    def end(self) -> None:
-        """End the round; the last one ends it all."""
-        self.seconds.append(time.monotonic() - self._started)
-        if len(self.seconds) == self.rounds:
+    def end(self) -> int:
+        """End the round and return its number; the last one ends it all."""
+        self._ended += 1
+        if self._ended == self.rounds:
             self.finished.set()
+        return self._ended
 
 
 async def _serve(tls: TlsFiles, size_bytes: int, state: _Rounds, work: CoordinatorWork) -> None:
@@ -116,7 +118,7 @@ async def _serve(tls: TlsFiles, size_bytes: int, state: _Rounds, work: Coordinat
             raise ValueError(f"a client sent {arrival.received_bytes} of {size_bytes} bytes")
         if state.uploaded():
             await asyncio.to_thread(work.open_sum)
-            state.end()
+            log.info(ROUND_DONE, round=state.end(), seconds=time.monotonic() - state.started)
         return b""
 
     calls: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
@@ -130,8 +132,6 @@ async def _serve(tls: TlsFiles, size_bytes: int, state: _Rounds, work: Coordinat
     log.info(READY, port=port)
     await state.finished.wait()
     await listener.stop(grace=5.0)
-    for number, seconds in enumerate(state.seconds, start=1):
-        log.info(ROUND_DONE, round=number, seconds=seconds)
 
 
 async def _take_part(tls: TlsFiles, rounds: int, address: str, work: NodeWork) -> None:
@@ -157,4 +157,6 @@ def _chunks(vector: memoryview) -> list[memoryview]:
 
 
 if __name__ == "__main__":
+    # As in the processes it is compared with.
+    share_one_heap()
     app()

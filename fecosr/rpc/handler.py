@@ -58,7 +58,11 @@ class ReceivedVector(Protocol):
 
 
 class Upload(Protocol):
-    """Receive one upload; `receive` and `finish` may block on the disk and are called on a thread."""
+    """Receive one upload; unless it is quick, `receive` and `finish` are called on a thread."""
+
+    @property
+    def is_quick(self) -> bool:
+        """Return whether they never wait for a disk."""
 
     @property
     def received_bytes(self) -> int:
@@ -78,7 +82,7 @@ class Upload(Protocol):
 
 
 class UploadSink(Protocol):
-    """Receive uploads outside of memory."""
+    """Receive uploads, most of them outside of memory."""
 
     def open(self, round_number: int, attempt: int, node: NodeId, size_bytes: int) -> Upload:
         """Begin to receive so many bytes; whatever the node sent before is forgotten."""

@@ -32,10 +32,14 @@ class IncomingStream:
         self.ended = asyncio.Event()
         self._context = context
         self._closing = asyncio.Event()
+        self._waiting: set[asyncio.Task[Any]] = set()
 
     def close(self) -> None:
         """Let the read or write that waits, and every later one, come to nothing."""
-        self._closing.set()
+        if not self._closing.is_set():
+            self._closing.set()
+            for task in self._waiting:
+                task.cancel()
 
     def replace(self) -> None:
         """Close in favour of a newer call of the same node."""
@@ -75,17 +79,23 @@ class IncomingStream:
         return await self._unless_closed(writing) is True
 
     async def _unless_closed(self, start: Callable[[], Coroutine[Any, Any, Result]]) -> Result | None:
-        """Return what `start` leads to, or None when the call is closed before."""
-        if self._closing.is_set():
+        """Return what `start` leads to, or None when the call is closed before.
+
+        It is awaited by the caller's own task: one more for each chunk would cost more than the chunk.
+        """
+        task = asyncio.current_task()
+        if self._closing.is_set() or task is None:
             return None
-        work = asyncio.ensure_future(start())
-        closing = asyncio.ensure_future(self._closing.wait())
+        self._waiting.add(task)
         try:
-            await asyncio.wait({work, closing}, return_when=asyncio.FIRST_COMPLETED)
-            return work.result() if work.done() else None
+            return await start()
+        except asyncio.CancelledError:
+            # Only what `close` asked for ends here; whoever else cancels this task still does.
+            if not self._closing.is_set() or task.uncancel() > 0:
+                raise
+            return None
         finally:
-            work.cancel()
-            closing.cancel()
+            self._waiting.discard(task)
 
 
 Stream = TypeVar("Stream", bound=IncomingStream)

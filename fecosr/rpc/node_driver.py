@@ -7,12 +7,11 @@ from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 from typing import Final, Protocol
 
-import numpy as np
 import structlog
 
 from fecosr.errors import ConnectionLost, MisuseError, ProtocolViolation
 from fecosr.federation import node as market
-from fecosr.federation.aggregation import Vector
+from fecosr.federation.aggregation import Vector, is_finite
 from fecosr.federation.contribution import NodeSetup, Trained
 from fecosr.federation.effects import (
     FineTune,
@@ -247,7 +246,7 @@ class NodeDriver:
             self._log.info("model_not_fetched", round=manifest.round, reason=str(error))
             await self._give_up_training(manifest, "the model could not be fetched")
             return
-        if not np.isfinite(parameters).all():
+        if not is_finite(parameters):
             await self._give_up_training(manifest, "the model is not finite")
             return
         self._log.info("training_started", round=manifest.round, attempt=manifest.attempt)
@@ -299,7 +298,7 @@ class NodeDriver:
         if sketch_hash is None or self._sketches is None or self._sketches.has(sketch_hash):
             return
         sketch = await self._fetch(sketch_hash, self._sketch_length)
-        if not np.isfinite(sketch).all():
+        if not is_finite(sketch):
             raise ProtocolViolation(COORDINATOR, "fetch_model", "the sum of sketches is not finite")
         await asyncio.to_thread(self._sketches.keep, sketch_hash, sketch)
         self._log.info("sketch_kept")

@@ -76,10 +76,13 @@ async def _whole(stream: IncomingStream, upload: Upload) -> ReceivedVector:
         chunk = decode_upload_chunk(data, stream.node)
         if isinstance(chunk, UploadHeader):
             raise _violation(stream.node, "an upload has one header")
-        await uninterrupted(asyncio.to_thread(upload.receive, chunk))
+        if upload.is_quick:
+            upload.receive(chunk)
+        else:
+            await uninterrupted(asyncio.to_thread(upload.receive, chunk))
     if stream.replaced:
         raise _violation(stream.node, "replaced by a newer upload")
-    return await uninterrupted(asyncio.to_thread(upload.finish))
+    return upload.finish() if upload.is_quick else await uninterrupted(asyncio.to_thread(upload.finish))
 
 
 async def _opened(stream: IncomingStream, header: UploadHeader, sink: UploadSink) -> Upload:

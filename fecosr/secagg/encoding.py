@@ -198,13 +198,16 @@ class UpdateEncoding:
         validation: float | None = None,
         *,
         shrink: float = 1.0,
+        norm: float | None = None,
     ) -> PreparedUpdate:
         """Return what writes the vector of `encode` piece by piece, so that it need not exist as a whole.
 
         Arguments and refusals are those of `encode`; `update` is kept, not copied, and must not change. It
         is multiplied by `shrink`, in (0, 1], before anything else, so that no clipped copy need exist either.
+        `norm` is its L2 norm, of a caller that took it to find `shrink`; otherwise it is taken here.
         """
         self._check(update, shrink, weight, loss, validation)
+        self._check_norm(_l2_norm(update) if norm is None else norm, shrink)
         rounding_key = derive_key(rounding_seed, Label.ROUNDING)
         extras = self._extras(weight, loss, validation, rounding_key)
         if self.rotated:
@@ -252,7 +255,8 @@ class UpdateEncoding:
         unit = 1.0 / (self.update_scale * (1 << unused_bits))
         for start in range(0, self.num_parameters, BLOCK_ELEMENTS):
             block = total[start : start + BLOCK_ELEMENTS]
-            signed = np.left_shift(block, np.uint32(unused_bits)).view(np.int32)
+            shifted = np.left_shift(block, np.uint32(unused_bits)) if unused_bits else block
+            signed = shifted.view(np.int32)
             np.multiply(signed, unit, out=update_sum[start : start + block.size], casting="same_kind")
         if self.rotated:
             rotate_back(update_sum, self.rotation_seed)
@@ -320,7 +324,8 @@ class UpdateEncoding:
             raise MisuseError("a loss must be finite and not negative")
         if validation is not None and not (self.with_validation and 0 <= validation <= 1):
             raise MisuseError("a validation metric must be in 0 .. 1, and have a place in the encoding")
-        norm = _l2_norm(update)
+
+    def _check_norm(self, norm: float, shrink: float) -> None:
         if not math.isfinite(norm):
             raise MisuseError("an update must be finite")
         if norm * shrink > self._norm_bound:

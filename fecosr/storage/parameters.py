@@ -13,14 +13,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from fecosr.errors import MisuseError, StorageError
-from fecosr.federation.aggregation import parameters_hash
+from fecosr.federation.aggregation import is_finite, parameters_hash
 from fecosr.storage.archive import Files
 from fecosr.storage.vector_file import vector_parts, write_vector
 
 TENSOR: Final = "shared"
 Parameters = npt.NDArray[np.float32]
-_PART: Final = 1 << 20
-"""Parameters looked at together, so that looking takes no memory worth the name."""
 
 
 def write_parameters(path: Path, parameters: Parameters, metadata: Mapping[str, str]) -> None:
@@ -105,5 +103,5 @@ def _is_usable(parameters: npt.NDArray[np.generic]) -> bool:
         parameters.ndim == 1
         and parameters.size > 0
         and parameters.dtype == np.float32
-        and all(np.isfinite(part).all() for part in np.array_split(parameters, -(-parameters.size // _PART)))
+        and is_finite(parameters.view(np.float32))
     )

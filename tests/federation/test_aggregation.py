@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fecosr.errors import MisuseError
-from fecosr.federation.aggregation import mean_update, parameters_hash, sum_hash, weight_of
+from fecosr.federation.aggregation import is_finite, mean_update, parameters_hash, sum_hash, weight_of
 from fecosr.secagg.encoding import DecodedSum
 
 
@@ -36,3 +36,20 @@ def test_the_hash_is_of_little_endian_float32_bytes() -> None:
     assert parameters_hash(np.array([1.0], dtype=np.float32)) == hashlib.sha256(b"\x00\x00\x80\x3f").digest()
     swapped = np.array([1.0], dtype=">f4").astype(np.float32)
     assert parameters_hash(swapped) == hashlib.sha256(b"\x00\x00\x80\x3f").digest()
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [0, 1, 99_999])
+def test_one_element_that_is_not_finite_is_found(odd: float, place: int) -> None:
+    vector = np.ones(100_000, dtype=np.float32)
+    assert is_finite(vector)
+    vector[place] = odd
+    assert not is_finite(vector)
+    vector[50_000] = -odd
+    assert not is_finite(vector)
+
+
+def test_a_vector_whose_sum_overflows_is_finite_all_the_same() -> None:
+    largest = np.finfo(np.float32).max
+    assert is_finite(np.full(1000, largest, dtype=np.float32))
+    assert is_finite(np.empty(0, dtype=np.float32))

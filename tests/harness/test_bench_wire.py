@@ -5,25 +5,32 @@ import math
 import pytest
 
 from fecosr.harness import bench_wire
-from fecosr.harness.wire_runs import Bench, WireRun, provisioned
+from fecosr.harness.wire_runs import Bench, Rounds, WireRun, provisioned
 
 
 @pytest.mark.slow
 def test_a_run_of_real_processes_yields_seconds_and_memory() -> None:
-    with provisioned(3, 1000, rounds=2) as bench:
+    with provisioned(3, 1000, rounds=3) as bench:
         run = bench.run_protocol()
-        bare = [bench.bare_seconds(least_work=work) for work in (False, True)]
-    assert len(run.seconds) == 1
-    assert all(0 < seconds < math.inf for seconds in (*run.seconds, *bare))
+        runs = [run.rounds, *(bench.run_bare(least_work=work) for work in (False, True))]
+    for rounds in runs:
+        assert len(rounds.seconds) == 2
+        assert all(0 < seconds < math.inf for seconds in rounds.seconds)
+        # A round of so few parameters may take less than a clock tick.
+        assert 0 <= rounds.processor_seconds < math.inf
     assert min(run.coordinator_bytes, run.node_bytes) > 1 << 20
 
 
 def test_every_figure_is_beside_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Bench, "run_protocol", lambda _self: WireRun((2.0,), 90, 80))
-    monkeypatch.setattr(Bench, "bare_seconds", lambda _self, least_work: 1.5 if least_work else 1.0)
+    def bare(_bench: Bench, *, least_work: bool) -> Rounds:
+        return Rounds((1.5,), 2.5) if least_work else Rounds((1.0,), 2.0)
+
+    monkeypatch.setattr(Bench, "run_protocol", lambda _self: WireRun(Rounds((2.0,), 5.0), 90, 80))
+    monkeypatch.setattr(Bench, "run_bare", bare)
     monkeypatch.setattr(bench_wire, "CROWD", 3)
     figures = bench_wire.measure(num_parameters=4)
-    assert [figure.ratio for figure in figures[:2]] == [2.0, 2.0 / 1.5]
+    assert [figure.ratio for figure in figures[:4]] == [2.0, 2.0 / 1.5, 2.5, 2.0]
+    assert [figure.unit for figure in figures[:4]] == ["s", "s", "processor s", "processor s"]
     assert sum("peak memory" in figure.name for figure in figures) == 2
     (empty,) = [figure for figure in figures if figure.name.startswith("empty round")]
     assert (empty.ours, empty.reference) == (2.0, 0.15)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fecosr.errors import MisuseError
-from fecosr.privacy.clipping import clip, clip_factor
+from fecosr.privacy.clipping import clip, clipping
 
 Vector = npt.NDArray[np.float32]
 SMALLEST = float(np.finfo(np.float32).smallest_subnormal)
@@ -28,7 +28,7 @@ def exact_square(vector: Vector) -> Fraction:
 )
 def test_norm_is_bounded_in_exact_arithmetic_for_any_vector(update: Vector, clip_norm: float) -> None:
     assert exact_square(clip(update, clip_norm)) <= Fraction(clip_norm) ** 2
-    factor = clip_factor(update, clip_norm)
+    factor = clipping(update, clip_norm).factor
     assert 0 < factor <= 1
     assert exact_square(update) * Fraction(factor) ** 2 <= Fraction(clip_norm) ** 2
     # A factor below the normal range of float32 is known to one denormal step only, and so is its product.
@@ -40,7 +40,7 @@ def test_a_factor_below_the_normal_range_of_float32_still_clips() -> None:
     update = np.full(31, 1.1354005e12, dtype=np.float32)
     clipped = clip(update, 2.812105439438905e-28)
     assert exact_square(clipped) <= Fraction(2.812105439438905e-28) ** 2
-    np.testing.assert_allclose(clipped, update * clip_factor(update, 2.812105439438905e-28), rtol=1e-4)
+    np.testing.assert_allclose(clipped, update * clipping(update, 2.812105439438905e-28).factor, rtol=1e-4)
 
 
 @pytest.mark.parametrize("value", [LARGEST, SMALLEST, 1.0, -LARGEST, 3 * SMALLEST])

@@ -133,6 +133,7 @@ class MemoryUpload:
     suspended: asyncio.Event = field(default_factory=asyncio.Event)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     sha256: bytes = b""
+    is_quick: bool = False
 
     @property
     def received_bytes(self) -> int:

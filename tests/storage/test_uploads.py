@@ -9,6 +9,7 @@ import pytest
 
 from fecosr.errors import ProtocolViolation, StorageError
 from fecosr.ids import NodeId
+from fecosr.storage.upload_room import FileRoom
 from fecosr.storage.uploads import UploadSpool
 
 DE, US = NodeId("de"), NodeId("us")
@@ -20,9 +21,9 @@ def _names(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()]
 
 
-@pytest.fixture
-def spool(tmp_path: Path) -> Iterator[UploadSpool]:
-    spool = UploadSpool(tmp_path)
+@pytest.fixture(params=[0, 1 << 20], ids=["on disk", "in memory"])
+def spool(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[UploadSpool]:
+    spool = UploadSpool(tmp_path, memory_bytes=request.param)
     yield spool
     # A file left open would warn in whatever test the garbage is collected in.
     spool.discard_all()
@@ -132,23 +133,33 @@ def test_what_a_crash_left_is_deleted_at_start_up(tmp_path: Path) -> None:
     assert _names(tmp_path) == []
 
 
-def test_a_full_disk_discards_the_upload(
-    spool: UploadSpool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Full:
-        closed = False
+def test_a_full_disk_discards_the_upload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_room: FileRoom, _chunk: bytes) -> None:
+        raise StorageError("No space left on device")
 
-        def write(self, chunk: bytes) -> int:
-            raise OSError(28, "No space left on device")
-
-        def close(self) -> None:
-            self.closed = True
-
-    upload = spool.open(1, 1, DE, size_bytes=16)
-    upload._file.close()
-    monkeypatch.setattr(upload, "_file", Full())
+    upload = UploadSpool(tmp_path, memory_bytes=0).open(1, 1, DE, size_bytes=16)
+    monkeypatch.setattr(FileRoom, "write", refuse)
     with pytest.raises(StorageError, match="No space left"):
         upload.receive(BYTES)
+    assert _names(tmp_path) == []
+    with pytest.raises(StorageError, match="over"):
+        upload.receive(BYTES)
+
+
+def test_a_few_uploads_wait_in_memory_and_the_others_on_disk(tmp_path: Path) -> None:
+    spool = UploadSpool(tmp_path, memory_bytes=40)
+    names = [NodeId(name) for name in ("at", "be", "de")]
+    uploads = [spool.open(1, 1, name, size_bytes=16) for name in names]
+    assert [upload.is_quick for upload in uploads] == [True, True, False]
+    assert _names(tmp_path) == ["1-1-de-2.upload"]
+    uploads[0].discard()
+    uploads[0].discard()
+    uploads[1].receive(BYTES)
+    uploads[1].finish()
+    # What is over has given its memory back, once.
+    later = [spool.open(1, 2, name, size_bytes=16) for name in names]
+    assert [upload.is_quick for upload in later] == [True, True, False]
+    spool.discard_all()
     assert _names(tmp_path) == []
 
 
@@ -185,7 +196,8 @@ def test_an_upload_that_is_not_suspended_is_not_gone_on_with(spool: UploadSpool)
     assert spool.resume(1, 1, DE, 8, bytes(32)) is None
 
 
-def test_at_most_one_unfinished_upload_of_a_node_is_kept(spool: UploadSpool, tmp_path: Path) -> None:
+def test_at_most_one_unfinished_upload_of_a_node_is_kept(tmp_path: Path) -> None:
+    spool = UploadSpool(tmp_path, memory_bytes=0)
     for number in range(1, 4):
         upload = spool.open(number, 1, DE, 8)
         upload.receive(b"abcd")
@@ -193,3 +205,15 @@ def test_at_most_one_unfinished_upload_of_a_node_is_kept(spool: UploadSpool, tmp
     assert len(list(tmp_path.rglob("*.upload"))) == 1
     spool.discard_all()
     assert list(tmp_path.rglob("*.upload")) == []
+
+
+def test_what_broke_off_in_an_earlier_attempt_takes_no_memory_any_more(tmp_path: Path) -> None:
+    spool = UploadSpool(tmp_path, memory_bytes=16)
+    broken = spool.open(1, 1, DE, 16)
+    broken.suspend(bytes(32))
+    # In the same attempt it may still go on.
+    assert not spool.open(1, 1, US, 16).is_quick
+    assert spool.resume(1, 1, DE, 16, bytes(32)) is broken
+    assert spool.open(1, 2, US, 16).is_quick
+    assert spool.resume(1, 1, DE, 16, bytes(32)) is None
+    spool.discard_all()
