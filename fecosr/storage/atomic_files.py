@@ -2,10 +2,15 @@
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from fecosr.errors import ConfigError, StorageError
+from fecosr.storage.direct_file import write_directly
 
+LARGE_BYTES: Final = 8 << 20
+"""From here on a file goes past the page cache, where the file system can."""
 PARTIAL_SUFFIX = ".partial"
 """Ends the name of a file that was not finished; start-up may delete it."""
 
@@ -18,16 +23,22 @@ def write_bytes(path: Path, *parts: bytes | memoryview) -> None:
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
     try:
-        with partial.open("wb") as file:
-            for part in parts:
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
+        is_large = sum(memoryview(part).nbytes for part in parts) >= LARGE_BYTES
+        if not (is_large and write_directly(partial, parts)):
+            _write_through_cache(partial, parts)
         partial.replace(path)
         sync_folder(path.parent)
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _write_through_cache(path: Path, parts: Iterable[bytes | memoryview]) -> None:
+    with path.open("wb") as file:
+        for part in parts:
+            file.write(part)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def write_json(path: Path, value: object) -> None:
