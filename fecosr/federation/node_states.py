@@ -9,9 +9,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import Final
 
-import numpy as np
-
 from fecosr.errors import ProtocolViolation
+from fecosr.federation.aggregation import is_finite
 from fecosr.federation.contribution import (
     LocalUpdate,
     NodeSetup,
@@ -74,11 +73,11 @@ class Training:
         if isinstance(result, PrivateContribution):
             return self._contribute(self.memory, result)
         if isinstance(result, SketchContribution):
-            if not np.isfinite(result.sketch).all():
+            if not is_finite(result.sketch):
                 return self.failed("the sketch is not finite")
             return self._contribute(replace(self.memory, trained=result), result)
-        is_finite = np.isfinite(result.update).all()
-        if not is_finite or (isinstance(result, LocalUpdate) and not math.isfinite(result.loss)):
+        has_finite_loss = not isinstance(result, LocalUpdate) or math.isfinite(result.loss)
+        if not (is_finite(result.update) and has_finite_loss):
             return self.failed("the update is not finite")
         if isinstance(result, NoisyUpdate):
             return self._contribute(replace(self.memory, trained=result), result)

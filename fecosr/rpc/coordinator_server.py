@@ -17,6 +17,7 @@ from fecosr.ids import NodeId
 from fecosr.rpc.allowance import CALLS_PER_SECOND, MESSAGES_PER_SECOND, Allowance
 from fecosr.rpc.connection import NodeConnection
 from fecosr.rpc.download_call import send_model
+from fecosr.rpc.encoded_chunks import EncodedChunks
 from fecosr.rpc.handler import CoordinatorHandler, ModelSource, UploadSink
 from fecosr.rpc.health_call import HealthCall
 from fecosr.rpc.incoming import Context, IncomingStream, NewestStreams, uninterrupted
@@ -70,6 +71,7 @@ class CoordinatorServer:
         self._roster = frozenset(roster)
         self._handler = handler
         self._models = models
+        self._encoded = EncodedChunks()
         self._uploads = uploads
         self._revocations = revocations
         self._connections: NewestStreams[NodeConnection] = NewestStreams()
@@ -189,7 +191,9 @@ class CoordinatorServer:
     async def _send_model(self, stream: IncomingStream, model_hash: bytes) -> bool | None:
         """Return whether the model was sent, or None when the node may not have it."""
         parameters = self._models.parameters(stream.node, model_hash)
-        return None if parameters is None else await send_model(stream, parameters)
+        if parameters is None:
+            return None
+        return await send_model(stream, model_hash, parameters, self._encoded)
 
     async def _upload_masked_input(self, _requests: object, context: Context) -> bytes:
         stream = IncomingStream(await self._authenticated(context), context, self.meter)

@@ -128,7 +128,8 @@ class MaskedInput:
 class HashedInput(MaskedInput):
     """Hand the server a masked input whose `digest` its own driver took of the bytes while they arrived.
 
-    It is made by that driver and by nobody else, and never travels.
+    It is made by that driver and by nobody else, and never travels. The vector is the server's from then on:
+    it may become the sum that others are added to.
     """
 
 

@@ -90,6 +90,26 @@ def add_packed(total: npt.NDArray[np.uint32], packed: Packed) -> None:
         np.add(sums, part if part.ndim == 1 else _widened(part, block[: sums.size]), out=sums)
 
 
+def empty_sum(length: int) -> npt.NDArray[np.uint32]:
+    """Return a sum of nothing, uint32 [length], that takes no memory and cannot be added to."""
+    return np.broadcast_to(np.uint32(0), (length,))
+
+
+def begin_sum(packed: Packed, length: int, *, may_keep: bool) -> npt.NDArray[np.uint32]:
+    """Return a sum of one vector, uint32 [length], that can be added to.
+
+    Args:
+        packed: as many elements of any ring.
+        length: the number of elements.
+        may_keep: whether `packed` itself may become the sum, where it can.
+    """
+    if may_keep and packed.ndim == 1 and packed.dtype == np.uint32 and packed.flags.writeable:
+        return packed
+    total = np.zeros(length, dtype=np.uint32)  # [length]
+    add_packed(total, packed)
+    return total
+
+
 def reduce_to_ring(total: npt.NDArray[np.uint32], ring_bits: int) -> None:
     """Reduce the elements, in place, modulo 2^ring_bits."""
     if ring_bits < FULL_BITS:

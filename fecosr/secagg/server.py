@@ -13,8 +13,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-import numpy as np
-
 from fecosr.crypto.key_agreement import check_public_key
 from fecosr.crypto.labels import HASH_BYTES
 from fecosr.crypto.signatures import verify
@@ -56,7 +54,7 @@ from fecosr.secagg.outcomes import (
     SurvivorsFixed,
     UnmaskingBegun,
 )
-from fecosr.secagg.packing import add_packed, is_packed
+from fecosr.secagg.packing import add_packed, begin_sum, empty_sum, is_packed
 from fecosr.secagg.parameters import MAX_CLIENTS, SecAggParameters
 from fecosr.secagg.rules import Rule, out_of_phase
 from fecosr.secagg.statements import (
@@ -197,7 +195,7 @@ class CollectingShares(Collecting):
             self.gone,
             self._next_deadline(Phase.MASKED_INPUT, now),
             cohort=self.cohort,
-            total=np.zeros(self.terms.parameters.length, dtype=np.uint32),  # [length]
+            total=empty_sum(self.terms.parameters.length),  # [length]
             deals=deals,
             receipts={},
         )
@@ -255,8 +253,12 @@ class CollectingInputs(Collecting):
             verify(self.terms.roster[sender], message.signature, statement)
         except CryptoError:
             raise ProtocolViolation(sender, self.phase, Rule.BAD_INPUT_SIGNATURE) from None
+        receipts = {**self.receipts, sender: receipt}
+        if not self.receipts:
+            total = begin_sum(vector, self.total.size, may_keep=isinstance(message, HashedInput))
+            return replace(self, total=total, receipts=receipts)
         add_packed(self.total, vector)
-        return replace(self, receipts={**self.receipts, sender: receipt})
+        return replace(self, receipts=receipts)
 
     def _check_complaints(
         self, sender: NodeId, unusable: Sequence[NodeId], leaves: Mapping[NodeId, bytes]

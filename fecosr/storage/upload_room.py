@@ -29,7 +29,7 @@ class Room(Protocol):
         """Append `chunk`, which fits; raises StorageError when the disk refuses."""
 
     def octets(self) -> Octets:
-        """Return everything that was written, read-only, and write no more."""
+        """Return everything that was written, and write no more; what is in memory may be changed."""
 
     def close(self) -> None:
         """Give back what nobody holds any more; a second call does nothing."""
@@ -74,9 +74,7 @@ class _InMemory:
         self._written_bytes = end
 
     def octets(self) -> Octets:
-        whole = self._octets[: self._written_bytes]
-        whole.flags.writeable = False
-        return whole
+        return self._octets[: self._written_bytes]
 
     def close(self) -> None:
         self._memory.take(-self._taken_bytes)

@@ -255,13 +255,33 @@ def test_a_vector_of_another_ring_is_refused(play: Rehearsal, ring_bits: int) ->
 def test_an_input_that_was_hashed_on_arrival_is_not_hashed_again(play: Rehearsal) -> None:
     phase = Phase.MASKED_INPUT
     said = {
-        client: HashedInput(it.vector, it.signature, vector_digest(it.vector))
+        client: HashedInput(it.vector.copy(), it.signature, vector_digest(it.vector))
         for client, it in play.said[phase].items()
         if isinstance(it, MaskedInput)
     }
     after = play.collect(phase, said)
     assert isinstance(after, CollectingSignatures)
     assert after.survivors == tuple(sorted(said))
+
+
+def test_the_first_vector_that_is_the_servers_becomes_the_sum_and_no_other(play: Rehearsal) -> None:
+    phase = Phase.MASKED_INPUT
+    (first, one), (second, other), *_ = play.said[phase].items()
+    assert isinstance(one, MaskedInput)
+    assert isinstance(other, MaskedInput)
+    for own, kept in ((one.vector.copy(), True), (one.vector, False)):
+        given = HashedInput(own, one.signature, vector_digest(own)) if kept else one
+        state: Any = fresh(play.servers[phase]).receive(first, given, 0.0).state
+        assert (state.total is own) is kept
+        before = other.vector.copy()
+        state = state.receive(second, other, 0.0).state
+        assert np.array_equal(state.total, before + one.vector)
+        assert np.array_equal(other.vector, before)
+    read_only = one.vector.copy()
+    read_only.flags.writeable = False
+    given = HashedInput(read_only, one.signature, vector_digest(read_only))
+    state = fresh(play.servers[phase]).receive(first, given, 0.0).state
+    assert state.total is not read_only
 
 
 @pytest.mark.parametrize("phase", list(Phase))
