@@ -60,7 +60,7 @@ class CoordinatorState:
         self._evidence = EvidenceStore(archive.files(EVIDENCE_FOLDER))
         self._sketches = ModelStore(archive.files(SKETCH_FOLDER)) if setup.plan.sketch else None
         self._countersignatures = CountersignatureStore(archive.files())
-        self.uploads = UploadSpool(spool)
+        self.uploads = UploadSpool(spool, len(setup.roster.nodes))
 
     def begin(self, initial_model: Path) -> Callable[[float], CoordinatorTransition]:
         """Return what opens the run, or what goes on with it where the ledger stopped.

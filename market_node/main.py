@@ -15,7 +15,7 @@ from fecosr import __version__
 from fecosr.config.address import address_option
 from fecosr.config.clock import utc_now
 from fecosr.config.exits import DONE, FAILED, end_on_signals, exit_code_of
-from fecosr.config.heap import share_one_heap
+from fecosr.config.heap import reuse_one_heap
 from fecosr.config.logs import LOG_FORMAT_OPTION, LogFormat, configure_logs
 from fecosr.config.parties import NodeConfig, load_identity, load_node, load_roster
 from fecosr.config.plan import Plan, load_plan
@@ -85,7 +85,7 @@ def market_node(
 
 def main() -> NoReturn:
     """Start a market node."""
-    share_one_heap()
+    reuse_one_heap()
     app(prog_name="fecosr-market-node")
     raise AssertionError("typer exits")
 

@@ -14,7 +14,7 @@ import typer
 
 from fecosr import __version__
 from fecosr.config.clock import utc_now
-from fecosr.config.heap import share_one_heap
+from fecosr.config.heap import reuse_one_heap
 from fecosr.config.logs import configure_logs
 from fecosr.config.parties import load_identity, load_node, load_roster
 from fecosr.config.plan import load_plan
@@ -103,5 +103,5 @@ async def _take_part(path: Path, coordinator: str, num_parameters: int) -> None:
 
 
 if __name__ == "__main__":
-    share_one_heap()
+    reuse_one_heap()
     app()

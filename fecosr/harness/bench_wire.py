@@ -21,7 +21,7 @@ NUM_NODES: Final = (3, 5)
 ROUNDS: Final = 6
 CROWD: Final = 20
 """Nodes of the run whose memory is measured."""
-CROWD_ROUNDS: Final = 2
+CROWD_ROUNDS: Final = 3
 FEW_PARAMETERS: Final = 1_000
 """So few that the memory of such a run is that of the processes themselves."""
 EMPTY_PARAMETERS: Final = 10_000

@@ -81,7 +81,7 @@ async def lying(
     key, other = load_identity(config.identity), load_node(accomplice)
     known = Knowledge(key, NodeId(other.market), load_identity(other.identity), victim, plan.n_min)
     driver = CoordinatorDriver(lambda _record: None, log)
-    uploads = UploadSpool(spool)
+    uploads = UploadSpool(spool, len(roster.nodes))
     server = CoordinatorServer(
         listen(address, TlsFiles(config.tls.ca, config.tls.certificate, config.tls.key), utc_now()),
         roster=roster.nodes,

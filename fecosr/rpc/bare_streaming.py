@@ -19,7 +19,7 @@ import grpc.aio
 import typer
 
 from fecosr.config.clock import utc_now
-from fecosr.config.heap import share_one_heap
+from fecosr.config.heap import reuse_one_heap, share_one_heap
 from fecosr.config.logs import configure_logs
 from fecosr.rpc.channel_options import CHANNEL_OPTIONS, SERVER_OPTIONS
 from fecosr.rpc.least_work import CoordinatorWork, NodeWork
@@ -43,6 +43,8 @@ def server(
     tls: Folder, size_bytes: Size, rounds: Rounds, clients: Clients, least_work: LeastWork = False
 ) -> None:
     """Serve `rounds` rounds, log the seconds of each, and stop."""
+    # As in the processes that both are compared with.
+    share_one_heap()
     work = CoordinatorWork(size_bytes, clients if least_work else 0)
     asyncio.run(_serve(_files(tls), size_bytes, _Rounds(clients, rounds), work))
 
@@ -57,6 +59,7 @@ def client(  # noqa: PLR0917 - typer passes options by name
     least_work: LeastWork = False,
 ) -> None:
     """Take part in `rounds` rounds."""
+    reuse_one_heap()
     work = NodeWork(size_bytes, clients if least_work else 0)
     asyncio.run(_take_part(_files(tls), rounds, address, work))
 
@@ -157,6 +160,4 @@ def _chunks(vector: memoryview) -> list[memoryview]:
 
 
 if __name__ == "__main__":
-    # As in the processes it is compared with.
-    share_one_heap()
     app()

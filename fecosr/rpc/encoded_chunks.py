@@ -5,7 +5,7 @@ from typing import Final
 
 from fecosr.wire.transfers import CHUNK_BYTES, encode_model_chunk
 
-MOST_CHUNKS: Final = 8
+MOST_CHUNKS: Final = 4
 """How many are kept: as far as nodes that began together come apart."""
 
 

@@ -82,7 +82,7 @@ class Upload(Protocol):
 
 
 class UploadSink(Protocol):
-    """Receive uploads, most of them outside of memory."""
+    """Receive uploads, outside of memory where they are many."""
 
     def open(self, round_number: int, attempt: int, node: NodeId, size_bytes: int) -> Upload:
         """Begin to receive so many bytes; whatever the node sent before is forgotten."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-_STAGING_BYTES: Final = 4 << 20
+_STAGING_BYTES: Final = 2 << 20
 _BLOCK_BYTES: Final = 4096
 """What place and length of every direct write are multiples of, on all common disks."""
 

@@ -1,7 +1,9 @@
 """Where an upload waits until it is whole: in memory while there is some to spare, otherwise in a file."""
 
+import weakref
 from contextlib import suppress
 from pathlib import Path
+from threading import RLock
 from typing import Final, Protocol
 
 import numpy as np
@@ -10,8 +12,8 @@ import numpy.typing as npt
 from fecosr.errors import StorageError
 
 Octets = npt.NDArray[np.uint8]
-MEMORY_BYTES: Final = 128 << 20
-"""What all uploads of a spool together may take of memory, by the size they announced."""
+MEMORY_BYTES: Final = 200 << 20
+"""What the uploads of all nodes together may take of memory: one vector each of five nodes of ten million."""
 
 
 class Room(Protocol):
@@ -36,50 +38,64 @@ class Room(Protocol):
 
 
 class Memory:
-    """Count what uploads take of a process's memory.
+    """Lend memory to uploads, the same over and over: new pages would have to be cleared in every round.
 
     Args:
-        size_bytes: the most that may be taken at a time.
+        size_bytes: the most that is lent and kept together.
     """
 
     def __init__(self, size_bytes: int) -> None:
         self._left_bytes = size_bytes
+        self._spare: list[Octets] = []
+        # Garbage may be collected, and so taken back, in the middle of lending.
+        self._lock = RLock()
 
     def room(self, size_bytes: int) -> Room | None:
         """Return room for so many bytes; None when there is none to spare."""
-        return _InMemory(self, size_bytes) if size_bytes <= self._left_bytes else None
+        with self._lock:
+            if size_bytes > self._left_bytes:
+                return None
+            self._left_bytes -= size_bytes
+            # All vectors of a run but its sketches have one size, so what is kept fits or is given up.
+            self._spare = [block for block in self._spare if block.size == size_bytes]
+            block = self._spare.pop() if self._spare else np.empty(size_bytes, dtype=np.uint8)
+        # A buffer of its own, so that no view of it outlives it unnoticed.
+        octets = np.frombuffer(block.data, dtype=np.uint8)
+        weakref.finalize(octets, self._take_back, block)
+        return _InMemory(octets)
 
-    def take(self, size_bytes: int) -> None:
-        """Count `size_bytes` as taken; a negative number gives them back."""
-        self._left_bytes -= size_bytes
+    def _take_back(self, block: Octets) -> None:
+        """Keep what nobody looks at any more; may be called on any thread."""
+        with self._lock:
+            self._left_bytes += block.size
+            self._spare.append(block)
 
 
 class _InMemory:
     is_quick = True
 
-    def __init__(self, memory: Memory, size_bytes: int) -> None:
-        self._memory = memory
-        self._octets = np.empty(size_bytes, dtype=np.uint8)
-        self._taken_bytes = size_bytes
+    def __init__(self, octets: Octets) -> None:
+        self._octets: Octets | None = octets
         self._written_bytes = 0
-        memory.take(size_bytes)
 
     @property
     def is_open(self) -> bool:
-        return self._taken_bytes > 0
+        return self._octets is not None
 
     def write(self, chunk: bytes | memoryview) -> None:
+        if self._octets is None:
+            raise StorageError("the room is closed")
         end = self._written_bytes + len(chunk)
         self._octets.data[self._written_bytes : end] = chunk
         self._written_bytes = end
 
     def octets(self) -> Octets:
+        if self._octets is None:
+            raise StorageError("the room is closed")
         return self._octets[: self._written_bytes]
 
     def close(self) -> None:
-        self._memory.take(-self._taken_bytes)
-        self._taken_bytes = 0
-        self._octets = np.empty(0, dtype=np.uint8)
+        self._octets = None
 
 
 class FileRoom:

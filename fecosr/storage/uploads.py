@@ -1,8 +1,8 @@
 """Keep masked vectors while they arrive: the coordinator's memory must not grow with the nodes.
 
-The first few wait in memory, all others in files. At rest the coordinator holds masked vectors only, and none
-that outlives its process: nothing is fsynced. What a crash left behind is deleted at start-up, because its
-session died with the process.
+They wait in memory where there is room for those of all nodes, otherwise in files. At rest the coordinator
+holds masked vectors only, and none that outlives its process: nothing is fsynced. What a crash left behind is
+deleted at start-up, because its session died with the process.
 """
 
 import hashlib
@@ -145,14 +145,17 @@ class UploadSpool:
 
     Args:
         folder: for those there is no room for in memory.
-        memory_bytes: what all others together may take.
+        num_nodes: how many may send one at a time. Either the vectors of all of them fit into memory, or none
+            is kept there, so that with many nodes no memory is taken for a few.
+        memory_bytes: what all together may take.
 
     Raises:
         ConfigError: there cannot be such a folder.
     """
 
-    def __init__(self, folder: Path, memory_bytes: int = MEMORY_BYTES) -> None:
+    def __init__(self, folder: Path, num_nodes: int, memory_bytes: int = MEMORY_BYTES) -> None:
         self._folder = folder
+        self._share_bytes = memory_bytes // num_nodes
         self._memory = Memory(memory_bytes)
         self._serial = count()
         self._open: dict[NodeId, tuple[int, int, Upload]] = {}
@@ -170,7 +173,8 @@ class UploadSpool:
             self._open[node][2].discard()
         self._discard_suspended((round_number, attempt))
         path = self._folder / f"{round_number}-{attempt}-{node}-{next(self._serial)}.upload"
-        room = self._memory.room(size_bytes) or FileRoom(path)
+        room = self._memory.room(size_bytes) if size_bytes <= self._share_bytes else None
+        room = room or FileRoom(path)
         upload = Upload(room, node, size_bytes, partial(self._forget, node))
         self._open[node] = (round_number, attempt, upload)
         return upload

@@ -42,15 +42,44 @@ def test_a_file_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         FileRoom(tmp_path / "missing" / "room")
 
 
-def test_memory_is_lent_once_and_taken_back() -> None:
+def test_memory_is_lent_once_and_taken_back_with_the_last_view() -> None:
     memory = Memory(16)
     room = memory.room(12)
     assert room is not None
     assert memory.room(5) is None
-    assert memory.room(4) is not None
     room.write(b"abc")
-    assert room.octets().tobytes() == b"abc"
+    tail = room.octets()[1:]
     for _ in range(2):
         room.close()
-    assert memory.room(12) is not None
     assert memory.room(12) is None
+    assert tail.tobytes() == b"bc"
+    del tail
+    again = memory.room(12)
+    assert again is not None
+    assert memory.room(12) is None
+
+
+def test_memory_that_was_taken_back_is_lent_again() -> None:
+    memory = Memory(16)
+    addresses = []
+    for _ in range(3):
+        room = memory.room(16)
+        assert room is not None
+        addresses.append(room.octets().__array_interface__["data"][0])
+        room.close()
+        del room
+    assert len(set(addresses)) == 1
+    other = memory.room(8)
+    assert other is not None
+    other.write(bytes(8))
+    assert other.octets().size == 8
+
+
+def test_nothing_is_written_to_a_closed_room() -> None:
+    room = Memory(4).room(4)
+    assert room is not None
+    room.close()
+    with pytest.raises(StorageError, match="closed"):
+        room.write(b"a")
+    with pytest.raises(StorageError, match="closed"):
+        room.octets()

@@ -23,7 +23,7 @@ def _names(folder: Path) -> list[str]:
 
 @pytest.fixture(params=[0, 1 << 20], ids=["on disk", "in memory"])
 def spool(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[UploadSpool]:
-    spool = UploadSpool(tmp_path, memory_bytes=request.param)
+    spool = UploadSpool(tmp_path, num_nodes=2, memory_bytes=request.param)
     yield spool
     # A file left open would warn in whatever test the garbage is collected in.
     spool.discard_all()
@@ -127,7 +127,7 @@ def test_uploads_that_are_over_are_forgotten(spool: UploadSpool) -> None:
 
 def test_what_a_crash_left_is_deleted_at_start_up(tmp_path: Path) -> None:
     (tmp_path / "3-1-de-0.upload").write_bytes(BYTES)
-    UploadSpool(tmp_path)
+    UploadSpool(tmp_path, num_nodes=1)
     assert _names(tmp_path) == []
 
 
@@ -135,7 +135,7 @@ def test_a_full_disk_discards_the_upload(tmp_path: Path, monkeypatch: pytest.Mon
     def refuse(_room: FileRoom, _chunk: bytes) -> None:
         raise StorageError("No space left on device")
 
-    upload = UploadSpool(tmp_path, memory_bytes=0).open(1, 1, DE, size_bytes=16)
+    upload = UploadSpool(tmp_path, num_nodes=1, memory_bytes=0).open(1, 1, DE, size_bytes=16)
     monkeypatch.setattr(FileRoom, "write", refuse)
     with pytest.raises(StorageError, match="No space left"):
         upload.receive(BYTES)
@@ -144,19 +144,21 @@ def test_a_full_disk_discards_the_upload(tmp_path: Path, monkeypatch: pytest.Mon
         upload.receive(BYTES)
 
 
-def test_a_few_uploads_wait_in_memory_and_the_others_on_disk(tmp_path: Path) -> None:
-    spool = UploadSpool(tmp_path, memory_bytes=40)
+@pytest.mark.parametrize(("memory_bytes", "is_quick"), [(48, True), (47, False)])
+def test_the_uploads_of_all_nodes_wait_in_memory_or_none_does(
+    tmp_path: Path, memory_bytes: int, is_quick: bool
+) -> None:
+    spool = UploadSpool(tmp_path, num_nodes=3, memory_bytes=memory_bytes)
     names = [NodeId(name) for name in ("at", "be", "de")]
     uploads = [spool.open(1, 1, name, size_bytes=16) for name in names]
-    assert [upload.is_quick for upload in uploads] == [True, True, False]
-    assert _names(tmp_path) == ["1-1-de-2.upload"]
+    assert [upload.is_quick for upload in uploads] == [is_quick] * 3
+    assert len(_names(tmp_path)) == 3 * (not is_quick)
     uploads[0].discard()
     uploads[0].discard()
     uploads[1].receive(BYTES)
     uploads[1].finish()
     # What is over has given its memory back, once.
-    later = [spool.open(1, 2, name, size_bytes=16) for name in names]
-    assert [upload.is_quick for upload in later] == [True, True, False]
+    assert spool.open(1, 2, names[0], size_bytes=16).is_quick is is_quick
     spool.discard_all()
     assert _names(tmp_path) == []
 
@@ -195,7 +197,7 @@ def test_an_upload_that_is_not_suspended_is_not_gone_on_with(spool: UploadSpool)
 
 
 def test_at_most_one_unfinished_upload_of_a_node_is_kept(tmp_path: Path) -> None:
-    spool = UploadSpool(tmp_path, memory_bytes=0)
+    spool = UploadSpool(tmp_path, num_nodes=1, memory_bytes=0)
     for number in range(1, 4):
         upload = spool.open(number, 1, DE, 8)
         upload.receive(b"abcd")
@@ -206,7 +208,7 @@ def test_at_most_one_unfinished_upload_of_a_node_is_kept(tmp_path: Path) -> None
 
 
 def test_what_broke_off_in_an_earlier_attempt_takes_no_memory_any_more(tmp_path: Path) -> None:
-    spool = UploadSpool(tmp_path, memory_bytes=16)
+    spool = UploadSpool(tmp_path, num_nodes=1, memory_bytes=16)
     broken = spool.open(1, 1, DE, 16)
     broken.suspend(bytes(32))
     # In the same attempt it may still go on.
