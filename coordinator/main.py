@@ -132,7 +132,7 @@ async def _coordinate(
 ) -> int:
     rehearsal = begin_rehearsal(os.environ, setup.plan.run, log)
     # Whatever an operator may have to correct is tried before the first record is stored.
-    listener = listen(config.listen, _tls_files(config), utc_now())
+    listener = listen(config.listen, _tls_files(config), utc_now(), len(setup.roster.nodes))
     revocations = Revocations(config.tls.revoked, config.tls.ca)
     spool = config.storage / UPLOADS_FOLDER
     with watching.server() as web, CoordinatorState(keeping.archive, spool, setup) as state:

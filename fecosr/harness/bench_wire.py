@@ -29,6 +29,8 @@ EMPTY_PARAMETERS: Final = 10_000
 EMPTY_ROUNDS: Final = 20
 EMPTY_SECONDS: Final = 0.15
 """What such a round of three nodes may take."""
+FAR_SECONDS: Final = 0.05
+"""One way to the coordinator, for nodes on another continent."""
 COORDINATOR_VECTORS: Final = 6
 NODE_VECTORS: Final = 3
 
@@ -40,7 +42,7 @@ def measure(num_parameters: int = NUM_PARAMETERS) -> list[Figure]:
         StorageError: a process failed or did not finish; its log is part of the message.
     """
     seconds = [figure for number in NUM_NODES for figure in _seconds_of(number, num_parameters)]
-    return [*seconds, _empty_round(), *_memory_figures(num_parameters)]
+    return [*seconds, _far_round(num_parameters), _empty_round(), *_memory_figures(num_parameters)]
 
 
 def _seconds_of(num_nodes: int, num_parameters: int) -> list[Figure]:
@@ -71,6 +73,17 @@ def _typical(runs: Sequence[Rounds]) -> float:
 
 def _processor(runs: Sequence[Rounds]) -> float:
     return mean(rounds.processor_seconds for rounds in runs)
+
+
+def _far_round(num_parameters: int) -> Figure:
+    """Compare the median round of nodes that are far away with that of nodes next door."""
+    seconds = []
+    for delay_seconds in (0.0, FAR_SECONDS):
+        with provisioned(NUM_NODES[0], num_parameters, rounds=ROUNDS) as bench:
+            seconds.append(_typical([bench.run_protocol(delay_seconds).rounds]))
+    near, far = seconds
+    name = f"round of {num_parameters:,} parameters, {NUM_NODES[0]} nodes, an answer takes 100 ms"
+    return Figure(name, far, near, "next door", "s")
 
 
 def _empty_round() -> Figure:

@@ -7,6 +7,7 @@ import asyncio
 import socket
 import struct
 import threading
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ PIECE_BYTES: Final = 1 << 14
 """Small, so that a slow link brings something every moment, as a slow link does."""
 CORRUPTED_FROM_BYTES: Final = 64
 """Pieces this long carry encrypted data: a changed bit in them is found by TLS, and by nothing below it."""
+FASTEST_BYTES_PER_SECOND: Final = 1 << 28
+"""Two gigabits a second: what a delayed link has room for."""
 START_SECONDS: Final = 60.0
 RESET: Final = struct.pack("ii", 1, 0)
 """The option under which closing a socket sends a reset."""
@@ -43,6 +46,11 @@ class Weather:
     refusing: bool = False
     corrupt_pieces: int = 0
 
+    def most_pieces(self) -> int:
+        """Return how many pieces are underway at most: what passes within the delay, and no queue beyond."""
+        rate = min(self.bytes_per_second or FASTEST_BYTES_PER_SECOND, FASTEST_BYTES_PER_SECOND)
+        return 1 + int(self.delay_seconds * rate / PIECE_BYTES)
+
 
 @dataclass(eq=False, slots=True)
 class _Connection:
@@ -65,6 +73,33 @@ class _Connection:
         for writer in self.writers:
             with suppress(OSError):
                 await writer.wait_closed()
+
+
+class _Underway:
+    """Hold what has entered a link in one direction and has not left it yet, as a long cable does."""
+
+    def __init__(self) -> None:
+        self._pieces: deque[tuple[float, bytes]] = deque()
+        self._changed = asyncio.Condition()
+
+    async def send(self, piece: bytes, weather: Weather) -> None:
+        """Let a piece enter, as soon as there is room for it."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self._pieces) < weather.most_pieces())
+            due = asyncio.get_running_loop().time() + weather.delay_seconds
+            self._pieces.append((due, piece))
+            self._changed.notify_all()
+
+    async def next(self) -> bytes:
+        """Return the piece that entered first, once it is due."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._pieces)
+            due, _ = self._pieces[0]
+        await asyncio.sleep(due - asyncio.get_running_loop().time())
+        async with self._changed:
+            _, piece = self._pieces.popleft()
+            self._changed.notify_all()
+        return piece
 
 
 class Link:
@@ -142,8 +177,23 @@ class Link:
         *,
         upwards: bool,
     ) -> None:
-        while piece := await reader.read(PIECE_BYTES):
-            await self._wait(len(piece))
+        underway = _Underway()
+        delivering = asyncio.ensure_future(self._deliver(underway, connection, writer, upwards=upwards))
+        try:
+            while piece := await reader.read(PIECE_BYTES):
+                await underway.send(piece, self.weather)
+            await underway.send(b"", self.weather)
+            await delivering
+        finally:
+            delivering.cancel()
+
+    async def _deliver(
+        self, underway: _Underway, connection: _Connection, writer: asyncio.StreamWriter, *, upwards: bool
+    ) -> None:
+        while piece := await underway.next():
+            if self.weather.bytes_per_second:
+                await asyncio.sleep(len(piece) / self.weather.bytes_per_second)
+            await self.weather.passing.wait()
             if upwards:
                 piece = self._perhaps_changed(piece)
             if not connection.dead:
@@ -151,14 +201,6 @@ class Link:
                 await writer.drain()
         if not connection.dead and writer.can_write_eof():
             writer.write_eof()
-
-    async def _wait(self, num_bytes: int) -> None:
-        weather = self.weather
-        if weather.delay_seconds:
-            await asyncio.sleep(weather.delay_seconds)
-        if weather.bytes_per_second:
-            await asyncio.sleep(num_bytes / weather.bytes_per_second)
-        await weather.passing.wait()
 
     def _perhaps_changed(self, piece: bytes) -> bytes:
         if not self.weather.corrupt_pieces or len(piece) < CORRUPTED_FROM_BYTES:

@@ -82,8 +82,9 @@ async def lying(
     known = Knowledge(key, NodeId(other.market), load_identity(other.identity), victim, plan.n_min)
     driver = CoordinatorDriver(lambda _record: None, log)
     uploads = UploadSpool(spool, len(roster.nodes))
+    tls = TlsFiles(config.tls.ca, config.tls.certificate, config.tls.key)
     server = CoordinatorServer(
-        listen(address, TlsFiles(config.tls.ca, config.tls.certificate, config.tls.key), utc_now()),
+        listen(address, tls, utc_now(), len(roster.nodes)),
         roster=roster.nodes,
         handler=driver,
         models=driver,

@@ -18,6 +18,7 @@ from fecosr.data.settings import DataSettings
 from fecosr.errors import StorageError
 from fecosr.federation.aggregation import Vector
 from fecosr.harness.events import Exited, Logged
+from fecosr.harness.links import Link, Links
 from fecosr.harness.processes import Processes, python_module
 from fecosr.ids import COORDINATOR, NodeId
 from fecosr.provisioning.federation_file import CoordinatorSection, MarketSection
@@ -75,21 +76,25 @@ class Bench:
     num_parameters: int
     rounds: int
 
-    def run_protocol(self) -> WireRun:
+    def run_protocol(self, delay_seconds: float = 0.0) -> WireRun:
         """Run all rounds of the federation with real processes.
+
+        Args:
+            delay_seconds: how much later everything arrives, in each direction.
 
         Raises:
             StorageError: a process failed or did not finish; its log is part of the message.
         """
-        with Processes(self.folder / "protocol") as processes:
+        with Processes(self.folder / "protocol") as processes, Links() as links:
             command = python_module("coordinator", "--config", str(self.kits.coordinator))
             processes.start(COORDINATOR, command)
-            port = _first(processes, "coordinator_ready").whole("port")
+            port = _first(processes, "coordinator_ready").whole("port") or 0
             for name, config in self.kits.nodes.items():
+                address = f"127.0.0.1:{_far(links, name, port, delay_seconds) if delay_seconds else port}"
                 command = python_module(
                     "fecosr.harness.bench_node",
                     *("--config", str(config)),
-                    *("--coordinator", f"127.0.0.1:{port}"),
+                    *("--coordinator", address),
                     *("--num-parameters", str(self.num_parameters)),
                 )
                 processes.start(name, command)
@@ -161,6 +166,17 @@ def provisioned(
         model: Vector = np.zeros(num_parameters, dtype=np.float32)
         write_parameters(kits.coordinator.parent / "initial_model.safetensors", model, {})
         yield Bench(kits, folder, num_parameters, rounds)
+
+
+def _far(links: Links, name: str, port: int, delay_seconds: float) -> int:
+    """Return a port at which the coordinator is found further away."""
+    found = links.open(name, port)
+
+    def delay(link: Link) -> None:
+        link.weather.delay_seconds = delay_seconds
+
+    links.change([name], delay)
+    return found
 
 
 def _first(processes: Processes, event: str) -> Logged:

@@ -21,7 +21,7 @@ import typer
 from fecosr.config.clock import utc_now
 from fecosr.config.heap import reuse_one_heap, share_one_heap
 from fecosr.config.logs import configure_logs
-from fecosr.rpc.channel_options import CHANNEL_OPTIONS, SERVER_OPTIONS
+from fecosr.rpc.channel_options import CHANNEL_OPTIONS, server_options
 from fecosr.rpc.least_work import CoordinatorWork, NodeWork
 from fecosr.rpc.tls import TlsFiles, channel_credentials, server_credentials
 from fecosr.wire.transfers import CHUNK_BYTES
@@ -128,7 +128,7 @@ async def _serve(tls: TlsFiles, size_bytes: int, state: _Rounds, work: Coordinat
         "Download": grpc.unary_stream_rpc_method_handler(download),
         "Upload": grpc.stream_unary_rpc_method_handler(upload),
     }
-    listener = grpc.aio.server(options=SERVER_OPTIONS)
+    listener = grpc.aio.server(options=server_options(state.clients))
     listener.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, calls),))
     port = listener.add_secure_port("127.0.0.1:0", server_credentials(tls, utc_now()))
     await listener.start()

@@ -6,7 +6,7 @@ from datetime import datetime
 import grpc.aio
 
 from fecosr.errors import ConfigError
-from fecosr.rpc.channel_options import SERVER_OPTIONS
+from fecosr.rpc.channel_options import server_options
 from fecosr.rpc.tls import TlsFiles, server_credentials
 
 
@@ -23,14 +23,16 @@ class Listener:
     port: int
 
 
-def listen(address: str, tls: TlsFiles, now: datetime) -> Listener:
+def listen(address: str, tls: TlsFiles, now: datetime, num_peers: int) -> Listener:
     """Take `address` (host and port; port 0 takes a free one) for a server that proves its name with `tls`.
+
+    The more peers it is for, the less of what each of them sends waits here to be read.
 
     Raises:
         ConfigError: a TLS file cannot be used at `now`, or the address is taken.
     """
     credentials = server_credentials(tls, now)
-    server = grpc.aio.server(options=SERVER_OPTIONS)
+    server = grpc.aio.server(options=server_options(num_peers))
     try:
         return Listener(server, server.add_secure_port(address, credentials))
     except RuntimeError:

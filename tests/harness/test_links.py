@@ -157,6 +157,23 @@ def test_a_slow_link_takes_at_least_as_long_as_it_says(connect: Connect, links: 
     assert time.monotonic() - begin >= 0.2
 
 
+def test_a_delayed_link_is_long_and_not_narrow(links: Links, connect: Connect) -> None:
+    """Each of 256 pieces waits a tenth of a second, and all of them at once."""
+
+    def delay(link: Link) -> None:
+        link.weather.delay_seconds = 0.1
+
+    change(links, delay)
+    connection = connect()
+    much = WORDS * 42_000
+    begin = time.monotonic()
+    sending = threading.Thread(target=connection.sendall, args=[much])
+    sending.start()
+    assert received(connection, len(much)) == much
+    sending.join()
+    assert time.monotonic() - begin < 20.0
+
+
 def test_a_coordinator_that_is_not_there_is_a_connection_that_ends(links: Links) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         nobody = free.getsockname()[1]

@@ -229,7 +229,7 @@ class Loopback:
         clock: Callable[[], datetime] = clock,
     ) -> AsyncIterator[CoordinatorServer]:
         """Serve inside the block."""
-        listener = listen(f"127.0.0.1:{port}", tls or self.kits.coordinator(), NOW)
+        listener = listen(f"127.0.0.1:{port}", tls or self.kits.coordinator(), NOW, 3)
         server = self.serving(listener, roster, models, clock)
         await server.start()
         try:

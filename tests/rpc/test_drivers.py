@@ -107,7 +107,7 @@ class Network:
     async def coordinator(self) -> AsyncIterator[tuple[CoordinatorDriver, CoordinatorServer]]:
         driver = CoordinatorDriver(self.disk.persist, log())
         server = CoordinatorServer(
-            listen("127.0.0.1:0", self.kits.coordinator(), NOW),
+            listen("127.0.0.1:0", self.kits.coordinator(), NOW, 3),
             roster=self.federation.names,
             handler=driver,
             models=driver,

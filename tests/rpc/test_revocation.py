@@ -105,7 +105,7 @@ async def test_a_revoked_node_is_turned_away_and_told_why_while_the_others_stay(
     de, fr = kits.node(DE), kits.node(FR)
     files = kits.coordinator()
     server = CoordinatorServer(
-        listen("127.0.0.1:0", files, NOW),
+        listen("127.0.0.1:0", files, NOW, 3),
         roster=ROSTER,
         handler=loopback.handler,
         models=loopback.models,
@@ -135,7 +135,7 @@ async def test_a_connection_that_is_open_already_ends_when_its_certificate_is_re
     de, fr = kits.node(DE), kits.node(FR)
     files = kits.coordinator()
     server = CoordinatorServer(
-        listen("127.0.0.1:0", files, NOW),
+        listen("127.0.0.1:0", files, NOW, 3),
         roster=ROSTER,
         handler=loopback.handler,
         models=loopback.models,
