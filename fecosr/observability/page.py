@@ -103,8 +103,14 @@ def _market(view: RunView, name: str, market: MarketView, spent: Spent) -> Mappi
 
 
 def _line(line: LogLine) -> Mapping[str, object]:
-    fields = {name: _cut(line.text(name)) for name in line.fields}
+    fields = {name: _cut(_text(line, name)) for name in line.fields}
     return {"at": line.at, "level": line.level, "event": line.event, "fields": fields}
+
+
+def _text(line: LogLine, name: str) -> str:
+    value = line.fields[name]
+    # Sixteen digits of a loss help nobody who looks on.
+    return f"{value:.4g}" if isinstance(value, float) else line.text(name)
 
 
 def _cut(text: str) -> str:

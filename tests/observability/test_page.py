@@ -76,3 +76,9 @@ def test_an_audit_with_very_many_findings_is_cut() -> None:
     assert len(seen.findings) == MOST_FINDINGS
     assert seen.findings[1] == "unreadable"
     assert all(len(text) <= MOST_FIELD_CHARACTERS for text in seen.findings)
+
+
+def test_numbers_of_a_line_are_for_people() -> None:
+    line = LogLine(1.0, "info", "round_released", {"loss": 2.5915819108486176, "round": 13, "ok": True})
+    told = json.loads(json.dumps(page(RunView(lines=(line,)), unknown, None)))
+    assert told["lines"][0]["fields"] == {"loss": "2.592", "round": "13", "ok": "true"}

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,8 +59,11 @@ class Browser:
         self._driver.set_window_size(width, height)
 
     def picture(self, path: Path) -> None:
-        """Write what is to be seen, as PNG."""
-        assert self._driver.save_screenshot(str(path))
+        """Write the whole page as PNG, however long it is."""
+        size = self._driver.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]
+        wanted = {"captureBeyondViewport": True, "clip": {**size, "scale": 1}}
+        taken = self._driver.execute_cdp_cmd("Page.captureScreenshot", wanted)
+        path.write_bytes(b64decode(taken["data"]))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from fecosr.observability.events import after_line
 from fecosr.observability.lines import LogLine
 from fecosr.observability.markets import MarketView
 from fecosr.observability.page import AuditSeen, page
-from fecosr.observability.view import RoundView, RunView
+from fecosr.observability.view import RoundView, RunView, State
 from fecosr.web.server import web_server
 from tests.reference import browser as machine
 from tests.reference.browser import Browser
@@ -139,3 +139,29 @@ def test_a_page_that_loses_its_coordinator_says_so(browser: Browser, config: Web
         browser.open(server.port, TOKEN)
     browser.wait_until("return document.querySelector('#contact').innerText.startsWith('no contact')")
     assert browser.complaints(), "of the connection that was refused"
+
+
+@pytest.mark.parametrize(
+    ("state", "findings", "verdict"),
+    [
+        (
+            "round",
+            ("run_completed: The ledger has no record of the end of the run.",),
+            "nothing wrong so far",
+        ),
+        ("completed", ("run_completed: The ledger has no record of the end of the run.",), "NOT verified"),
+        ("round", ("chain: broken", "run_completed: ..."), "NOT verified"),
+        ("round", (), "NOT verified"),
+    ],
+)
+def test_an_audit_of_a_run_that_goes_on_is_no_alarm(
+    browser: Browser, config: WebSection, state: State, findings: tuple[str, ...], verdict: str
+) -> None:
+    view = after_line(RunView(state=state), LogLine(1.0, "info", "phase_started", {"phase": "unmask"}))
+    audit = AuditSeen(1.0, verified=False, rounds=13, findings=findings)
+    body = json.dumps(page(view, lambda _view, _market: None, audit)).encode()
+    with web_server(config, NO_KIT, FixedPages(body=body)) as server:
+        server.start()
+        browser.open(server.port, TOKEN)
+        assert f"{verdict}, 13 rounds" in text_of(browser, "#ledger")
+        assert "phase=unmask" in text_of(browser, "#log")

@@ -37,7 +37,7 @@ export function federationMap(markets) {
     dot.append(shape("title", {}, `${market.name}: ${market.connected ? "connected" : "away"}, ${market.part}`));
     drawing.append(dot);
     if (markets.length <= 60) {
-      drawing.append(shape("text", { x, y: y + 27, "text-anchor": "middle" }, market.name));
+      drawing.append(shape("text", { x, y: y + (Math.sin(angle) < -0.1 ? -19 : 27), "text-anchor": "middle" }, market.name));
     }
   });
   drawing.append(shape("circle", { cx: width / 2, cy: height / 2, r: 42, class: "hub" }));

@@ -132,28 +132,35 @@ function showBudget(state) {
   }));
 }
 
+// What an audit of a run that goes on has to find: that it goes on.
+function isSoFar(state, audit) {
+  const isOver = state.state === "completed" || state.state === "aborted";
+  return !isOver && audit.findings.length === 1 && audit.findings[0].startsWith("run_completed:");
+}
+
 function showLedger(state) {
   const audit = state.audit;
+  const found = audit?.verified ? "verified" : audit && isSoFar(state, audit) ? "nothing wrong so far" : "NOT verified";
   const verdict = audit === null ? "none has been put here yet"
     : audit.verified === null ? `unreadable, ${time(audit.at)}`
-    : `${audit.verified ? "verified" : "NOT verified"}, ${audit.rounds} rounds, ${new Date(audit.at * 1000).toLocaleString()}`;
+    : `${found}, ${audit.rounds} rounds, ${new Date(audit.at * 1000).toLocaleString()}`;
   const rows = [
     ["records", state.records],
     ["last entry", state.last_entry],
     ["restarts", state.restarts],
     ["aborts", Object.entries(state.aborts).map(([reason, count]) => `${count} × ${reason}`).join(", ") || "none"],
-    ["last audit", verdict, audit === null ? "" : audit.verified ? "good" : "bad"],
+    ["last audit", verdict, audit === null ? "" : found === "NOT verified" ? "bad" : "good"],
   ];
   fill("ledger", ...rows.flatMap(([name, value, kind]) => [make("dt", name), make("dd", value, kind)]));
   fill("findings", ...(audit?.findings ?? []).map((text) => make("li", text)));
 }
 
 function showLog(state) {
-  const hidden = new Set(["run", "party", "phase"]);
+  const hides = (line, name) => name === "run" || name === "party" || (name === "phase" && line.event !== "phase_started");
   table("log", [["time"], ["event"], ["details"]], state.lines.map((line) => [
     [time(line.at)],
     [line.event, line.level === "info" ? "" : line.level === "warning" ? "warn" : "bad"],
-    [Object.entries(line.fields).filter(([name]) => !hidden.has(name)).map(([name, value]) => `${name}=${value}`).join("  "), "text"],
+    [Object.entries(line.fields).filter(([name]) => !hides(line, name)).map(([name, value]) => `${name}=${value}`).join("  "), "text"],
   ]));
 }
 
