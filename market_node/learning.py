@@ -39,22 +39,27 @@ def new_learner(
         access: how this machine gets at an embedding.
 
     Raises:
-        ConfigError: the device or the embedding cannot be used here.
+        ConfigError: the device or the embedding cannot be used here, or the market's policy lets no update
+            of these parameters leave.
         ShardLost: another process of the node has ended.
     """
     torch.set_num_threads(config.num_threads)
     settings = plan.learning(config.report.local_training)
+    learner: MarketLearner
     if config.num_shards > 1:
         group = ShardGroup.join(0, config.num_shards, plan.hash())
-        return ShardedLearner(group, data, settings, seed=plan.run.seed, access=access)
-    return MarketLearner(
-        data,
-        settings,
-        seed=plan.run.seed,
-        device=config.device,
-        sketches=sketches,
-        access=access,
-    )
+        learner = ShardedLearner(group, data, settings, seed=plan.run.seed, access=access)
+    else:
+        learner = MarketLearner(
+            data,
+            settings,
+            seed=plan.run.seed,
+            device=config.device,
+            sketches=sketches,
+            access=access,
+        )
+    config.policy.check_parameters(name for name, _ in learner.shared_layout.parts)
+    return learner
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,11 @@
 """What a market accepts from a federation; its own operator writes it and nobody else can change it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import ClassVar, Literal
 
-from fecosr.errors import ProtocolViolation
+from fecosr.errors import ConfigError, ProtocolViolation
 from fecosr.federation.messages import RoundManifest
 from fecosr.federation.sketch import SKETCH_ROUND
 from fecosr.federation.user_privacy import UserPrivacy
@@ -28,6 +30,8 @@ class NodePolicy:
         max_epsilon: the most a run may cost any of its users; None accepts runs that promise nothing.
         max_delta: at a delta of at most this; None leaves it to the plan.
         privacy_mode: the only mode in which this market takes part; None leaves it to the plan.
+        parameters: names of the parameters whose updates may leave, `*` standing for any end of a name. An
+            update is of all shared parameters or of none, so one that is not named here keeps the market out.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -43,6 +47,7 @@ class NodePolicy:
     max_epsilon: float | None = None
     max_delta: float | None = None
     privacy_mode: Literal["distributed", "local"] | None = None
+    parameters: tuple[str, ...] = ("encoder.*", "projector.*")
 
     def __post_init__(self) -> None:
         if self.max_colluding < 0 or self.n_min < self.max_colluding + 2:
@@ -89,6 +94,22 @@ class NodePolicy:
         for rule, broken in rules.items():
             if broken:
                 raise ProtocolViolation("coordinator", "round_task", rule)
+
+    def check_parameters(self, names: Iterable[str]) -> None:
+        """Refuse to train anything whose update this market does not let go.
+
+        Args:
+            names: of every parameter that an update holds.
+
+        Raises:
+            ConfigError: names the first that is not allowed.
+        """
+        for name in names:
+            if not any(fnmatchcase(name, allowed) for allowed in self.parameters):
+                raise ConfigError(
+                    f"policy.parameters does not let updates of {name} leave this market",
+                    remedy="add it if they may; otherwise this market cannot take part",
+                )
 
     def check_privacy(self, privacy: UserPrivacy | None) -> None:
         """Refuse a plan that promises users less than this market insists on.

@@ -15,7 +15,7 @@ from fecosr.training.epochs import Progress, ignore_progress
 from fecosr.training.evaluation import Part, evaluate
 from fecosr.training.fine_tuning import FineTuned, fine_tune
 from fecosr.training.local import LocalResult, train_locally
-from fecosr.training.parameters import FloatVector, load_into, new_shared_model
+from fecosr.training.parameters import FloatVector, Layout, layout_of, load_into, new_shared_model
 from fecosr.training.prepared import prepare
 from fecosr.training.private import distributed_contribution, train_privately
 from fecosr.training.private_settings import PrivateTrainingSettings
@@ -58,6 +58,11 @@ class MarketLearner:
     def semantics_source(self) -> str:
         """Return what the semantic vectors were made from, in words for a report."""
         return self.data.semantics_source
+
+    @property
+    def shared_layout(self) -> Layout:
+        """Return which parameters an update is of; all of a market's own are none of them."""
+        return layout_of(self._shared_model())
 
     def train_round(
         self, shared: FloatVector, round_number: int, progress: Progress = ignore_progress

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from fecosr.errors import ProtocolViolation
+from fecosr.errors import ConfigError, ProtocolViolation
 from fecosr.federation.messages import RoundManifest
 from fecosr.federation.policy import NodePolicy
 from fecosr.ids import RunId
@@ -62,3 +62,13 @@ def test_a_plan_that_releases_the_metric_is_refused_where_the_market_does_not() 
 def test_a_ring_there_is_not_is_no_bound(ring_bits: int) -> None:
     with pytest.raises(ValueError, match="min_ring_bits"):
         replace(POLICY, min_ring_bits=ring_bits)
+
+
+def test_only_named_parameters_may_leave() -> None:
+    POLICY.check_parameters(["encoder.positions", "projector.hidden.weight"])
+    POLICY.check_parameters([])
+    for name in ("adapter.local_items", "encoder", "my_encoder.positions", "ENCODER.positions"):
+        with pytest.raises(ConfigError, match=f"does not let updates of {name} leave"):
+            POLICY.check_parameters(["encoder.positions", name])
+    with pytest.raises(ConfigError, match=r"updates of encoder\.positions leave"):
+        replace(POLICY, parameters=()).check_parameters(["encoder.positions"])
