@@ -35,6 +35,9 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
         "fecosr.harness.bench_scaling", "Nodes and parameters that one coordinator carries, by simulation."
     ),
     "secagg": Benchmark("fecosr.harness.bench_secagg", "Encoding, masking and sharing, beside their floors."),
+    "sharding": Benchmark(
+        "fecosr.harness.bench_sharding", "A huge catalogue divided among two processes, beside one."
+    ),
     "startup": Benchmark("fecosr.harness.bench_startup", "Start-up of both binaries, beside bare imports."),
     "training": Benchmark(
         "fecosr.harness.bench_training", "Full-softmax training, beside autograd and a peer.", on_device=True
