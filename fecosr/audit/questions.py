@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from fecosr.audit.facts import RunFacts
 from fecosr.audit.statements import rounded_up
-from fecosr.federation.user_privacy import LocalPrivacy, UserPrivacy
+from fecosr.federation.user_privacy import DistributedPrivacy, LocalPrivacy, UserPrivacy
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,18 @@ def _parameter(facts: RunFacts) -> Iterator[Answer]:
     )
     yield Answer("What are epsilon and delta?", text)
     text = (
+        "With a chance of at most delta the guarantee may fail altogether. A market takes part only if delta "
+        "times the number of its own customers is below 1."
+    )
+    yield Answer("What does delta stand for?", text)
+    text = (
         "One customer of one market with everything they ever did there; two data sets are neighbours if "
         "one has such a customer more. A customer of two markets counts as two."
     )
     yield Answer("What is the unit of privacy, and what are neighbours?", text)
-    text = f"Over all {facts.rounds} of this run, composed. Other runs on the same customers add to it."
+    text = (
+        f"Over all {facts.rounds} rounds of this run, composed. Other runs on the same customers add to it."
+    )
     yield Answer("Over how many releases does the guarantee hold?", text)
 
 
@@ -65,6 +72,8 @@ def _correctness(facts: RunFacts) -> Iterator[Answer]:
         "Noise is exact in integers and drawn from a cryptographic generator, so that attacks on "
         "floating-point arithmetic find nothing."
     )
+    if isinstance(privacy, DistributedPrivacy):
+        text += " fecosr audit empirical RUN_DIR attacks this version's training under the plan of this run."
     yield Answer("What of the implementation was checked?", text)
     text = (
         "Not by the coordinator: every market charges its own records before it takes part, and refuses "
@@ -117,6 +126,11 @@ def _trusted(facts: RunFacts) -> str:
 
 
 def _data() -> Iterator[Answer]:
+    text = (
+        "No ledger shows it: every market measures its own models, and the report it keeps says what came of "
+        "it. Noise drowns what few do first, so small markets and customers of rare taste lose most."
+    )
+    yield Answer("What does it cost in accuracy, and whom?", text)
     text = (
         "Who took part in which round; sizes and times on the wire; the opened sums, to the coordinator "
         "and to whoever audits with it. Side channels on a market's machines are not considered."

@@ -22,7 +22,7 @@ def statement(facts: RunFacts | None, status: Status) -> str:
     if isinstance(facts.plan.privacy, LocalPrivacy):
         against = "against everybody outside their own market, even if all the others act together"
     else:
-        others = f", alone and together with any {colluding} other markets" if colluding else ""
+        others = f", alone and together with any {_others(colluding)}" if colluding else ""
         against = f"against whoever holds the final model and against the coordinator with all it saw{others}"
     return (
         f"Every customer of every market is protected with epsilon {rounded_up(facts.spent)} at delta "
@@ -33,6 +33,10 @@ def statement(facts: RunFacts | None, status: Status) -> str:
 def rounded_up(epsilon: float) -> str:
     """Return an epsilon with two decimals that promises no more than there is."""
     return f"{math.ceil(epsilon * 100) / 100:.2f}"
+
+
+def _others(number: int) -> str:
+    return f"{number} other {'market' if number == 1 else 'markets'}"
 
 
 def protected(facts: RunFacts) -> Iterator[str]:
@@ -63,10 +67,14 @@ def protected(facts: RunFacts) -> Iterator[str]:
             "it together with all markets other than the customer's own, even if they see that market's "
             "update unmasked: the noise in it is the market's own"
         )
-    else:
+    elif colluding:
         adversaries = (
             "from whoever holds the final model, from the coordinator with all its sums and models, and from "
-            f"it together with any {colluding} markets other than the customer's own"
+            f"it together with any {_others(colluding)} than the customer's own"
+        )
+    else:
+        adversaries = (
+            "from whoever holds the final model and from the coordinator with all its sums and models"
         )
     yield (
         f"Any one customer of any market is protected with epsilon {spent:.4f} (budget {terms.epsilon:g}) "
@@ -89,9 +97,10 @@ def _not_protected_by_noise(facts: RunFacts) -> Iterator[str]:
         "A customer of two markets counts as two: together they are protected with the sum of both epsilons."
     )
     if not isinstance(facts.plan.privacy, LocalPrivacy):
+        most = facts.plan.max_colluding
+        too_many = f"More than {most} markets" if most else "Markets"
         yield (
-            f"More than {facts.plan.max_colluding} markets in league with the coordinator know more of the "
-            "noise than the guarantee allows for."
+            f"{too_many} in league with the coordinator know more of the noise than the guarantee allows for."
         )
     bare = max((cost.without_amplification for cost in facts.costs.values()), default=0.0)
     known = f"{bare:.4f}" if math.isfinite(bare) else "unbounded"

@@ -174,7 +174,9 @@ def _best_threshold(with_user: Scores, without: Scores) -> float:
     candidates = np.sort(np.concatenate([with_user, without]))
     alarms = (len(without) - np.searchsorted(np.sort(without), candidates, side="right") + 1) / len(without)
     hits = (len(with_user) - np.searchsorted(np.sort(with_user), candidates, side="right")) / len(with_user)
-    return float(candidates[np.argmax(hits / alarms)])
+    best = int(np.argmax(hits / alarms))
+    # Halfway to the next score: just above one of these, new scores would often be above it, too.
+    return float(candidates[best : best + 2].mean())
 
 
 def _upper_rate(count: int, runs: int, tail: float) -> float:

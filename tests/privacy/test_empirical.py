@@ -7,6 +7,7 @@ from scipy.stats import norm
 from fecosr.errors import MisuseError
 from fecosr.privacy.empirical import (
     Guesses,
+    error_bounds,
     gaussian_epsilon_of,
     gaussian_epsilon_refuted,
     guess,
@@ -77,6 +78,14 @@ def test_a_user_told_from_their_absence_is_seen_and_noise_is_not() -> None:
     assert neighbour_epsilon(rng.normal(size=4000), without, 1e-5, P) < 0.3
     assert neighbour_epsilon(rng.normal(size=4000) + 1.0, without, 1e-5, P) < gaussian_epsilon_of(1.0, 1e-5)
     assert neighbour_epsilon(rng.normal(size=4000) + 50.0, without, 1e-5, P) > 5.0
+
+
+def test_scores_far_apart_are_never_confused() -> None:
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        alarm, miss = error_bounds(rng.normal(size=24) + 30.0, rng.normal(size=24), P)
+        # Of twelve not one: the bound at half of five percent.
+        assert alarm == miss == pytest.approx(1 - 0.025 ** (1 / 12))
 
 
 def test_epsilon_of_a_gaussian_is_the_root_of_its_definition() -> None:
