@@ -10,6 +10,7 @@ who else is there must not even change how it is rounded.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,9 @@ from torch import Tensor
 from fecosr.data.sequences import ItemArray
 from fecosr.errors import MisuseError
 from fecosr.recommender.soft_targets import SoftTargets
+
+_SHORT: Final = 16
+"""Positions up to which a history is short."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +74,7 @@ def user_batches(
         sequences: items of each user, oldest first; of long ones the last `max_length + 1` items count.
         soft: targets of every item.
         max_length: most positions of a user.
-        users_at_a_time: B.
+        users_at_a_time: B; half of it for long histories.
 
     Raises:
         MisuseError: targets are spread over the whole catalogue; then every item would be a user's own.
@@ -84,16 +88,23 @@ def user_batches(
             user = _user(place, sequence[-(max_length + 1) :], items, shares)
             groups.setdefault(_shape(user, max_length), []).append(user)
     for (length, num_rows), users in groups.items():
-        for start in range(0, len(users), users_at_a_time):
-            yield _padded(users[start : start + users_at_a_time], (users_at_a_time, length, num_rows))
+        # Few histories are long, and places that are filled up cost most there.
+        size = users_at_a_time if length <= _SHORT else -(-users_at_a_time // 2)
+        for start in range(0, len(users), size):
+            yield _padded(users[start : start + size], (size, length, num_rows))
 
 
 def _shape(user: _User, max_length: int) -> tuple[int, int]:
     """Return to how many positions and rows a user is padded."""
-    length = min(max_length, _rounded_up(len(user.inputs)))
+    length = min(max_length, _power_of_two(len(user.inputs)))
     # With one target per position there is at most one row per item.
     is_hard = user.targets.shape[1] == 1
     return length, length + 1 if is_hard else _rounded_up(len(user.rows))
+
+
+def _power_of_two(size: int) -> int:
+    """Return the next of 8, 16, 32, ...: a batch more costs more than padding a short history."""
+    return max(8, 1 << (size - 1).bit_length())
 
 
 def _rounded_up(size: int) -> int:

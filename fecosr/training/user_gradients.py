@@ -11,21 +11,27 @@ item takes part with the rows that are read: as inputs and as outputs alike, in 
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad, vmap
+from torch.func import functional_call, vjp, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from fecosr.errors import MisuseError
 from fecosr.privacy.contributions import UserSum
+from fecosr.recommender.encoder import SequenceEncoder
 from fecosr.recommender.model import ItemTableModel, MarketModel, SequenceModel
+from fecosr.training.encoder_gradients import recorded
 from fecosr.training.user_batches import UserBatch
 
 Parameters = dict[str, Tensor]
+WayBack = Callable[[Tensor], tuple[Parameters, ...]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,49 +104,83 @@ class UserGradientFunction:
         self.semantics = semantics
         self.drawn = torch.from_numpy(drawn).to(semantics.device)
         self._table = _item_table(model)
-        per_user = grad(self.loss, argnums=(0, 1, 2))
-        self._gradients: Any = vmap(per_user, in_dims=(None, 0, None, 0))
+        self._place, self._encoder = _encoder_of(model)
 
     def __call__(self, batch: UserBatch) -> UserGradients:
-        """Return the gradients of the users of `batch`."""
+        """Return the gradients of the users of `batch`.
+
+        Rows are made of parameters in one pass, what the encoder makes of rows is a second one, and the
+        gradients go back the same way: through the encoder for all users at once, then through the rows.
+        """
         self.model.eval()
+        user = batch.tensors(self.semantics.device)
         dense, own, drawn = self.parameters(batch)
-        # Fused attention has no rule for single users: it would be run for one after the other.
-        with sdpa_kernel(SDPBackend.MATH):
-            gradients = self._gradients(dense, own, drawn, batch.tensors(self.semantics.device))
-        return self._gathered(batch, *gradients)
+        everybodys = {name: value.expand(len(batch.rows), *value.shape) for name, value in dense.items()}
+        of_users: Callable[..., Tensor] = vmap(self._row_inputs)
+        own_items, own_back = _with_way_back(lambda *made_of: of_users(*made_of, user[0]), everybodys, own)
+        drawn_items, drawn_back = _with_way_back(partial(self._row_inputs, rows=self.drawn), dense, drawn)
+        encoder, of_own, of_drawn = self._of_encoder(own_items, drawn_items, user)
+        own_dense, own_table = own_back(of_own)
+        drawn_dense, drawn_table = vmap(drawn_back)(of_drawn)
+        found = {name: own_dense[name].add_(drawn_dense[name]) for name in dense} | encoder
+        return self._gathered(batch, found, own_table, drawn_table)
 
     def parameters(self, batch: UserBatch) -> tuple[Parameters, Parameters, Parameters]:
-        """Return what is differentiated: whole parameters, each user's rows of the table, and drawn rows."""
-        trained = {name: value.detach() for name, value in trained_parameters(self.model)}
+        """Return what rows are made of: whole parameters, each user's rows of the table, and drawn rows."""
+        trained = {
+            name: value.detach()
+            for name, value in trained_parameters(self.model)
+            if not name.startswith(self._place)
+        }
         table = trained.pop(self._table, None) if self._table else None
         if table is None or self._table is None:
             return trained, {}, {}
         return trained, {self._table: table[batch.rows]}, {self._table: table[self.drawn]}
 
-    def loss(self, dense: Parameters, own: Parameters, drawn: Parameters, user: tuple[Tensor, ...]) -> Tensor:
-        """Return the loss of one user.
+    def _of_encoder(
+        self, own_items: Tensor, drawn_items: Tensor, user: tuple[Tensor, ...]
+    ) -> tuple[Parameters, Tensor, Tensor]:
+        """Return each user's gradients of the encoder, of their own rows and of the drawn ones."""
+        own = own_items.detach().requires_grad_()  # [B, R, D]
+        # A user's part of the gradient of a row that all read is that of a copy which they alone read.
+        drawn = drawn_items.detach().expand(len(own), -1, -1).requires_grad_()  # [B, M, D]
+        # Fused kernels of other devices may add up in an order of their own.
+        kernels = [SDPBackend.MATH, *([SDPBackend.FLASH_ATTENTION] if own.device.type == "cpu" else [])]
+        with torch.enable_grad(), sdpa_kernel(kernels), recorded(self._encoder) as recording:
+            loss = self.losses(own, drawn, user).sum()
+            of_own, of_drawn, *of_outputs = torch.autograd.grad(loss, [own, drawn, *recording.outputs])
+        found = recording.gradients(of_outputs)
+        return {self._place + name: value for name, value in found.items()}, of_own, of_drawn
+
+    def losses(self, own: Tensor, drawn: Tensor, user: tuple[Tensor, ...]) -> Tensor:
+        """Return the loss of each user at each position, [B, L]; it reads nothing of any other user.
 
         Args:
-            dense: parameters without one vector per item.
-            own: the user's rows of the table, [R, D].
-            drawn: the drawn rows of the table, [M, D].
-            user: see `UserBatch.tensors`, without the first dimension.
+            own: inputs of each user's rows, [B, R, D].
+            drawn: inputs of the drawn items, [B, M, D].
+            user: see `UserBatch.tensors`.
         """
         rows, is_own, inputs, targets, shares, real = user
-        own_items = self._items({**dense, **own}, rows)  # [R, D]
-        drawn_items = self._items({**dense, **drawn}, self.drawn)  # [M, D]
-        states = _call(_Encoder(self.model), dense, own_items[inputs][None])[0]  # [L, D]
-        own_logits = states @ own_items.T  # [L, R]
-        wanted = (shares * own_logits.gather(1, targets)).sum(dim=1)  # [L]
-        is_taken = (self.drawn[:, None] == torch.where(is_own, rows, -1)).any(dim=1)  # [M]
-        num_others = len(self.semantics) - is_own.sum()
-        stands_for = torch.log(num_others / (~is_taken).sum().clamp(min=1))
-        drawn_logits = states @ drawn_items.T + stands_for  # [L, M]
+        states = self.model.encode(own.gather(1, inputs[..., None].expand(-1, -1, own.shape[2])))  # [B, L, D]
+        own_logits = states @ own.mT  # [B, L, R]
+        wanted = (shares * own_logits.gather(2, targets)).sum(dim=2)  # [B, L]
+        known = torch.where(is_own, rows, -1)[:, None]  # [B, 1, R]
+        is_taken = (self.drawn[:, None] == known).any(dim=2)  # [B, M]
+        num_others = len(self.semantics) - is_own.sum(dim=1)  # [B]
+        stands_for = torch.log(num_others / (~is_taken).sum(dim=1).clamp(min=1))  # [B]
+        drawn_logits = states @ drawn.mT + stands_for[:, None, None]  # [B, L, M]
         candidates = torch.cat(
-            [own_logits.masked_fill(~is_own, -math.inf), drawn_logits.masked_fill(is_taken, -math.inf)], dim=1
-        )  # [L, R + M]
-        return ((candidates.logsumexp(dim=1) - wanted) * real).sum()
+            [
+                own_logits.masked_fill(~is_own[:, None], -math.inf),
+                drawn_logits.masked_fill(is_taken[:, None], -math.inf),
+            ],
+            dim=2,
+        )  # [B, L, R + M]
+        return (candidates.logsumexp(dim=2) - wanted) * real
+
+    def _row_inputs(self, dense: Parameters, table: Parameters, rows: Tensor) -> Tensor:
+        """Return the inputs of items, [R, D], from the parameters that they are made of."""
+        return self._items({**dense, **table}, rows)
 
     def _items(self, parameters: Parameters, rows: Tensor) -> Tensor:
         frozen = self.model.get_parameter(self._table) if self._table else None
@@ -151,7 +191,8 @@ class UserGradientFunction:
     def _gathered(
         self, batch: UserBatch, dense: Parameters, own: Parameters, drawn: Parameters
     ) -> UserGradients:
-        parts = [value.flatten(1).cpu().numpy() for value in dense.values()]
+        names = [name for name, _ in trained_parameters(self.model) if name != self._table]
+        parts = [dense[name].flatten(1).cpu().numpy() for name in names]
         if self._table not in own:
             return UserGradients(batch.num_users, parts, None)
         own_items = [
@@ -164,15 +205,6 @@ class UserGradientFunction:
             self.drawn.cpu().numpy(),
         )
         return UserGradients(batch.num_users, parts, table)
-
-
-class _Encoder(nn.Module):
-    def __init__(self, model: SequenceModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        return self.model.encode(inputs)
 
 
 class _ItemInputs(nn.Module):
@@ -198,6 +230,21 @@ def _item_table(model: SequenceModel) -> str | None:
     if isinstance(model, ItemTableModel):
         return "items"
     return "adapter.local_items" if isinstance(model, MarketModel) else None
+
+
+def _encoder_of(model: SequenceModel) -> tuple[str, SequenceEncoder]:
+    """Return the encoder of a model, and what the names of its parameters begin with."""
+    for name, module in model.named_modules():
+        if isinstance(module, SequenceEncoder):
+            return f"{name}.", module
+    raise MisuseError("the gradients of single users are those of a model with a sequence encoder")
+
+
+def _with_way_back(function: Callable[..., Tensor], *parameters: Parameters) -> tuple[Tensor, WayBack]:
+    """Return a function's value, and what makes gradients of its parameters of one of that value."""
+    found: Any = vjp(function, *parameters)
+    value, way_back = found
+    return value, way_back
 
 
 def _call(module: nn.Module, parameters: Parameters, argument: Tensor) -> Tensor:

@@ -44,16 +44,13 @@ def test_the_plain_step_has_the_loss_of_the_private_one(kind: str, sequences: li
     function = UserGradientFunction(model, data.semantics, drawn)
     for batch in user_batches(data.split.train, data.hard, max_length=50, users_at_a_time=4):
         plain = bench_privacy._plain_loss(model, data, batch, torch.from_numpy(drawn))
-        tensors, (dense, own, rows) = batch.tensors(torch.device("cpu")), function.parameters(batch)
-        ours = sum(
-            function.loss(
-                dense,
-                {name: part[user] for name, part in own.items()},
-                rows,
-                tuple(part[user] for part in tensors),
-            ).item()
-            for user in range(batch.num_users)
-        )
+        user = batch.tensors(torch.device("cpu"))
+        if isinstance(model, ItemTableModel):
+            own, others = model.items[user[0]], model.items[drawn]
+        else:
+            own, others = model.item_inputs(data.semantics[user[0]]), model.item_inputs(data.semantics[drawn])
+        losses = function.losses(own, others.expand(len(own), -1, -1), user)
+        ours = losses[: batch.num_users].sum().item()
         assert plain.item() == pytest.approx(ours, rel=1e-5)
 
 

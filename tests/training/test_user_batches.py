@@ -34,7 +34,7 @@ def test_the_loss_of_a_user_is_a_mean_over_their_own_positions() -> None:
     )
     (batch,) = batches
     assert batch.real.sum(dim=1).tolist() == pytest.approx([1.0, 1.0, 0.0, 0.0])
-    assert batch.real[0].tolist() == [0.5, 0.5, 0.0, 0.0]
+    assert batch.real[0].tolist() == [0.5, 0.5, *[0.0] * 6]
 
 
 def test_only_the_latest_items_of_a_long_history_count() -> None:
@@ -79,6 +79,15 @@ def test_users_are_found_again_where_they_came_from() -> None:
     for batch in batches:
         for user, place in enumerate(batch.places.tolist()):
             assert _read_back(batch, user)[0] == sequences[place][:-1].tolist()
+
+
+def test_batches_of_long_histories_are_filled_up_to_half_the_size() -> None:
+    short, long = np.zeros(17, np.int32), np.zeros(18, np.int32)
+    sizes = {
+        batch.inputs.shape[1]: batch.inputs.shape[0]
+        for batch in user_batches([short, long], hard_targets(1), max_length=20, users_at_a_time=7)
+    }
+    assert sizes == {16: 7, 20: 4}
 
 
 def test_users_without_a_target_contribute_nothing() -> None:
