@@ -56,10 +56,13 @@ def test_a_traceback_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
         exit_code_of(lambda: raising(ConfigError("bad")))
 
 
-def test_an_installation_without_the_node_extra_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    missing = ModuleNotFoundError("No module named 'torch'", name="torch")
+@pytest.mark.parametrize(("library", "extra"), [("torch", "node"), ("psycopg", "postgres")])
+def test_an_installation_without_an_extra_is_one_line(
+    capsys: pytest.CaptureFixture[str], library: str, extra: str
+) -> None:
+    missing = ModuleNotFoundError(f"No module named '{library}'", name=library)
     assert exit_code_of(lambda: raising(missing)) == UNUSABLE
-    assert capsys.readouterr().err == "error: torch is not installed (pip install 'fecosr[node]')\n"
+    assert capsys.readouterr().err == f"error: {library} is not installed (pip install 'fecosr[{extra}]')\n"
     with pytest.raises(ModuleNotFoundError):
         exit_code_of(lambda: raising(ModuleNotFoundError("No module named 'fecosr.x'", name="fecosr.x")))
 
