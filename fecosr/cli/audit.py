@@ -64,7 +64,7 @@ def run(
 def empirical(
     run_folder: Annotated[
         Path | None,
-        typer.Argument(metavar="[RUN_DIR]", help="Attack the terms of this run's plan [terms of your own]."),
+        typer.Argument(metavar="RUN_DIR", help="Attack the terms of this run's plan [terms of your own]."),
     ] = None,
     *,
     epsilon: Annotated[
@@ -93,8 +93,8 @@ def empirical(
     Trains on generated markets with the product's own code, from sampling to the opened sum. In one run, fair
     coins decide which canaries take part, and an adversary who knows all but the coins guesses them (Steinke
     and others 2023; by the trade-off, Mahloujifar and others 2024). Beside it: one user in sums and not; the
-    influence of each user on a sum; the noise in one. A pass shows no fault that is smaller than the power
-    printed with it.
+    influence of each user on a sum; the noise in one. A pass is worth what the attack would have noticed,
+    which is printed with it.
 
     Exit code 0: nothing contradicts the claim; 1: something does; 2: these terms cannot be audited.
 
