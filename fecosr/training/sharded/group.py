@@ -1,6 +1,7 @@
 """What the processes of one node say to each other: gloo on processors, tensors and no objects."""
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -48,7 +49,7 @@ class ShardGroup:
             ConfigError: another process has read another plan.
             ShardLost: another process has ended.
         """
-        if os.environ.get("LOCAL_WORLD_SIZE") == os.environ.get("WORLD_SIZE"):
+        if sys.platform == "linux" and os.environ.get("LOCAL_WORLD_SIZE") == os.environ.get("WORLD_SIZE"):
             # All on one machine: nobody outside of it shall reach the ports they use.
             os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
         with _named():
