@@ -14,7 +14,7 @@ from fecosr.audit.empirical.audit import audit_empirically
 from fecosr.audit.empirical.sabotage import BROKEN, Fault, as_it_is
 from fecosr.audit.empirical.terms import Effort, Terms, new_plan, plan_of_run, terms_of
 from fecosr.audit.empirical.verdict import Verdict
-from fecosr.cli.progress import progress_to
+from fecosr.cli.progress import progress_through
 from fecosr.config.exits import DONE, FAILED
 from fecosr.errors import ConfigError
 
@@ -40,13 +40,8 @@ def print_empirical_audit(
     """Audit, print, and return the exit code."""
     invested = Effort(*effort)
     terms = _terms(run_folder, own, invested)
-    with progress_to("auditing") as advance:
-        verdict = audit_empirically(
-            terms,
-            invested,
-            BROKEN[broken] if broken else as_it_is,
-            advance=lambda _activity, done, total: advance(done, total),
-        )
+    with progress_through("auditing") as advance:
+        verdict = audit_empirically(terms, invested, BROKEN[broken] if broken else as_it_is, advance=advance)
     if as_json:
         typer.echo(json.dumps({**verdict.as_json(), "broken": broken}, indent=2))
     else:

@@ -40,6 +40,21 @@ def progress_to(what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
+def progress_through(what: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Show a bar for the length of a block and hand it a function that says what goes on, and how far."""
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal or console.is_dumb_terminal:
+        yield _Lines(what, 0, console).busy_with
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda activity, done, total: progress.update(
+            task, description=activity, completed=done, total=total
+        )
+
+
+@contextmanager
 def working(what: str) -> Iterator[None]:
     """Show that work is going on whose length nobody knows; nothing where there is no terminal to draw on."""
     console = Console(stderr=True, highlight=False)
@@ -60,6 +75,10 @@ class _Lines:
 
     def __call__(self, done: int) -> None:
         self.reached(self._done + done, self._total)
+
+    def busy_with(self, activity: str, done: int, total: int) -> None:
+        self._what = activity
+        self.reached(done, total)
 
     def reached(self, done: int, total: int) -> None:
         self._done, self._total = done, total
