@@ -58,11 +58,18 @@ class ReceivedVector(Protocol):
 
 
 class Upload(Protocol):
-    """Receive one upload; unless it is quick, `receive` and `finish` are called on a thread."""
+    """Receive one upload; `digest` and `finish` are called on a thread, and `receive` unless it is quick."""
 
     @property
     def is_quick(self) -> bool:
-        """Return whether they never wait for a disk."""
+        """Return whether `receive` never waits for a disk, and leaves the hash to `digest`."""
+
+    @property
+    def undigested_bytes(self) -> int:
+        """Return how much of what has arrived is not part of the hash yet."""
+
+    def digest(self) -> None:
+        """Hash what has arrived, perhaps while more arrives, perhaps when all is over."""
 
     @property
     def received_bytes(self) -> int:

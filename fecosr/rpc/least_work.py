@@ -1,8 +1,14 @@
 """The arithmetic that no round of secure aggregation can do without, for a floor above bare streaming.
 
-Each side hashes what it receives and what it signs; a node adds the keystream that rounds and its masks to
-one vector; the coordinator adds the vectors up, takes the survivors' masks out, and names sum and model by
-their hashes. Nothing is clipped, rounded, decoded, stored or agreed upon.
+Nothing is clipped, rounded, decoded, stored or agreed upon. Of 40 MB each pass takes, on one core with the
+usual instructions, 22 ms for a SHA-256 and 8 ms for a keystream that is added. A round needs these:
+
+- a node hashes the model, because the coordinator, who chose it, may not show another one to somebody else;
+- a node makes the coins of its rounding, its own mask and one with each other node it makes masks with;
+- a node hashes what it sends, and the coordinator what it receives, because the node's identity signs that
+  hash: TLS says only who holds a certificate;
+- the coordinator adds each vector once, and takes each survivor's own mask out of the sum;
+- the coordinator hashes the sum and the model it leads to, because the ledger names both for the audit.
 """
 
 import hashlib

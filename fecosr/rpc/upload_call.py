@@ -13,6 +13,8 @@ from fecosr.wire.service import RECEIVED
 from fecosr.wire.transfers import UploadHeader, UploadVerdict, decode_upload_chunk
 
 HEADER_SECONDS: Final = 30.0
+DIGEST_BYTES: Final = 4 << 20
+"""How much is hashed at a time while more arrives: a thread for every chunk would cost more than its hash."""
 
 
 async def receive_upload(
@@ -72,17 +74,20 @@ async def _body(stream: IncomingStream, header: UploadHeader, sink: UploadSink) 
 
 
 async def _whole(stream: IncomingStream, upload: Upload) -> ReceivedVector:
+    digesting: asyncio.Future[None] | None = None
     while (data := await stream.read()) is not None:
         chunk = decode_upload_chunk(data, stream.node)
         if isinstance(chunk, UploadHeader):
             raise _violation(stream.node, "an upload has one header")
         if upload.is_quick:
             upload.receive(chunk)
+            if upload.undigested_bytes >= DIGEST_BYTES and (digesting is None or digesting.done()):
+                digesting = asyncio.get_running_loop().run_in_executor(None, upload.digest)
         else:
             await uninterrupted(asyncio.to_thread(upload.receive, chunk))
     if stream.replaced:
         raise _violation(stream.node, "replaced by a newer upload")
-    return upload.finish() if upload.is_quick else await uninterrupted(asyncio.to_thread(upload.finish))
+    return await uninterrupted(asyncio.to_thread(upload.finish))
 
 
 async def _opened(stream: IncomingStream, header: UploadHeader, sink: UploadSink) -> Upload:

@@ -30,6 +30,9 @@ class Room(Protocol):
     def write(self, chunk: bytes | memoryview) -> None:
         """Append `chunk`, which fits; raises StorageError when the disk refuses."""
 
+    def part(self, start: int, end: int) -> Octets | None:
+        """Return what was written from `start` to `end`; None where it is not in memory, or not any more."""
+
     def octets(self) -> Octets:
         """Return everything that was written, and write no more; what is in memory may be changed."""
 
@@ -89,6 +92,10 @@ class _InMemory:
         self._octets.data[self._written_bytes : end] = chunk
         self._written_bytes = end
 
+    def part(self, start: int, end: int) -> Octets | None:
+        octets = self._octets
+        return None if octets is None else octets[start:end]
+
     def octets(self) -> Octets:
         if self._octets is None:
             raise StorageError("the room is closed")
@@ -128,6 +135,11 @@ class FileRoom:
                 rest = rest[self._file.write(rest) :]
         except OSError as error:
             raise StorageError(f"{self._path}: cannot be written: {error.strerror}") from None
+
+    def part(self, start: int, end: int) -> Octets | None:
+        """Return None: what is in a file was hashed when it came."""
+        del start, end
+        return None
 
     def octets(self) -> Octets:
         """Return everything that was written, mapped from the file."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Self
 
@@ -58,6 +59,8 @@ class Upload:
         self._received_bytes = 0
         self._suspended_for = b""
         self._hash = hashlib.sha256()
+        self._digested_bytes = 0
+        self._hashing = Lock()
 
     @property
     def received_bytes(self) -> int:
@@ -66,8 +69,13 @@ class Upload:
 
     @property
     def is_quick(self) -> bool:
-        """Return whether `receive` and `finish` never wait for a disk."""
+        """Return whether `receive` never waits for a disk, and leaves the hash to `digest`."""
         return self._room.is_quick
+
+    @property
+    def undigested_bytes(self) -> int:
+        """Return how much of what has arrived is not part of the hash yet."""
+        return self._received_bytes - self._digested_bytes
 
     def suspend(self, sha256: bytes) -> None:
         """Keep what arrived for an upload of the same bytes, which have this SHA-256, to go on with."""
@@ -102,7 +110,18 @@ class Upload:
         except StorageError:
             self.discard()
             raise
-        self._hash.update(chunk)
+        if not self.is_quick:
+            self._hash.update(chunk)
+            self._digested_bytes = self._received_bytes
+
+    def digest(self) -> None:
+        """Hash what has arrived; may be called on a thread while more arrives, and when all is over."""
+        with self._hashing:
+            start, end = self._digested_bytes, self._received_bytes
+            part = self._room.part(start, end)
+            if part is not None:
+                self._hash.update(part.data)
+                self._digested_bytes = end
 
     def finish(self) -> SpooledVector:
         """Return the vector that arrived; a file loses its name, so nothing is left to delete later.
@@ -116,6 +135,7 @@ class Upload:
         if self._received_bytes < self._expected_bytes:
             self.discard()
             raise self._violation(f"sent {self._received_bytes} of {self._expected_bytes} bytes")
+        self.digest()
         try:
             octets = self._room.octets()
         finally:

@@ -36,8 +36,9 @@ def test_every_figure_is_beside_another(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(Bench, "run_bare", bare)
     monkeypatch.setattr(bench_wire, "CROWD", 3)
     figures = bench_wire.measure(num_parameters=4)
-    assert [figure.ratio for figure in figures[:4]] == [2.0, 2.0 / 1.5, 2.5, 2.0]
-    assert [figure.unit for figure in figures[:4]] == ["s", "s", "processor s", "processor s"]
+    assert [figure.ratio for figure in figures[:6]] == [2.0, 2.0 / 1.5, 2.5, 2.0, 1.5, 1.25]
+    seconds, processor = "s", "processor s"
+    assert [figure.unit for figure in figures[:6]] == [seconds] * 2 + [processor] * 2 + [seconds, processor]
     assert sum("peak memory" in figure.name for figure in figures) == 2
     (far,) = [figure for figure in figures if "an answer takes 100 ms" in figure.name]
     assert (far.ours, far.reference) == (2.05, 2.0)

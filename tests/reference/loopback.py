@@ -134,11 +134,21 @@ class MemoryUpload:
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     sha256: bytes = b""
     is_quick: bool = False
+    digested: int = 0
 
     @property
     def received_bytes(self) -> int:
         """Return how much has arrived."""
         return len(self.content)
+
+    @property
+    def undigested_bytes(self) -> int:
+        """Return how much no call of `digest` has seen."""
+        return len(self.content) - self.digested
+
+    def digest(self) -> None:
+        """Note how much has arrived."""
+        self.digested = len(self.content)
 
     def suspend(self, sha256: bytes) -> None:
         """Remember that it may go on."""
@@ -179,10 +189,11 @@ class MemorySink:
 
     uploads: list[MemoryUpload] = field(default_factory=list)
     opened: asyncio.Event = field(default_factory=asyncio.Event)
+    is_quick: bool = False
 
     def open(self, round_number: int, attempt: int, node: NodeId, size_bytes: int) -> MemoryUpload:
         """Begin an upload."""
-        self.uploads.append(MemoryUpload(node, size_bytes))
+        self.uploads.append(MemoryUpload(node, size_bytes, is_quick=self.is_quick))
         self.opened.set()
         return self.uploads[-1]
 

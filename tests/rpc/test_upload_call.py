@@ -9,6 +9,7 @@ import pytest
 from fecosr.errors import ProtocolViolation
 from fecosr.federation.messages import FromClient
 from fecosr.rpc import transfers
+from fecosr.rpc.upload_call import DIGEST_BYTES
 from fecosr.secagg.messages import MaskedInput
 from fecosr.secagg.packing import RING_BITS, make_room
 from fecosr.wire import service
@@ -66,6 +67,24 @@ async def test_a_vector_of_several_mebibytes_arrives_whole(loopback: Loopback, r
     assert event.content[1] == SIGNATURE
     assert loopback.sink.uploads[0].largest_chunk == CHUNK_BYTES
     assert loopback.sink.uploads[0].discarded.is_set()
+
+
+@pytest.mark.parametrize("is_quick", [True, False])
+async def test_what_waits_in_memory_is_hashed_while_it_arrives(loopback: Loopback, is_quick: bool) -> None:
+    vector = np.arange(1_500_001, dtype="<u4")
+    loopback.handler.expected_bytes[DE] = vector.nbytes
+    loopback.sink.is_quick = is_quick
+    async with (
+        loopback.server() as server,
+        loopback.client(server.port) as client,
+        client.session() as session,
+    ):
+        await session.send(FromClient(1, 1, MaskedInput(vector, SIGNATURE)))
+    event = loopback.handler.events.get_nowait()
+    assert isinstance(event.content, tuple)
+    np.testing.assert_array_equal(event.content[0], vector.view(np.uint8))
+    (received,) = loopback.sink.uploads
+    assert (received.digested >= DIGEST_BYTES) is is_quick
 
 
 async def test_the_receipt_says_accepted(loopback: Loopback) -> None:

@@ -144,6 +144,17 @@ def test_a_full_disk_discards_the_upload(tmp_path: Path, monkeypatch: pytest.Mon
         upload.receive(BYTES)
 
 
+def test_the_digest_may_be_taken_while_more_arrives(spool: UploadSpool) -> None:
+    with spool.open(1, 1, DE, size_bytes=16) as upload:
+        for part in (BYTES[:5], BYTES[5:6], BYTES[6:]):
+            upload.receive(part)
+            assert upload.undigested_bytes == len(part) * upload.is_quick
+            upload.digest()
+            assert upload.undigested_bytes == 0
+        assert upload.finish().digest == hashlib.sha256(BYTES).digest()
+    upload.digest()
+
+
 @pytest.mark.parametrize(("memory_bytes", "is_quick"), [(48, True), (47, False)])
 def test_the_uploads_of_all_nodes_wait_in_memory_or_none_does(
     tmp_path: Path, memory_bytes: int, is_quick: bool
