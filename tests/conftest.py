@@ -29,7 +29,7 @@ def database_url(postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatc
     yield postgres_server.url()
     with psycopg.connect(postgres_server.url(), password=PASSWORD, autocommit=True) as connection:
         connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
             " WHERE usename = current_user AND pid <> pg_backend_pid()"
         )
         connection.execute("DROP SCHEMA IF EXISTS fecosr CASCADE")

@@ -45,7 +45,8 @@ def test_one_connection_at_a_time_has_a_run(first: RunDatabase, second: RunDatab
     assert second.owner() == first.owner()
     assert f"fecosr-coordinator {os.getpid()} on " in second.owner()
     first.close()
-    assert second.own()
+    # The server hears of it a moment later.
+    assert any(second.own() for _ in range(10_000))
 
 
 def test_the_run_is_free_when_its_connection_is_gone(
